@@ -1,0 +1,40 @@
+#include "proxy/command_line.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <iostream>
+
+namespace proxy {
+
+std::expected<command_line, int> parse_command_line(int argc, const char* const* argv) {
+  command_line line;
+  CLI::App app{"pglodge, the porter's lodge in front of PostgreSQL: it takes each session to where its tenant lives."};
+  app.name("pglodge");
+  app.set_version_flag("--version", std::string("pglodge ") + PGLODGE_VERSION);
+  app.require_subcommand(1);
+  app.footer("Exit codes: 0 done, 1 failed, 2 bad usage.");
+
+  const auto with_config = [&](CLI::App* sub) {
+    sub->add_option("-c,--config", line.config, "the daemon's file")->capture_default_str();
+    return sub;
+  };
+  with_config(app.add_subcommand("serve", "run in the foreground"))->callback([&] { line.what = command::serve; });
+  with_config(app.add_subcommand("check", "validate both files: 0 and a summary, or 1 and every error"))
+      ->callback([&] { line.what = command::check; });
+  auto* route = with_config(app.add_subcommand("route", "explain where a session would go, and why"));
+  route->callback([&] { line.what = command::route; });
+  route->add_option("url-or-tenant", line.subject, "postgres://app.acme@lodge/crm, or a bare tenant id")->required();
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& done) {
+    app.exit(done, std::cout, std::cerr);
+    return std::unexpected(exit_done);
+  } catch (const CLI::ParseError& error) {
+    std::cerr << "pglodge: " << error.what() << "\nTry 'pglodge --help'.\n";
+    return std::unexpected(exit_usage);
+  }
+  return line;
+}
+
+}  // namespace proxy

@@ -1,0 +1,31 @@
+// The words of the command line, and nothing of what they do.
+#pragma once
+
+#include <expected>
+#include <filesystem>
+#include <string>
+
+namespace proxy {
+
+enum class command {
+  serve,  ///< run in the foreground
+  check,  ///< validate both files
+  route,  ///< explain where a URL or tenant goes
+};
+
+struct command_line {
+  command what = command::serve;
+  std::filesystem::path config = "/etc/pglodge/pglodge.yaml";
+  std::string subject;  ///< for `route`: a postgres:// URL or a tenant id
+};
+
+/// Exit codes of the program.
+inline constexpr int exit_done = 0;
+inline constexpr int exit_failed = 1;
+inline constexpr int exit_usage = 2;
+
+/// Reads the arguments. The unexpected value is the exit code to end with, everything having been said: 0 after
+/// --help and --version, 2 for bad usage.
+std::expected<command_line, int> parse_command_line(int argc, const char* const* argv);
+
+}  // namespace proxy

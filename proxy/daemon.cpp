@@ -1,0 +1,183 @@
+#include "proxy/daemon.hpp"
+
+#include <sched.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/basic_signal_set.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxy/command_line.hpp"
+#include "proxy/desk/log.hpp"
+#include "proxy/listener.hpp"
+#include "proxy/reloader.hpp"
+#include "proxy/worker.hpp"
+
+namespace proxy {
+namespace {
+
+// How often a leaving daemon looks whether its last session is gone.
+constexpr std::chrono::milliseconds leaving_interval{50};
+
+// After SIGINT or the drain's deadline, sessions have this long to say goodbye.
+constexpr std::chrono::seconds farewell{3};
+
+unsigned cores() {
+  cpu_set_t set;
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  return static_cast<unsigned>(std::max(1, CPU_COUNT(&set)));
+}
+
+// Each session takes two descriptors; the soft limit of 1024 is for programs that use select().
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+class daemon {
+ public:
+  explicit daemon(const std::filesystem::path& config)
+      : reloader_(main_, config, [this](snapshot_ptr next) { publish(std::move(next)); }) {}
+
+  int run() {
+    desk::configure_log("info", desk::log_format::text);
+    first_ = reloader_.load_first();
+    if (!first_) {
+      spdlog::error("the configuration has errors; 'pglodge check' shows them, too");
+      return exit_failed;
+    }
+    apply(*first_->settings);
+    raise_descriptor_limit();
+    if (!open_doors()) return exit_failed;
+    start_workers();
+    asio::co_spawn(main_, hear_signals(), asio::detached);
+    reloader_.start_watching();
+    for (const auto& door : doors_) door->start();
+    spdlog::info("pglodge {} serves on {} with {} worker(s), {} tenant(s)", PGLODGE_VERSION, door_names(),
+                 workers_.size(), first_->routes->tenant_count());
+    first_.reset();
+    main_.run();
+    for (const auto& one : workers_) one->stop();
+    spdlog::info("pglodge has left");
+    return exit_done;
+  }
+
+ private:
+  // Those on their way to a worker included.
+  std::size_t sessions() const {
+    std::size_t sum = 0;
+    for (const auto& one : workers_) sum += one->load();
+    return sum;
+  }
+
+  bool open_doors() {
+    for (const auto& where : first_->settings->listen) {
+      auto door = listener::open(main_, where, [this](int fd, endpoint peer) { hand_over(fd, std::move(peer)); });
+      if (!door) {
+        spdlog::error("{}", door.error());
+        return false;
+      }
+      doors_.push_back(std::move(*door));
+    }
+    return true;
+  }
+
+  std::string door_names() const {
+    std::string names;
+    for (const auto& door : doors_) names += (names.empty() ? "" : ", ") + door->name();
+    return names;
+  }
+
+  void start_workers() {
+    const unsigned count = first_->settings->workers.value_or(cores());
+    for (unsigned i = 0; i < count; ++i) workers_.push_back(std::make_unique<worker>(shared_, first_));
+    for (const auto& one : workers_) one->start();
+  }
+
+  void hand_over(int descriptor, endpoint peer) {
+    const auto least = std::ranges::min_element(workers_, {}, [](const auto& one) { return one->load(); });
+    (*least)->take(descriptor, std::move(peer));
+  }
+
+  // What of the settings concerns this thread.
+  void apply(const conf::daemon_settings& settings) {
+    drain_time_ = settings.timeouts.drain;
+    desk::configure_log(settings.log.level, settings.log.format == conf::log_format::json ? desk::log_format::json
+                                                                                         : desk::log_format::text);
+  }
+
+  void publish(snapshot_ptr next) {
+    apply(*next->settings);
+    for (const auto& one : workers_) one->publish(next);
+  }
+
+  task<void> hear_signals() {
+    asio::basic_signal_set<executor> signals(main_, SIGHUP, SIGTERM, SIGINT);
+    for (;;) {
+      auto [error, number] = co_await signals.async_wait(no_throw);
+      if (error) co_return;
+      if (number == SIGHUP) {
+        reloader_.request("SIGHUP");
+        continue;
+      }
+      if (leaving_) {
+        spdlog::warn("second signal: leaving as things are, with {} session(s)", sessions());
+        main_.stop();
+        co_return;
+      }
+      leaving_ = true;
+      asio::co_spawn(main_, leave(number == SIGTERM ? closing::drain : closing::now), asio::detached);
+    }
+  }
+
+  task<void> leave(closing how) {
+    spdlog::info("{}: no new sessions, {} running", how == closing::drain ? "draining" : "closing",
+                 sessions());
+    for (const auto& door : doors_) door->close();
+    for (const auto& one : workers_) one->close_sessions(how);
+    if (how == closing::drain) {
+      co_await wait_for_sessions(drain_time_);
+      for (const auto& one : workers_) one->close_sessions(closing::now);
+    }
+    co_await wait_for_sessions(farewell);
+    reloader_.close();
+    main_.stop();
+  }
+
+  task<void> wait_for_sessions(clock::duration at_most) {
+    timer pause(main_);
+    const auto until = clock::now() + at_most;
+    while (sessions() > 0 && clock::now() < until) {
+      pause.expires_after(leaving_interval);
+      co_await pause.async_wait(no_throw);
+    }
+  }
+
+  asio::io_context main_{1};
+  shared_state shared_;
+  reloader reloader_;
+  snapshot_ptr first_;
+  std::vector<std::unique_ptr<listener>> doors_;
+  std::vector<std::unique_ptr<worker>> workers_;
+  clock::duration drain_time_{};
+  bool leaving_ = false;
+};
+
+}  // namespace
+
+int serve(const std::filesystem::path& config) {
+  ::signal(SIGPIPE, SIG_IGN);
+  daemon house(config);
+  return house.run();
+}
+
+}  // namespace proxy

@@ -1,0 +1,21 @@
+#include <exception>
+#include <iostream>
+
+#include "proxy/command_line.hpp"
+#include "proxy/commands.hpp"
+#include "proxy/daemon.hpp"
+
+int main(int argc, char** argv) {
+  try {
+    const auto line = proxy::parse_command_line(argc, argv);
+    if (!line) return line.error();
+    switch (line->what) {
+      case proxy::command::serve: return proxy::serve(line->config);
+      case proxy::command::check: return proxy::check(line->config);
+      case proxy::command::route: return proxy::route(line->config, line->subject);
+    }
+  } catch (const std::exception& error) {
+    std::cerr << "pglodge: " << error.what() << '\n';
+  }
+  return proxy::exit_failed;
+}

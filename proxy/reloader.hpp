@@ -1,0 +1,58 @@
+// Turns "the files may have changed" into a new snapshot, away from the event loops, all or nothing.
+//
+// Reading and checking a table of 100,000 tenants takes a second or two, and so does comparing it with the old one:
+// both happen on a thread of their own. A load with any error changes nothing and is logged error by error. Old
+// snapshots are kept here until nobody else has them, so that their destruction happens on that thread as well.
+#pragma once
+
+#include <boost/asio/thread_pool.hpp>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "proxy/io.hpp"
+#include "proxy/snapshot.hpp"
+#include "proxy/watcher.hpp"
+
+namespace proxy {
+
+class reloader {
+ public:
+  using publisher = std::function<void(snapshot_ptr)>;
+
+  /// `publish` is called on `main`'s thread with each good new snapshot.
+  reloader(asio::io_context& main, std::filesystem::path file, publisher publish);
+
+  /// The first load, in the calling thread. Null if there was any error; all of them were logged.
+  snapshot_ptr load_first();
+  /// Starts to watch what `load_first` read.
+  void start_watching();
+  /// Loads again soon. Requests that come while a load runs are answered by one more load. Main thread only.
+  void request(std::string reason);
+  /// Ends watching and waits for a running load.
+  void close();
+
+ private:
+  struct outcome;
+  void begin();
+  void finish(std::shared_ptr<outcome> loaded);
+  void retire(snapshot_ptr old);
+  task<void> bury();
+
+  asio::io_context& main_;
+  std::filesystem::path file_;
+  publisher publish_;
+  watcher watcher_;
+  asio::thread_pool thread_{1};
+  timer funeral_;
+  snapshot_ptr current_;
+  std::vector<snapshot_ptr> retired_;
+  std::vector<std::filesystem::path> files_, folders_;
+  std::chrono::system_clock::time_point read_at_{};
+  std::string pending_reason_;
+  bool running_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace proxy

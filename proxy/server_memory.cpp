@@ -1,0 +1,34 @@
+#include "proxy/server_memory.hpp"
+
+#include <algorithm>
+
+namespace proxy {
+namespace {
+
+std::string key_of(const routing::host& host) { return host.address + ' ' + std::to_string(host.port); }
+
+}  // namespace
+
+void server_memory::saw_standby(const routing::host& host, clock::time_point now) {
+  const std::scoped_lock lock(mutex_);
+  standby_until_[key_of(host)] = now + standby_memory;
+}
+
+void server_memory::saw_primary(const routing::host& host) {
+  const std::scoped_lock lock(mutex_);
+  standby_until_.erase(key_of(host));
+}
+
+std::vector<routing::host> server_memory::in_order(const std::vector<routing::host>& hosts,
+                                                   clock::time_point now) const {
+  std::vector<routing::host> ordered = hosts;
+  const std::scoped_lock lock(mutex_);
+  if (standby_until_.empty()) return ordered;
+  std::stable_partition(ordered.begin(), ordered.end(), [&](const routing::host& host) {
+    const auto known = standby_until_.find(key_of(host));
+    return known == standby_until_.end() || known->second <= now;
+  });
+  return ordered;
+}
+
+}  // namespace proxy

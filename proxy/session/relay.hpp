@@ -1,0 +1,77 @@
+// The relay: two pumps that carry bytes between a client and its server, as they are.
+//
+// Each pump waits until its source is readable, reads into the worker's scratch, lets the traffic tracker look at
+// the headers, and writes to the other side at once. What the other side does not take is set aside, at most one
+// scratch full, and the source is not read until it is gone: memory does not grow with results, and whoever is
+// slow slows down its own peer only. Nothing is allocated per message.
+//
+// A client that has said all it will say (half-close) is passed on as that: the server may still be answering.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "proxy/session/traffic_tracker.hpp"
+#include "proxy/transport.hpp"
+
+namespace proxy {
+
+class worker;
+
+/// Why a relay ended.
+enum class relay_end {
+  none,            ///< it runs
+  client_left,     ///< the client said goodbye or closed, and the server has finished
+  client_lost,     ///< the client's connection broke
+  server_closed,   ///< the server closed first
+  server_lost,     ///< the server's connection broke
+  client_fault,    ///< the client sent what the protocol forbids; `fault` says what
+  server_fault,    ///< the server did
+  told_to_leave,   ///< `leave_when_idle` or `leave_now` was called
+};
+
+class relay {
+ public:
+  /// All three must outlive `run`.
+  relay(worker& home, transport& client, transport& server);
+
+  /// Carries bytes until one side ends. `early` is what the client sent before the relay began. `keep_alive` is
+  /// held by both pumps: it must own this relay.
+  task<relay_end> run(std::string early, std::shared_ptr<void> keep_alive);
+
+  /// Ends the relay as soon as the session is outside a transaction with nothing outstanding, or now if it is.
+  void leave_when_idle();
+  void leave_now() { finish(relay_end::told_to_leave); }
+
+  [[nodiscard]] const traffic_tracker& traffic() const { return traffic_; }
+  [[nodiscard]] const std::optional<traffic_fault>& fault() const { return fault_; }
+  [[nodiscard]] std::uint64_t bytes_from_client() const { return bytes_from_client_; }
+  [[nodiscard]] std::uint64_t bytes_from_server() const { return bytes_from_server_; }
+  /// Whether what we write to the client now would start at a message boundary.
+  [[nodiscard]] bool client_stream_whole() const { return !client_write_cut_ && traffic_.server_at_boundary(); }
+
+ private:
+  task<void> pump_to_server(std::string early);
+  task<void> pump_to_client();
+  bool forward_to_server(std::span<const std::byte> chunk, std::size_t& accepted);
+  void finish(relay_end how);
+
+  worker& home_;
+  transport& client_;
+  transport& server_;
+  traffic_tracker traffic_;
+  std::optional<traffic_fault> fault_;
+  relay_end end_ = relay_end::none;
+  std::uint64_t bytes_from_client_ = 0;
+  std::uint64_t bytes_from_server_ = 0;
+  bool leave_when_idle_ = false;
+  bool client_closed_ = false;
+  bool client_write_cut_ = false;
+  bool to_client_done_ = false;
+  timer* joining_ = nullptr;
+};
+
+}  // namespace proxy

@@ -1,0 +1,99 @@
+#include "proxy/worker.hpp"
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <utility>
+
+#include "proxy/session/client_session.hpp"
+
+namespace proxy {
+namespace {
+
+// How often deadlines are looked at: a session may overstay by this much.
+constexpr std::chrono::milliseconds sweep_interval{200};
+
+// How many sessions hear of a new table before the loop serves traffic again.
+constexpr std::size_t sessions_per_slice = 64;
+
+}  // namespace
+
+worker::worker(shared_state& shared, snapshot_ptr first) : shared_(shared), current_(std::move(first)) {}
+
+worker::~worker() { stop(); }
+
+void worker::start() {
+  thread_ = std::thread([this] {
+    asio::co_spawn(context_, sweep(), asio::detached);
+    context_.run();
+  });
+}
+
+void worker::take(int descriptor, endpoint peer) {
+  asio::post(context_, [this, descriptor, peer = std::move(peer), place = load_.add()]() mutable {
+    admit(descriptor, peer, std::move(place));
+  });
+}
+
+void worker::admit(int descriptor, const endpoint& peer, counted place) {
+  auto session = std::make_shared<client_session>(*this, descriptor, peer, std::move(place));
+  asio::co_spawn(context_, client_session::run(session), [](std::exception_ptr failure) {
+    if (!failure) return;
+    try {
+      std::rethrow_exception(failure);
+    } catch (const std::exception& error) {
+      spdlog::critical("a session ended by an exception, which is a defect of the lodge: {}", error.what());
+    }
+  });
+}
+
+void worker::publish(snapshot_ptr next) {
+  asio::post(context_, [this, next = std::move(next)]() mutable {
+    current_ = std::move(next);
+    auto ids = std::make_shared<std::vector<std::uint64_t>>();
+    ids->reserve(sessions_.size());
+    for (const auto& [id, session] : sessions_) ids->push_back(id);
+    tell_slice(std::move(ids), 0);
+  });
+}
+
+void worker::tell_slice(std::shared_ptr<std::vector<std::uint64_t>> ids, std::size_t from) {
+  const std::size_t to = std::min(from + sessions_per_slice, ids->size());
+  for (std::size_t i = from; i < to; ++i) {
+    const auto found = sessions_.find((*ids)[i]);
+    if (found != sessions_.end()) found->second->on_publish();
+  }
+  if (to == ids->size()) return;
+  asio::post(context_, [this, ids = std::move(ids), to]() mutable { tell_slice(std::move(ids), to); });
+}
+
+void worker::close_sessions(closing how) {
+  asio::post(context_, [this, how] {
+    for (const auto& [id, session] : sessions_) session->on_closing(how);
+  });
+}
+
+void worker::stop() {
+  if (!thread_.joinable()) return;
+  context_.stop();
+  thread_.join();
+}
+
+void worker::enter(client_session& session) { sessions_.emplace(session.id(), &session); }
+
+void worker::leave(client_session& session) { sessions_.erase(session.id()); }
+
+task<void> worker::sweep() {
+  for (;;) {
+    sweeper_.expires_after(sweep_interval);
+    auto [error] = co_await sweeper_.async_wait(no_throw);
+    if (error) co_return;
+    const auto now = clock::now();
+    for (const auto& [id, session] : sessions_) session->on_tick(now);
+  }
+}
+
+}  // namespace proxy

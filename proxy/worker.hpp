@@ -1,0 +1,91 @@
+// A worker is a thread and the place its sessions live: one event loop, one scratch buffer, the sessions that were
+// handed to it, and the configuration it currently works by.
+//
+// Nothing of a worker is shared: other threads only post to it. Deadlines are stamps in the sessions, swept here a
+// few times a second, because arming a timer for each operation costs more than the operation.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "proxy/counted.hpp"
+#include "proxy/io.hpp"
+#include "proxy/server_memory.hpp"
+#include "proxy/session/cancel_registry.hpp"
+#include "proxy/snapshot.hpp"
+
+namespace proxy {
+
+class client_session;
+
+/// How the lodge closes: what every session is told.
+enum class closing {
+  drain,  ///< sessions end when they are next idle
+  now,    ///< sessions end at once
+};
+
+/// What all workers use together. Each member is safe from any thread; it outlives the workers.
+struct shared_state {
+  cancel_registry cancels;
+  server_memory servers;
+  std::atomic<std::uint64_t> next_session_id{1};
+};
+
+class worker {
+ public:
+  worker(shared_state& shared, snapshot_ptr first);
+  ~worker();
+  worker(const worker&) = delete;
+  worker& operator=(const worker&) = delete;
+
+  // --- from any thread ---
+
+  /// Starts the thread.
+  void start();
+  /// Hands over a connected client descriptor; its session runs here. Counted in `load` from now on.
+  void take(int descriptor, endpoint peer);
+  /// Replaces the configuration; running sessions are told in slices, so that none of them waits for long.
+  void publish(snapshot_ptr next);
+  void close_sessions(closing how);
+  /// Ends the loop, whatever is running, and joins the thread.
+  void stop();
+  /// Sessions that live here or are on their way.
+  [[nodiscard]] std::size_t load() const { return load_.value(); }
+
+  // --- from this worker's thread only ---
+
+  [[nodiscard]] asio::io_context& context() { return context_; }
+  /// 64 KiB to read into. Its contents never survive a co_await.
+  [[nodiscard]] std::span<std::byte> scratch() { return scratch_; }
+  [[nodiscard]] const snapshot_ptr& current() const { return current_; }
+  [[nodiscard]] shared_state& shared() { return shared_; }
+
+  void enter(client_session& session);
+  void leave(client_session& session);
+
+ private:
+  void admit(int descriptor, const endpoint& peer, counted place);
+  task<void> sweep();
+  void tell_slice(std::shared_ptr<std::vector<std::uint64_t>> ids, std::size_t from);
+
+  static constexpr std::size_t scratch_size = 64 * 1024;
+
+  asio::io_context context_{1};
+  asio::executor_work_guard<executor> work_{context_.get_executor()};
+  shared_state& shared_;
+  counter load_;
+  std::vector<std::byte> scratch_{scratch_size};
+  snapshot_ptr current_;
+  std::unordered_map<std::uint64_t, client_session*> sessions_;
+  timer sweeper_{context_};
+  std::thread thread_;
+};
+
+}  // namespace proxy
