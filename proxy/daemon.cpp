@@ -10,6 +10,7 @@
 #include <boost/asio/basic_signal_set.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
@@ -81,12 +82,12 @@ class daemon {
 
   bool open_doors() {
     for (const auto& where : first_->settings->listen) {
-      auto door = listener::open(main_, where, [this](int fd, endpoint peer) { hand_over(fd, std::move(peer)); });
-      if (!door) {
-        spdlog::error("{}", door.error());
+      auto doors = listener::open(main_, where, [this](visitor who) { hand_over(std::move(who)); });
+      if (!doors) {
+        spdlog::error("{}", doors.error());
         return false;
       }
-      doors_.push_back(std::move(*door));
+      std::ranges::move(*doors, std::back_inserter(doors_));
     }
     return true;
   }
@@ -103,9 +104,9 @@ class daemon {
     for (const auto& one : workers_) one->start();
   }
 
-  void hand_over(int descriptor, endpoint peer) {
+  void hand_over(visitor who) {
     const auto least = std::ranges::min_element(workers_, {}, [](const auto& one) { return one->load(); });
-    (*least)->take(descriptor, std::move(peer));
+    (*least)->take(std::move(who));
   }
 
   // What of the settings concerns this thread.

@@ -7,22 +7,25 @@
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <expected>
 #include <functional>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "conf/daemon_file.hpp"
 #include "proxy/io.hpp"
+#include "proxy/visitor.hpp"
 
 namespace proxy {
 
 class listener {
  public:
-  /// Called with a connected, non-blocking descriptor that the callee now owns.
-  using visitor = std::function<void(int descriptor, endpoint peer)>;
+  using on_visit = std::function<void(visitor)>;
 
-  /// Binds and listens. The error is one line that says which address and why.
-  static std::expected<std::unique_ptr<listener>, std::string> open(asio::io_context& context,
-                                                                   const conf::listen_settings& where,
-                                                                   visitor on_visitor);
+  /// Binds and listens, on each address that the name stands for ("localhost" may be two; "*" is all of them). The
+  /// error is one line that says which address and why. `visit` gets each connection.
+  static std::expected<std::vector<std::unique_ptr<listener>>, std::string> open(asio::io_context& context,
+                                                                                const conf::listen_settings& where,
+                                                                                on_visit visit);
   ~listener();
   listener(const listener&) = delete;
   listener& operator=(const listener&) = delete;
@@ -37,16 +40,18 @@ class listener {
  private:
   using descriptor = asio::posix::basic_stream_descriptor<executor>;
 
-  listener(asio::io_context& context, int listening, std::string name, std::string unix_path, visitor on_visitor);
+  listener(asio::io_context& context, int listening, const conf::listen_settings& where, on_visit visit);
   task<void> accept_loop();
-  void accept_some();
+  bool accept_some();
+  void complain(int error);
 
   descriptor listening_;
   timer pause_;
   std::string name_;
-  std::string unix_path_;
-  visitor on_visitor_;
-  bool out_of_descriptors_ = false;
+  std::string unix_path_;  ///< the socket's file, ours to remove; empty for TCP
+  bool plain_text_allowed_;
+  on_visit visit_;
+  clock::time_point last_complaint_{};
 };
 
 }  // namespace proxy

@@ -42,6 +42,11 @@ bool transport::has_input() {
   return ::recv(socket_.native_handle(), &probe, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
 }
 
+bool transport::peer_closed() {
+  std::byte probe{};
+  return ::recv(socket_.native_handle(), &probe, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 task<bool> transport::write_all(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     const io_result wrote = write_some(bytes);

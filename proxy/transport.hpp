@@ -34,7 +34,7 @@ class transport {
  public:
   explicit transport(asio::io_context& context) : socket_(context) {}
 
-  /// Takes ownership of a connected, non-blocking descriptor of the given address family.
+  /// Takes ownership of a stream descriptor of the given address family, and makes it non-blocking.
   void adopt(int family, int descriptor);
 
   [[nodiscard]] io_result read_some(std::span<std::byte> into);
@@ -42,6 +42,8 @@ class transport {
 
   /// Whether bytes, or the end of the stream, can be read right now. Takes nothing off the socket.
   [[nodiscard]] bool has_input();
+  /// Whether the peer has closed and all it sent was read. Takes nothing off the socket.
+  [[nodiscard]] bool peer_closed();
 
   auto wait_readable() { return socket_.async_wait(stream_socket::wait_read, no_throw); }
   auto wait_writable() { return socket_.async_wait(stream_socket::wait_write, no_throw); }

@@ -21,7 +21,8 @@ constexpr std::size_t sessions_per_slice = 64;
 
 }  // namespace
 
-worker::worker(shared_state& shared, snapshot_ptr first) : shared_(shared), current_(std::move(first)) {}
+worker::worker(shared_state& shared, snapshot_ptr first)
+    : shared_(shared), scratch_(scratch_size), current_(std::move(first)) {}
 
 worker::~worker() { stop(); }
 
@@ -32,14 +33,14 @@ void worker::start() {
   });
 }
 
-void worker::take(int descriptor, endpoint peer) {
-  asio::post(context_, [this, descriptor, peer = std::move(peer), place = load_.add()]() mutable {
-    admit(descriptor, peer, std::move(place));
+void worker::take(visitor who) {
+  asio::post(context_, [this, who = std::move(who), place = load_.add()]() mutable {
+    admit(std::move(who), std::move(place));
   });
 }
 
-void worker::admit(int descriptor, const endpoint& peer, counted place) {
-  auto session = std::make_shared<client_session>(*this, descriptor, peer, std::move(place));
+void worker::admit(visitor who, counted place) {
+  auto session = std::make_shared<client_session>(*this, std::move(who), std::move(place));
   asio::co_spawn(context_, client_session::run(session), [](std::exception_ptr failure) {
     if (!failure) return;
     try {

@@ -20,6 +20,7 @@
 #include "proxy/server_memory.hpp"
 #include "proxy/session/cancel_registry.hpp"
 #include "proxy/snapshot.hpp"
+#include "proxy/visitor.hpp"
 
 namespace proxy {
 
@@ -49,8 +50,8 @@ class worker {
 
   /// Starts the thread.
   void start();
-  /// Hands over a connected client descriptor; its session runs here. Counted in `load` from now on.
-  void take(int descriptor, endpoint peer);
+  /// Hands over a connected client; its session runs here. Counted in `load` from now on.
+  void take(visitor who);
   /// Replaces the configuration; running sessions are told in slices, so that none of them waits for long.
   void publish(snapshot_ptr next);
   void close_sessions(closing how);
@@ -71,19 +72,20 @@ class worker {
   void leave(client_session& session);
 
  private:
-  void admit(int descriptor, const endpoint& peer, counted place);
+  void admit(visitor who, counted place);
   task<void> sweep();
   void tell_slice(std::shared_ptr<std::vector<std::uint64_t>> ids, std::size_t from);
 
   static constexpr std::size_t scratch_size = 64 * 1024;
 
-  asio::io_context context_{1};
-  asio::executor_work_guard<executor> work_{context_.get_executor()};
   shared_state& shared_;
   counter load_;
-  std::vector<std::byte> scratch_{scratch_size};
+  std::vector<std::byte> scratch_;
   snapshot_ptr current_;
   std::unordered_map<std::uint64_t, client_session*> sessions_;
+  // Sessions that still run when the loop is destroyed end with it, and leave the members above.
+  asio::io_context context_{1};
+  asio::executor_work_guard<executor> work_{context_.get_executor()};
   timer sweeper_{context_};
   std::thread thread_;
 };

@@ -10,8 +10,8 @@
 // Each step takes values and gives values. What comes from outside while a step waits (a deadline, a new table, the
 // lodge closing) is recorded as an ending and cancels the wait; the step returns and `run` acts on it.
 //
-// What it must keep: everything here runs on the worker's thread; `state_` changes in `enter_state` only; a session
-// is entered in its worker exactly as long as it lives.
+// What it must keep: everything here runs on the worker's thread; a session is entered in its worker exactly as
+// long as it lives.
 #pragma once
 
 #include <cstdint>
@@ -20,13 +20,16 @@
 #include <optional>
 #include <string>
 
-#include "protocol/error_response.hpp"
-#include "protocol/handshake_fsm.hpp"
 #include "proxy/counted.hpp"
 #include "proxy/io.hpp"
+#include "proxy/session/cancel_registry.hpp"
+#include "proxy/session/client_handshake.hpp"
+#include "proxy/session/ending.hpp"
+#include "proxy/session/placement.hpp"
 #include "proxy/session/relay.hpp"
 #include "proxy/session/server_login.hpp"
 #include "proxy/transport.hpp"
+#include "proxy/visitor.hpp"
 #include "proxy/worker.hpp"
 #include "routing/route.hpp"
 #include "routing/tenant_hint.hpp"
@@ -34,18 +37,18 @@
 namespace proxy {
 
 enum class session_state {
-  greeting,   ///< the client's opening is being read
-  held,       ///< its tenant is held; it waits for a new table
-  entering,   ///< a server is being connected to or logged in at
-  relaying,   ///< client and server talk
-  leaving,    ///< the client is told why, and its connection closed
-  cancelling  ///< it was a cancel request, which is being passed on
+  greeting,    ///< the client's opening is being read
+  held,        ///< its tenant is held; it waits for a new table
+  entering,    ///< a server is being connected to or logged in at
+  relaying,    ///< client and server talk
+  leaving,     ///< the client is told why, and its connection closed
+  cancelling,  ///< it was a cancel request, which is being passed on
 };
 
 class client_session {
  public:
-  /// Takes over the descriptor. `place` is what the session counts as in its worker's load.
-  client_session(worker& home, int descriptor, endpoint peer, counted place);
+  /// `place` is what the session counts as in its worker's load.
+  client_session(worker& home, visitor who, counted place);
   ~client_session();
   client_session(const client_session&) = delete;
   client_session& operator=(const client_session&) = delete;
@@ -62,40 +65,44 @@ class client_session {
   void on_closing(closing how);
 
  private:
-  struct told {  ///< what the client is told at the end, and the log
-    pgwire::error_report report;
-    bool tell_client = true;
-  };
-  using refused = std::unexpected<told>;
+  template <class T>
+  using step = std::expected<T, ending>;
 
-  task<std::expected<pgwire::startup_message, told>> greet(pgwire::handshake_fsm& opening);
-  task<std::expected<routing::route, told>> place(const routing::identity& who);
-  task<void> serve(std::shared_ptr<client_session> self);
-  task<void> goodbye(told why);
+  task<ending> serve(std::shared_ptr<client_session> self);
+  [[nodiscard]] std::optional<ending> not_in_force() const;
+  task<step<routing::route>> place();
+  [[nodiscard]] step<routing::route> look_up() const;
+  task<step<server_login::entered>> enter(const session_request& request);
+  task<ending> relay_until_end(server_login::entered entered, std::shared_ptr<client_session> self);
+  [[nodiscard]] ending ending_of(relay_end how) const;
+  task<ending> pass_cancel_on(const pgwire::cancel_key& presented);
+  task<void> goodbye(const ending& why);
 
-  void enter_state(session_state next) { state_ = next; }
-  void end_with(told why);
-  [[nodiscard]] std::optional<told> why_leave() const;
+  void end_with(ending why);
   void cancel_waits();
+  [[nodiscard]] std::optional<ending> why_leave() const;
   [[nodiscard]] std::string name() const;
 
   worker& home_;
   const std::uint64_t id_;
-  const endpoint peer_;
+  const visitor visitor_;
   counted in_worker_;
-  const clock::time_point began_ = clock::now();
 
   session_state state_ = session_state::greeting;
   transport client_;
   transport server_;
-  clock::time_point deadline_ = clock::time_point::max();
-  step_deadline attempt_;
-  std::optional<told> ending_;
-  std::optional<timer> held_;
+  clock::time_point deadline_;
+  std::optional<ending> ending_;     ///< decided from outside: the session is on its way out
+  std::optional<ending> when_idle_;  ///< the same, once it is idle
+  bool draining_ = false;
 
-  std::optional<routing::identity> who_;
+  routing::identity who_;
   std::optional<routing::route> route_;
+  std::optional<timer> released_;  ///< what a held session waits for
+  std::optional<server_login> login_;
+  std::optional<dial> cancel_dial_;
   std::optional<relay> relay_;
+  cancel_registry::handle cancel_handle_;
 };
 
 }  // namespace proxy

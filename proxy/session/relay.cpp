@@ -1,10 +1,8 @@
 #include "proxy/session/relay.hpp"
 
-#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
-#include <cstring>
 #include <utility>
 
 #include "proxy/worker.hpp"
@@ -17,13 +15,34 @@ constexpr int rounds_before_yield = 8;
 
 }  // namespace
 
+// One direction: what differs between the two pumps.
+struct relay::direction {
+  transport& from;
+  transport& to;
+  traffic_tracker::verdict (traffic_tracker::*look)(std::span<const std::byte>);
+  std::uint64_t relay::*bytes;
+  bool relay::*write_cut;
+  relay_end source_lost;
+  relay_end sink_lost;  ///< none: the other pump finds out, once it has read what the sink said last
+  relay_end fault;
+};
+
 relay::relay(worker& home, transport& client, transport& server) : home_(home), client_(client), server_(server) {}
 
-task<relay_end> relay::run(std::string early, std::shared_ptr<void> keep_alive) {
-  auto to_client = [](relay* self, std::shared_ptr<void>) -> task<void> { co_await self->pump_to_client(); };
-  asio::co_spawn(home_.context(), to_client(this, std::move(keep_alive)), asio::detached);
+task<relay_end> relay::run(std::string early_client, std::string early_server, std::shared_ptr<void> keep_alive) {
+  auto to_client = [](relay* self, std::string early, std::shared_ptr<void>) -> task<void> {
+    const direction way{self->server_,        self->client_,          &traffic_tracker::from_server,
+                        &relay::bytes_from_server_, &relay::client_write_cut_, relay_end::server_lost,
+                        relay_end::client_lost, relay_end::server_fault};
+    co_await self->pump(way, std::move(early));
+    self->to_client_done_ = true;
+    if (self->joining_ != nullptr) self->joining_->cancel();
+  };
+  asio::co_spawn(home_.context(), to_client(this, std::move(early_server), std::move(keep_alive)), asio::detached);
 
-  co_await pump_to_server(std::move(early));
+  const direction way{client_, server_, &traffic_tracker::from_client, &relay::bytes_from_client_,
+                      &relay::server_write_cut_, relay_end::client_lost, relay_end::none, relay_end::client_fault};
+  co_await pump(way, std::move(early_client));
   if (!to_client_done_) {
     timer joining(home_.context(), clock::time_point::max());
     joining_ = &joining;
@@ -33,66 +52,52 @@ task<relay_end> relay::run(std::string early, std::shared_ptr<void> keep_alive) 
   co_return end_;
 }
 
-void relay::leave_when_idle() {
-  leave_when_idle_ = true;
-  if (traffic_.idle()) finish(relay_end::told_to_leave);
+void relay::leave_when_idle(bool leave) {
+  leave_when_idle_ = leave;
+  if (leave && traffic_.idle()) finish(relay_end::told_to_leave);
+}
+
+void relay::on_tick() {
+  if (end_ == relay_end::none) return;
+  client_.cancel();
+  server_.cancel();
 }
 
 void relay::finish(relay_end how) {
-  if (end_ != relay_end::none) return;
+  if (end_ != relay_end::none || how == relay_end::none) return;
   end_ = how;
   client_.cancel();
   server_.cancel();
 }
 
-task<void> relay::pump_to_server(std::string early) {
+task<void> relay::pump(const direction& way, std::string early) {
   if (!early.empty()) {
-    const auto bytes = as_bytes(early);
-    bytes_from_client_ += bytes.size();
-    const auto verdict = traffic_.from_client(bytes);
-    if (!co_await server_.write_all(bytes.first(verdict.forward))) co_return;
-    if (verdict.fault) {
-      fault_ = verdict.fault;
-      co_return finish(relay_end::client_fault);
-    }
-    early = {};
+    if (!co_await pass_on(way, std::move(early))) co_return;
   }
   const auto scratch = home_.scratch();
   int rounds = 0;
   while (end_ == relay_end::none) {
-    const io_result read = client_.read_some(scratch);
-    if (read.status == io_status::would_block) {
-      auto [error] = co_await client_.wait_readable();
-      if (error) co_return finish(relay_end::client_lost);
-      continue;
-    }
-    if (read.status == io_status::end) {
-      client_closed_ = true;
-      server_.shut_write();
-      co_return;  // the server may still have answers; its end ends the relay
-    }
-    if (read.status == io_status::failed) co_return finish(relay_end::client_lost);
-
-    const auto chunk = scratch.first(read.bytes);
-    bytes_from_client_ += read.bytes;
-    const auto verdict = traffic_.from_client(chunk);
-    auto rest = chunk.first(verdict.forward);
-    const io_result wrote = server_.write_some(rest);
-    // A server that takes no more has closed; what it said last is still to be read by the other pump.
-    if (wrote.status == io_status::failed) co_return;
-    rest = rest.subspan(wrote.bytes);
-    if (!rest.empty()) {
-      const std::string aside(reinterpret_cast<const char*>(rest.data()), rest.size());
-      if (!co_await server_.write_all(as_bytes(aside))) co_return;
-    }
-    if (verdict.fault) {
-      fault_ = verdict.fault;
-      co_return finish(relay_end::client_fault);
+    const io_result read = way.from.read_some(scratch);
+    if (read.status == io_status::end) co_return on_end_of(way);
+    if (read.status == io_status::failed) co_return on_loss_of(way);
+    if (read.status == io_status::done) {
+      const auto chunk = scratch.first(read.bytes);
+      this->*way.bytes += read.bytes;
+      const auto verdict = (traffic_.*way.look)(chunk);
+      auto rest = chunk.first(verdict.forward);
+      const io_result wrote = way.to.write_some(rest);
+      if (wrote.status == io_status::failed) co_return finish(way.sink_lost);
+      rest = rest.subspan(wrote.bytes);
+      if (!rest.empty()) {
+        const std::string aside(reinterpret_cast<const char*>(rest.data()), rest.size());
+        if (!co_await write_aside(way, aside)) co_return;
+      }
+      if (!settle(way, verdict)) co_return;
     }
     if (read.bytes < scratch.size()) {
       rounds = 0;
-      auto [error] = co_await client_.wait_readable();
-      if (error) co_return finish(relay_end::client_lost);
+      auto [error] = co_await way.from.wait_readable();
+      if (error) co_return finish(way.source_lost);
     } else if (++rounds == rounds_before_yield) {
       rounds = 0;
       co_await asio::post(home_.context(), asio::deferred);
@@ -100,63 +105,49 @@ task<void> relay::pump_to_server(std::string early) {
   }
 }
 
-task<void> relay::pump_to_client() {
-  const auto scratch = home_.scratch();
-  int rounds = 0;
-  while (end_ == relay_end::none) {
-    const io_result read = server_.read_some(scratch);
-    if (read.status == io_status::would_block) {
-      auto [error] = co_await server_.wait_readable();
-      if (error) finish(relay_end::server_lost);
-      continue;
-    }
-    if (read.status == io_status::end) {
-      finish(client_closed_ || traffic_.client_terminated() ? relay_end::client_left : relay_end::server_closed);
-      break;
-    }
-    if (read.status == io_status::failed) {
-      finish(client_closed_ || traffic_.client_terminated() ? relay_end::client_left : relay_end::server_lost);
-      break;
-    }
-    const auto chunk = scratch.first(read.bytes);
-    bytes_from_server_ += read.bytes;
-    const auto verdict = traffic_.from_server(chunk);
-    auto rest = chunk.first(verdict.forward);
-    const io_result wrote = client_.write_some(rest);
-    if (wrote.status == io_status::failed) {
-      finish(relay_end::client_lost);
-      break;
-    }
-    rest = rest.subspan(wrote.bytes);
-    if (!rest.empty()) {
-      const std::string aside(reinterpret_cast<const char*>(rest.data()), rest.size());
-      client_write_cut_ = true;
-      if (!co_await client_.write_all(as_bytes(aside))) {
-        finish(relay_end::client_lost);
-        break;
-      }
-      client_write_cut_ = false;
-    }
-    if (verdict.fault) {
-      fault_ = verdict.fault;
-      finish(relay_end::server_fault);
-      break;
-    }
-    if (leave_when_idle_ && traffic_.idle()) {
-      finish(relay_end::told_to_leave);
-      break;
-    }
-    if (read.bytes < scratch.size()) {
-      rounds = 0;
-      auto [error] = co_await server_.wait_readable();
-      if (error) finish(relay_end::server_lost);
-    } else if (++rounds == rounds_before_yield) {
-      rounds = 0;
-      co_await asio::post(home_.context(), asio::deferred);
-    }
+task<bool> relay::pass_on(const direction& way, std::string bytes) {
+  this->*way.bytes += bytes.size();
+  const auto verdict = (traffic_.*way.look)(as_bytes(bytes));
+  bytes.resize(verdict.forward);
+  if (!co_await write_aside(way, bytes)) co_return false;
+  co_return settle(way, verdict);
+}
+
+// The slow way, for what the sink did not take at once.
+task<bool> relay::write_aside(const direction& way, const std::string& bytes) {
+  this->*way.write_cut = true;
+  const bool wrote = co_await way.to.write_all(as_bytes(bytes));
+  if (wrote) {
+    this->*way.write_cut = false;
+  } else {
+    finish(way.sink_lost);
   }
-  to_client_done_ = true;
-  if (joining_ != nullptr) joining_->cancel();
+  co_return wrote;
+}
+
+// After a chunk is passed on: whether the pump goes on.
+bool relay::settle(const direction& way, const traffic_tracker::verdict& verdict) {
+  if (verdict.fault) {
+    fault_ = verdict.fault;
+    finish(way.fault);
+  } else if (leave_when_idle_ && traffic_.idle()) {
+    finish(relay_end::told_to_leave);
+  }
+  return end_ == relay_end::none;
+}
+
+void relay::on_end_of(const direction& way) {
+  if (&way.from == &client_) {
+    client_closed_ = true;
+    server_.shut_write();  // it may still be answering; its end ends the relay
+  } else {
+    finish(client_gone() ? relay_end::client_left : relay_end::server_closed);
+  }
+}
+
+void relay::on_loss_of(const direction& way) {
+  const bool server_after_goodbye = &way.from == &server_ && client_gone();
+  finish(server_after_goodbye ? relay_end::client_left : way.source_lost);
 }
 
 }  // namespace proxy

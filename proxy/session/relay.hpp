@@ -30,7 +30,7 @@ enum class relay_end {
   server_lost,     ///< the server's connection broke
   client_fault,    ///< the client sent what the protocol forbids; `fault` says what
   server_fault,    ///< the server did
-  told_to_leave,   ///< `leave_when_idle` or `leave_now` was called
+  told_to_leave,   ///< by `leave_when_idle` or `leave_now`
 };
 
 class relay {
@@ -38,26 +38,35 @@ class relay {
   /// All three must outlive `run`.
   relay(worker& home, transport& client, transport& server);
 
-  /// Carries bytes until one side ends. `early` is what the client sent before the relay began. `keep_alive` is
-  /// held by both pumps: it must own this relay.
-  task<relay_end> run(std::string early, std::shared_ptr<void> keep_alive);
+  /// Carries bytes until one side ends. `early_client` and `early_server` are what each side sent before the relay
+  /// began, from a message boundary on. `keep_alive` is held by both pumps: it must own this relay.
+  task<relay_end> run(std::string early_client, std::string early_server, std::shared_ptr<void> keep_alive);
 
-  /// Ends the relay as soon as the session is outside a transaction with nothing outstanding, or now if it is.
-  void leave_when_idle();
+  /// Whether the relay shall end as soon as the session is outside a transaction with nothing outstanding, which
+  /// may be now.
+  void leave_when_idle(bool leave);
   void leave_now() { finish(relay_end::told_to_leave); }
+  /// To be called now and then: repeats a cancellation that found nothing to cancel because the wait had just ended.
+  void on_tick();
 
   [[nodiscard]] const traffic_tracker& traffic() const { return traffic_; }
   [[nodiscard]] const std::optional<traffic_fault>& fault() const { return fault_; }
   [[nodiscard]] std::uint64_t bytes_from_client() const { return bytes_from_client_; }
   [[nodiscard]] std::uint64_t bytes_from_server() const { return bytes_from_server_; }
-  /// Whether what we write to the client now would start at a message boundary.
+  /// Whether what is written now would start at a message boundary.
   [[nodiscard]] bool client_stream_whole() const { return !client_write_cut_ && traffic_.server_at_boundary(); }
+  [[nodiscard]] bool server_stream_whole() const { return !server_write_cut_ && traffic_.client_at_boundary(); }
 
  private:
-  task<void> pump_to_server(std::string early);
-  task<void> pump_to_client();
-  bool forward_to_server(std::span<const std::byte> chunk, std::size_t& accepted);
+  struct direction;
+  task<void> pump(const direction& way, std::string early);
+  task<bool> pass_on(const direction& way, std::string bytes);
+  task<bool> write_aside(const direction& way, const std::string& bytes);
+  bool settle(const direction& way, const traffic_tracker::verdict& verdict);
+  void on_end_of(const direction& way);
+  void on_loss_of(const direction& way);
   void finish(relay_end how);
+  [[nodiscard]] bool client_gone() const { return client_closed_ || traffic_.client_terminated(); }
 
   worker& home_;
   transport& client_;
@@ -69,7 +78,8 @@ class relay {
   std::uint64_t bytes_from_server_ = 0;
   bool leave_when_idle_ = false;
   bool client_closed_ = false;
-  bool client_write_cut_ = false;
+  bool client_write_cut_ = false;  ///< a write to the client was begun and is not finished
+  bool server_write_cut_ = false;
   bool to_client_done_ = false;
   timer* joining_ = nullptr;
 };

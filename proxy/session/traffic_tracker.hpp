@@ -44,6 +44,7 @@ class traffic_tracker {
   /// The client sent Terminate.
   [[nodiscard]] bool client_terminated() const { return client_terminated_; }
   [[nodiscard]] bool server_at_boundary() const { return server_.at_boundary(); }
+  [[nodiscard]] bool client_at_boundary() const { return client_.at_boundary(); }
 
  private:
   void client_message(char type);
@@ -53,10 +54,9 @@ class traffic_tracker {
   pgwire::frame_scanner server_;
   std::uint32_t queries_pending_ = 0;  ///< Query and FunctionCall messages not yet answered
   std::uint32_t syncs_pending_ = 0;    ///< Sync messages not yet answered
-  char transaction_ = 'I';             ///< as the last ReadyForQuery said: I, T or E
+  char transaction_ = 'I';             ///< as the last ReadyForQuery said: I, T or E; T since a CopyInResponse
   bool unsynced_ = false;              ///< extended-protocol messages went out after the last Sync
   bool copy_in_ = false;               ///< the server takes COPY data now
-  bool copy_both_ = false;             ///< a replication stream runs
   bool server_said_fatal_ = false;
   bool client_terminated_ = false;
 };

@@ -1,0 +1,75 @@
+// pglodge.yaml: what the service is told by whoever runs it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace conf {
+
+enum class listen_tls_mode : std::uint8_t { off, allow, require, verify };
+
+/// One door: TCP (`address` set) or Unix (`unix_folder` set).
+struct listen_settings {
+  std::string address;            ///< host or IP address without brackets; empty for a Unix socket
+  std::uint16_t port = 6432;
+  std::filesystem::path unix_folder;
+  listen_tls_mode tls = listen_tls_mode::off;
+  std::string tls_certificate, tls_key, tls_client_ca;
+};
+
+enum class auth_method : std::uint8_t { trust, password, md5, scram_sha_256, cert, passthrough };
+std::string_view to_string(auth_method method);
+
+struct auth_query {
+  std::string database, user, sql;
+};
+struct auth_rule {
+  std::optional<bool> tls;
+  std::string address, database, role, tenant;  ///< empty: any
+  auth_method method = auth_method::passthrough;
+};
+struct auth_settings {
+  auth_method method = auth_method::passthrough;  ///< scram-sha-256 if users or query are given and no method
+  std::filesystem::path users;
+  std::optional<auth_query> query;
+  std::vector<auth_rule> rules;
+};
+
+struct admin_settings {
+  std::vector<std::string> users, stats_users;
+  std::string http;  ///< host:port; empty: none
+};
+
+enum class log_format : std::uint8_t { text, json };
+struct log_settings {
+  std::string level = "info";  ///< trace, debug, info, warn, error
+  log_format format = log_format::text;
+};
+
+/// 0 means none where that makes sense (idle).
+struct timeout_settings {
+  using ms = std::chrono::milliseconds;
+  ms startup{15'000};          ///< from the first byte to ReadyForQuery, held and waiting time excepted
+  ms connect{5'000};           ///< one attempt at one host: connection and login
+  ms idle{0};
+  ms server_idle{600'000};
+  ms server_lifetime{3'600'000};
+  ms query_wait{30'000};
+  ms drain{60'000};
+};
+
+struct daemon_settings {
+  std::vector<listen_settings> listen;
+  std::filesystem::path routes;        ///< a file or a folder, made absolute against the file's own folder
+  std::optional<unsigned> workers;     ///< nothing: as many as cores
+  auth_settings auth;
+  admin_settings admin;
+  log_settings log;
+  timeout_settings timeouts;
+};
+
+}  // namespace conf

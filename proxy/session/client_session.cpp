@@ -1,0 +1,328 @@
+#include "proxy/session/client_session.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <array>
+#include <utility>
+
+#include "protocol/backend_messages.hpp"
+#include "protocol/sqlstate.hpp"
+#include "proxy/session/cancel_registry.hpp"
+#include "proxy/session/forward_cancel.hpp"
+#include "routing/access.hpp"
+
+namespace proxy {
+
+namespace sqlstate = pgwire::sqlstate;
+
+namespace {
+
+// Bytes of the secret in a client's cancel key (PostgreSQL docs, 55.7, BackendKeyData).
+constexpr std::size_t secret_bytes_3_0 = 4;
+constexpr std::size_t secret_bytes_3_2 = 32;
+
+// How long a client has to read what it was told before its connection is closed under it.
+constexpr std::chrono::seconds most_lingering{2};
+
+// A cancel request's own bound.
+constexpr std::chrono::seconds most_cancelling{10};
+
+ending moved(const routing::tenant_id& tenant) {
+  const std::string who = tenant.empty() ? "the place of sessions without a tenant" : "tenant \"" + tenant.str() + "\"";
+  return ending::fatal(sqlstate::admin_shutdown, who + " has moved", {}, "Connect again to reach the new place.");
+}
+
+// A message type for people: 'Q', or 0x07 if it is nothing to print.
+std::string type_name(char type) {
+  const auto byte = static_cast<unsigned char>(type);
+  if (byte > 0x20 && byte < 0x7F) return std::string("'") + type + "'";
+  constexpr std::string_view digits = "0123456789abcdef";
+  return std::string("0x") + digits[byte >> 4] + digits[byte & 15];
+}
+
+ending lodge_closes() {
+  return ending::fatal(sqlstate::admin_shutdown, "the lodge is closing", {}, "Connect again.");
+}
+
+}  // namespace
+
+client_session::client_session(worker& home, visitor who, counted place)
+    : home_(home),
+      id_(home.shared().next_session_id.fetch_add(1, std::memory_order_relaxed)),
+      visitor_(std::move(who)),
+      in_worker_(std::move(place)),
+      client_(home.context()),
+      server_(home.context()),
+      deadline_(clock::now() + home.current()->settings->timeouts.startup) {
+  client_.adopt(visitor_.peer.data()->sa_family, visitor_.descriptor);
+  home_.enter(*this);
+}
+
+client_session::~client_session() { home_.leave(*this); }
+
+task<void> client_session::run(std::shared_ptr<client_session> self) {
+  ending why = co_await self->serve(self);
+  if (self->ending_) why = std::move(*self->ending_);  // whatever failed, failed because of it
+  co_await self->goodbye(why);
+}
+
+task<ending> client_session::serve(std::shared_ptr<client_session> self) {
+  auto first = co_await greet(client_);
+  if (!first) co_return std::move(first.error());
+  if (const auto* key = std::get_if<pgwire::cancel_key>(&*first)) {
+    const pgwire::cancel_key presented = *key;
+    co_return co_await pass_cancel_on(presented);
+  }
+  auto request = session_request::read(std::move(std::get<pgwire::startup_message>(*first)));
+  if (!request) co_return ending::of(request.error());
+  if (auto missing = not_in_force()) co_return std::move(*missing);
+
+  auto identified = routing::identify(home_.current()->routes->hints(), request->facts());
+  if (!identified) co_return ending::of(identified.error());
+  who_ = std::move(*identified);
+
+  auto placed = co_await place();
+  if (!placed) co_return std::move(placed.error());
+  route_ = std::move(*placed);
+
+  auto entered = co_await enter(*request);
+  if (!entered) co_return std::move(entered.error());
+  spdlog::debug("{}: entered, user {}, by {}, at {}/{}", name(), who_.user, route_->rule, route_->server->name,
+                route_->database);
+  server_login::entered at_server = std::move(*entered);
+  co_return co_await relay_until_end(std::move(at_server), std::move(self));
+}
+
+// What the configuration demands for safety and this version cannot give is refused, not ignored.
+std::optional<ending> client_session::not_in_force() const {
+  if (!visitor_.plain_text_allowed) {
+    return ending::fatal(sqlstate::invalid_authorization, "this listener demands TLS, which is not yet in force", {},
+                         "Set the listener's tls.mode to off or allow, or connect elsewhere.");
+  }
+  const conf::auth_settings& auth = home_.current()->settings->auth;
+  const bool known = auth.method == conf::auth_method::trust || auth.method == conf::auth_method::passthrough;
+  if (!known || !auth.rules.empty()) {
+    const std::string what = known ? "auth.rules" : "auth.method " + std::string(conf::to_string(auth.method));
+    return ending::fatal(sqlstate::invalid_authorization, what + " is not yet in force, so nobody is let in", {},
+                         "Use auth.method passthrough or trust, without rules.");
+  }
+  return std::nullopt;
+}
+
+// A held tenant's client waits here for a table that releases it. Its startup's clock stands still meanwhile.
+task<client_session::step<routing::route>> client_session::place() {
+  auto found = look_up();
+  if (!found || found->state != routing::tenant_state::held) co_return found;
+
+  const auto startup_left = deadline_ - clock::now();
+  const clock::duration wait = found->limits.wait.value_or(home_.current()->settings->timeouts.query_wait);
+  state_ = session_state::held;
+  deadline_ = clock::time_point::max();
+  released_.emplace(home_.context(), clock::now() + wait);
+  while (found && found->state == routing::tenant_state::held && !ending_) {
+    auto [woken] = co_await released_->async_wait(no_throw);
+    if (!woken) {
+      co_return std::unexpected(ending::fatal(sqlstate::limit_exceeded,
+                                              "tenant \"" + who_.tenant.str() + "\" is held, and was not released in time",
+                                              {}, "Try again later."));
+    }
+    found = look_up();
+  }
+  released_.reset();
+  deadline_ = clock::now() + startup_left;
+  co_return found;
+}
+
+client_session::step<routing::route> client_session::look_up() const {
+  auto found = home_.current()->routes->resolve(who_);
+  if (!found) return std::unexpected(ending::of(found.error()));
+  if (const auto refused = routing::may_enter(*found, who_.user)) return std::unexpected(ending::of(*refused));
+  return std::move(*found);
+}
+
+task<client_session::step<server_login::entered>> client_session::enter(const session_request& request) {
+  state_ = session_state::entering;
+  const snapshot_ptr current = home_.current();
+  const routing::server& server = *route_->server;
+  if (server.tls != routing::tls_mode::disable && server.tls != routing::tls_mode::prefer) {
+    co_return std::unexpected(ending::fatal(
+        sqlstate::connection_unestablished,
+        "server \"" + server.name + "\" must be reached over TLS, which is not yet in force", {},
+        "Set the server's tls.mode to disable or prefer."));
+  }
+  const auto negotiated = pgwire::negotiate(request.startup);
+  if (negotiated.must_tell) {
+    const std::string told = pgwire::encode_negotiate(negotiated);
+    if (!co_await client_.write_all(as_bytes(told))) co_return std::unexpected(ending::quiet("the client left"));
+  }
+
+  const server_login::request what{
+      route_->server,
+      current->settings->auth.method == conf::auth_method::trust ? pgwire::login_mode::trust
+                                                                 : pgwire::login_mode::passthrough,
+      pgwire::encode_startup({3, 0}, server_parameters(request, who_, *route_)), current->settings->timeouts.connect};
+  login_.emplace(home_, client_, server_);
+  auto entered = co_await login_->run(what);
+  login_.reset();
+  if (entered && entered->key) {
+    const bool long_key = negotiated.version == pgwire::protocol_version{3, 2};
+    const auto key = make_cancel_key(entered->key->process_id(), long_key ? secret_bytes_3_2 : secret_bytes_3_0);
+    entered->greeting += pgwire::encode_backend_key_data(key);
+    cancel_handle_ = home_.shared().cancels.add(key, cancel_target{entered->address, *entered->key});
+  }
+  co_return entered;
+}
+
+task<ending> client_session::relay_until_end(server_login::entered entered, std::shared_ptr<client_session> self) {
+  if (!co_await client_.write_all(as_bytes(entered.greeting))) co_return ending::quiet("the client left");
+  entered.greeting = {};
+  relay_.emplace(home_, client_, server_);
+  state_ = session_state::relaying;
+  deadline_ = clock::time_point::max();
+  // What happened while it was on its way in.
+  if (ending_) co_return *ending_;
+  on_publish();
+  const relay_end how = co_await relay_->run(std::move(entered.client_early), std::move(entered.server_early), self);
+  co_return ending_of(how);
+}
+
+ending client_session::ending_of(relay_end how) const {
+  const auto fault_of = [this](std::string_view who) {
+    const traffic_fault& fault = *relay_->fault();
+    ending made = ending::of(fault.code);
+    made.report.code = sqlstate::protocol_violation;
+    made.report.detail = std::string(who) + " sent a message of type " + type_name(fault.type) + ".";
+    return made;
+  };
+  switch (how) {
+    case relay_end::client_left: return ending::quiet("the client left");
+    case relay_end::client_lost: return ending::quiet("the client's connection broke");
+    case relay_end::server_closed:
+    case relay_end::server_lost:
+      if (relay_->traffic().server_said_fatal()) return ending::quiet("the server ended the session");
+      return ending::fatal(sqlstate::connection_failure, "the connection to server \"" + route_->server->name + "\" was lost");
+    case relay_end::client_fault: return fault_of("The client");
+    case relay_end::server_fault: return fault_of("The server");
+    case relay_end::told_to_leave:
+    case relay_end::none: break;
+  }
+  return ending_ ? *ending_ : when_idle_ ? *when_idle_ : lodge_closes();
+}
+
+task<ending> client_session::pass_cancel_on(const pgwire::cancel_key& presented) {
+  state_ = session_state::cancelling;
+  deadline_ = clock::now() + most_cancelling;
+  const auto target = home_.shared().cancels.find(presented);
+  if (!target) co_return ending::quiet("a cancel request with a key that no session has");
+  cancel_dial_.emplace(home_.context(), server_);
+  co_await forward_cancel(*cancel_dial_, server_, *target);
+  co_return ending::quiet("a cancel request was passed on");
+}
+
+// The connection is closed only when the client has, or after a while: closing with bytes of it unread would reset
+// the connection, and the client might lose what it was told.
+task<void> client_session::goodbye(const ending& why) {
+  const bool in_relay = relay_.has_value();
+  state_ = session_state::leaving;
+  deadline_ = clock::now() + most_lingering;
+  cancel_handle_ = {};
+  if (in_relay && server_.is_open() && relay_->server_stream_whole()) {
+    constexpr std::array<std::byte, 5> terminate{std::byte{'X'}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{4}};
+    static_cast<void>(server_.write_some(terminate));
+  }
+  server_.close();
+
+  if (why.tell_client) {
+    spdlog::info("{}: {} {}: {}", name(), why.report.severity, why.report.code, why.report.message);
+  } else {
+    spdlog::debug("{}: {}", name(), why.report.message);
+  }
+  const bool stream_whole = !in_relay || relay_->client_stream_whole();
+  if (why.tell_client && stream_whole) {
+    const std::string told = why.as_it_came.empty() ? pgwire::encode_error(why.report) : why.as_it_came;
+    if (co_await client_.write_all(as_bytes(told))) {
+      client_.shut_write();
+      for (bool more = true; more;) {
+        const io_result read = client_.read_some(home_.scratch());
+        more = read.status == io_status::done || read.status == io_status::would_block;
+        if (read.status == io_status::would_block) {
+          auto [error] = co_await client_.wait_readable();
+          if (error) break;
+        }
+      }
+    }
+  }
+  client_.close();
+}
+
+void client_session::on_tick(clock::time_point now) {
+  if (now >= deadline_) {
+    if (state_ == session_state::leaving || state_ == session_state::cancelling) {
+      cancel_waits();
+    } else if (!ending_) {
+      end_with(ending::fatal(sqlstate::query_canceled, "the startup took too long", "timeouts.startup has passed."));
+    }
+  }
+  if (login_) login_->on_tick(now);
+  if (state_ == session_state::relaying) relay_->on_tick();
+  const bool waits_without_reading = state_ == session_state::held || state_ == session_state::entering;
+  if (waits_without_reading && !ending_ && client_.peer_closed()) end_with(ending::quiet("the client left"));
+  // A cancellation is lost on a wait that had just ended; the next wait must end as well.
+  if (ending_ && state_ != session_state::leaving) cancel_waits();
+}
+
+void client_session::on_publish() {
+  if (state_ == session_state::held) {
+    released_->cancel();
+  } else if (state_ == session_state::relaying) {
+    when_idle_ = why_leave();
+    relay_->leave_when_idle(when_idle_.has_value());
+  }
+}
+
+// Why a session that is placed may not stay, by the table in force.
+std::optional<ending> client_session::why_leave() const {
+  if (draining_) return lodge_closes();
+  const auto now = look_up();
+  if (!now) {
+    ending why = now.error();
+    const bool gone = why.report.code == sqlstate::invalid_catalog_name;
+    return gone ? moved(who_.tenant) : why;
+  }
+  if (routing::place_changed(*route_, *now)) return moved(who_.tenant);
+  return std::nullopt;
+}
+
+void client_session::on_closing(closing how) {
+  if (how == closing::drain && state_ == session_state::relaying) {
+    draining_ = true;
+    on_publish();
+  } else if (how == closing::drain && state_ == session_state::cancelling) {
+    return;  // it is short, and somebody waits for it
+  } else {
+    end_with(lodge_closes());
+  }
+}
+
+void client_session::end_with(ending why) {
+  if (state_ == session_state::leaving || ending_) return;
+  ending_ = std::move(why);
+  if (relay_) relay_->leave_now();
+  cancel_waits();
+}
+
+void client_session::cancel_waits() {
+  client_.cancel();
+  server_.cancel();
+  if (released_) released_->cancel();
+  if (login_) login_->cancel();
+  if (cancel_dial_) cancel_dial_->cancel();
+}
+
+std::string client_session::name() const {
+  std::string text = "session " + std::to_string(id_) + " from " + describe(visitor_.peer);
+  if (!who_.tenant.empty()) text += ", tenant " + who_.tenant.str();
+  return text;
+}
+
+}  // namespace proxy

@@ -1,0 +1,38 @@
+// How a session ends, and what its client is told.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "protocol/error_response.hpp"
+#include "routing/refusal.hpp"
+
+namespace proxy {
+
+struct ending {
+  pgwire::error_report report;
+  std::string as_it_came;   ///< the server's own ErrorResponse, which goes to the client instead of `report`
+  bool tell_client = true;  ///< false: nobody is there to be told, or everything has been said
+
+  /// The message is for the log only.
+  static ending quiet(std::string_view why) {
+    ending made;
+    made.report.message = why;
+    made.tell_client = false;
+    return made;
+  }
+  static ending fatal(std::string_view sqlstate, std::string message, std::string detail = {}, std::string hint = {}) {
+    ending made;
+    made.report = {"FATAL", std::string(sqlstate), std::move(message), std::move(detail), std::move(hint)};
+    return made;
+  }
+  static ending of(const routing::refusal& why) { return fatal(why.sqlstate, why.message, why.detail, why.hint); }
+  static ending of(pgwire::errc code) {
+    ending made;
+    made.report = pgwire::report_for(code);
+    return made;
+  }
+};
+
+}  // namespace proxy

@@ -1,0 +1,25 @@
+#include "proxy/session/forward_cancel.hpp"
+
+#include <array>
+
+#include "protocol/startup.hpp"
+
+namespace proxy {
+
+task<void> forward_cancel(dial& dialling, transport& server, const cancel_target& target) {
+  const auto connected = co_await dialling.connect(target.server);
+  if (!connected) co_return;
+  const std::string packet = pgwire::encode_cancel_request(target.server_key);
+  if (!co_await server.write_all(as_bytes(packet))) co_return;
+  std::array<std::byte, 64> ignored;
+  for (;;) {
+    const io_result read = server.read_some(ignored);
+    if (read.status == io_status::end || read.status == io_status::failed) co_return;
+    if (read.status == io_status::would_block) {
+      auto [error] = co_await server.wait_readable();
+      if (error) co_return;
+    }
+  }
+}
+
+}  // namespace proxy

@@ -1,0 +1,95 @@
+#include "proxy/session/placement.hpp"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "routing/session_state.hpp"
+
+namespace proxy {
+namespace {
+
+// Startup parameters that are no settings (PostgreSQL docs, 55.7, StartupMessage).
+bool is_setting(std::string_view name) {
+  return name != "user" && name != "database" && name != "options" && name != "replication";
+}
+
+// Which of the client's settings must not reach the server.
+class collision {
+ public:
+  collision(const routing::identity& who, const routing::route& where, const routing::setting_list& defaults)
+      : who_(who), has_role_(!where.role.empty()) {
+    for (const auto& [name, value] : defaults) decided_.push_back(pgwire::canonical_setting_name(name));
+  }
+
+  bool operator()(std::string_view name) const {
+    const std::string canonical = pgwire::canonical_setting_name(name);
+    if (std::ranges::find(decided_, canonical) != decided_.end()) return true;
+    if (has_role_ && canonical == "session_authorization") return true;
+    // A name with a dot is a setting to PostgreSQL, whoever invented it; row-level security may read it.
+    const bool is_hint = std::ranges::find(who_.consumed, canonical) != who_.consumed.end();
+    return is_hint && !canonical.contains('.') && canonical != "application_name";
+  }
+
+ private:
+  const routing::identity& who_;
+  bool has_role_;
+  std::vector<std::string> decided_;
+};
+
+}  // namespace
+
+pgwire::result<session_request> session_request::read(pgwire::startup_message startup) {
+  session_request request{std::move(startup), {}};
+  if (const std::string* text = request.startup.find("options")) {
+    auto options = pgwire::parse_options(*text);
+    if (!options) return std::unexpected(options.error());
+    request.options = std::move(*options);
+  }
+  return request;
+}
+
+routing::session_facts session_request::facts() const {
+  routing::session_facts facts;
+  for (const auto& [name, value] : options.settings) {
+    facts.settings.emplace_back(pgwire::canonical_setting_name(name), value);
+  }
+  for (const auto& [name, value] : startup.parameters) {
+    if (name == "user") {
+      facts.user = value;
+    } else if (name == "database") {
+      if (!value.empty()) facts.database = value;
+    } else if (is_setting(name)) {
+      facts.settings.emplace_back(pgwire::canonical_setting_name(name), value);
+    }
+  }
+  return facts;
+}
+
+pgwire::parameter_list server_parameters(const session_request& client, const routing::identity& who,
+                                         const routing::route& where) {
+  const routing::setting_list defaults = routing::session_defaults(where);
+  const collision collides(who, where, defaults);
+
+  pgwire::parameter_list result{{"user", who.user}};
+  if (!where.dbname.empty()) {
+    result.emplace_back("database", where.dbname);
+  } else if (who.database) {
+    result.emplace_back("database", *who.database);
+  }
+  pgwire::startup_options options;
+  options.other = client.options.other;
+  std::ranges::copy_if(client.options.settings, std::back_inserter(options.settings),
+                       [&](const pgwire::parameter& setting) { return !collides(setting.first); });
+  if (std::string text = pgwire::encode_options(options); !text.empty()) {
+    result.emplace_back("options", std::move(text));
+  }
+  for (const pgwire::parameter& given : client.startup.parameters) {
+    const bool kept = given.first == "replication" || (is_setting(given.first) && !collides(given.first));
+    if (kept) result.push_back(given);
+  }
+  result.insert(result.end(), defaults.begin(), defaults.end());
+  return result;
+}
+
+}  // namespace proxy

@@ -1,0 +1,34 @@
+// From a client's startup packet to the server's: what goes into the one is decided by the route, the rest is the
+// client's own. Pure functions.
+//
+// Schema, role and settings travel in the server's startup packet, because what is set there is what RESET and
+// DISCARD ALL come back to (PostgreSQL docs, 20.1.3): the tenant's dress cannot be taken off.
+#pragma once
+
+#include "protocol/error.hpp"
+#include "protocol/startup.hpp"
+#include "protocol/startup_options.hpp"
+#include "routing/route.hpp"
+#include "routing/tenant_hint.hpp"
+
+namespace proxy {
+
+/// A client's StartupMessage with its `options` read.
+struct session_request {
+  pgwire::startup_message startup;
+  pgwire::startup_options options;
+
+  /// Error: bad_options.
+  static pgwire::result<session_request> read(pgwire::startup_message startup);
+
+  /// What the hints are looked for in.
+  [[nodiscard]] routing::session_facts facts() const;
+};
+
+/// The parameters of the server's startup packet. The client's are kept, except those that the route decides
+/// (search_path, role, its settings, and session_authorization where it gives a role) and hints that PostgreSQL
+/// would not know as a setting.
+pgwire::parameter_list server_parameters(const session_request& client, const routing::identity& who,
+                                         const routing::route& where);
+
+}  // namespace proxy

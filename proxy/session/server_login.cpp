@@ -1,0 +1,207 @@
+#include "proxy/session/server_login.hpp"
+
+#include <utility>
+
+#include "protocol/sqlstate.hpp"
+#include "protocol/startup.hpp"
+#include "proxy/worker.hpp"
+
+namespace proxy {
+
+namespace sqlstate = pgwire::sqlstate;
+
+namespace {
+
+// What a server may say before its first ReadyForQuery: a few dozen parameters and notices.
+constexpr std::size_t most_greeting = 1024 * 1024;
+
+std::string words(read_failure how) {
+  switch (how) {
+    case read_failure::end: return "it closed the connection during the login";
+    case read_failure::broken: return "the connection broke during the login";
+    case read_failure::malformed: break;
+  }
+  return "it sent something that is not the PostgreSQL protocol";
+}
+
+server_login::failure client_left() { return {"the client left", ending::quiet("the client left during its login"), false, false}; }
+
+server_login::failure client_fault(pgwire::errc code) {
+  return {"the client broke the protocol", ending::of(code), false, false};
+}
+
+}  // namespace
+
+server_login::server_login(worker& home, transport& client, transport& server)
+    : home_(home),
+      client_(client),
+      server_(server),
+      dial_(home.context(), server),
+      from_client_(home, client, pgwire::most_login_message) {}
+
+task<std::expected<server_login::entered, ending>> server_login::run(const request& what) {
+  what_ = &what;
+  const auto hosts = home_.shared().servers.in_order(what.server->hosts, clock::now());
+  std::string details;
+  for (const routing::host& host : hosts) {
+    auto outcome = co_await try_host(host);
+    if (outcome) co_return std::move(*outcome);
+    failure& why = outcome.error();
+    // A lone host's own words say more than a list of one.
+    const bool last_word = !why.try_next || (hosts.size() == 1 && !why.told.as_it_came.empty());
+    if (last_word) co_return std::unexpected(std::move(why.told));
+    details += (details.empty() ? "" : "; ") + routing::to_string(host) + ": " + why.why;
+  }
+  co_return std::unexpected(ending::fatal(sqlstate::connection_unestablished,
+                                          "no primary of server \"" + what.server->name + "\" could be reached",
+                                          std::move(details)));
+}
+
+task<server_login::attempt> server_login::try_host(const routing::host& host) {
+  start_clock();
+  const auto addresses = co_await dial_.look_up(host);
+  stop_clock();
+  if (!addresses) co_return std::unexpected(unreachable(addresses.error()));
+  attempt outcome = std::unexpected(unreachable("its name has no address"));
+  for (const endpoint& address : *addresses) {
+    outcome = co_await try_address(address);
+    if (outcome || !outcome.error().try_next) break;
+  }
+  server_memory& memory = home_.shared().servers;
+  if (outcome) {
+    memory.saw_primary(host);
+  } else if (outcome.error().standby) {
+    memory.saw_standby(host, clock::now());
+  }
+  co_return outcome;
+}
+
+task<server_login::attempt> server_login::try_address(const endpoint& address) {
+  start_clock();
+  const auto connected = co_await dial_.connect(address);
+  if (!connected) {
+    stop_clock();
+    co_return std::unexpected(unreachable(connected.error()));
+  }
+  auto outcome = co_await log_in(address);
+  stop_clock();
+  co_return outcome;
+}
+
+task<server_login::attempt> server_login::log_in(const endpoint& address) {
+  pgwire::login_fsm login(what_->mode);
+  message_reader from_server(home_, server_, pgwire::most_login_message);
+  entered result;
+  result.address = address;
+
+  if (!co_await server_.write_all(as_bytes(what_->startup))) {
+    co_return std::unexpected(failed(login, words(read_failure::broken)));
+  }
+  for (;;) {
+    const auto message = co_await from_server.next();
+    if (!message) co_return std::unexpected(failed(login, words(message.error())));
+    const auto action = login.on_server_message(message->type, message->body);
+
+    using fsm = pgwire::login_fsm;
+    if (std::holds_alternative<fsm::keep>(action)) {
+      result.greeting += message->wire;
+      if (result.greeting.size() > most_greeting) co_return std::unexpected(failed(login, "its greeting has no end"));
+    } else if (std::holds_alternative<fsm::forward_to_client>(action) ||
+               std::holds_alternative<fsm::ask_client>(action)) {
+      result.greeting += message->wire;
+      const bool told = co_await client_.write_all(as_bytes(result.greeting));
+      result.greeting.clear();
+      if (!told) co_return std::unexpected(client_left());
+      if (std::holds_alternative<fsm::ask_client>(action)) {
+        auto unanswered = co_await ask_client(login);
+        if (unanswered) co_return std::unexpected(std::move(*unanswered));
+      }
+    } else if (const auto* key = std::get_if<fsm::key>(&action)) {
+      result.key = key->value;
+    } else if (std::holds_alternative<fsm::ready>(action)) {
+      if (login.standby()) co_return std::unexpected(standby(login));
+      result.server_early = std::string(message->wire) + from_server.rest();
+      result.client_early = from_client_.rest();
+      co_return result;
+    } else if (const auto* error = std::get_if<fsm::server_error>(&action)) {
+      failure refused{error->message, {}, false, false};
+      refused.told.as_it_came = message->wire;
+      refused.told.report.message = error->message;
+      refused.told.report.code = error->sqlstate;
+      refused.try_next = error->sqlstate == sqlstate::cannot_connect_now && !login.client_involved();
+      co_return std::unexpected(std::move(refused));
+    } else if (const auto* wants = std::get_if<fsm::wants_secret>(&action)) {
+      co_return std::unexpected(wants_secret(wants->method));
+    } else {
+      const auto code = std::get<fsm::failed>(action).code;
+      co_return std::unexpected(failed(login, "it broke the protocol: " + std::string(pgwire::describe(code).text)));
+    }
+  }
+}
+
+// Takes the client's answer to the server. People type: only the startup's own deadline runs meanwhile.
+task<std::optional<server_login::failure>> server_login::ask_client(pgwire::login_fsm& login) {
+  stop_clock();
+  const auto answer = co_await from_client_.next();
+  start_clock();
+  if (!answer) {
+    if (answer.error() != read_failure::malformed) co_return client_left();
+    co_return client_fault(pgwire::errc::bad_length);
+  }
+  if (const auto fault = login.on_client_message(answer->type, answer->body)) co_return client_fault(*fault);
+  if (!co_await server_.write_all(as_bytes(answer->wire))) co_return failed(login, words(read_failure::broken));
+  co_return std::nullopt;
+}
+
+server_login::failure server_login::unreachable(std::string why) const {
+  if (overstayed_) why = "no answer in time";
+  failure made{why, {}, !cancelled_, false};
+  made.told = ending::fatal(sqlstate::connection_unestablished,
+                            "server \"" + what_->server->name + "\" could not be reached", std::move(why));
+  return made;
+}
+
+server_login::failure server_login::failed(const pgwire::login_fsm& login, std::string why) const {
+  failure made = unreachable(std::move(why));
+  made.try_next = made.try_next && !login.client_involved();
+  return made;
+}
+
+server_login::failure server_login::standby(const pgwire::login_fsm& login) const {
+  failure made = failed(login, "it is a standby");
+  made.standby = true;
+  if (!made.try_next) {
+    made.told = ending::fatal(sqlstate::cannot_connect_now,
+                              "the server that let you in is a standby of \"" + what_->server->name + "\"", {},
+                              "Connect again: the lodge now tries the other hosts first.");
+  }
+  return made;
+}
+
+server_login::failure server_login::wants_secret(const std::string& method) const {
+  failure made{"it asks for a password (" + method + ")", {}, false, false};
+  made.told = ending::fatal(sqlstate::connection_unestablished,
+                            "server \"" + what_->server->name + "\" asks for a password (" + method +
+                                "), and with auth.method trust the lodge has none to give",
+                            {}, "Use auth.method passthrough, or let the server trust the lodge in pg_hba.conf.");
+  return made;
+}
+
+void server_login::start_clock() {
+  overstayed_ = false;
+  attempt_ends_ = clock::now() + what_->connect_timeout;
+}
+
+void server_login::on_tick(clock::time_point now) {
+  if (now < attempt_ends_) return;
+  // The stamp stays: should the wait have ended by itself at this very moment, the next tick ends the one after it.
+  overstayed_ = true;
+  dial_.cancel();
+}
+
+void server_login::cancel() {
+  cancelled_ = true;
+  dial_.cancel();
+}
+
+}  // namespace proxy

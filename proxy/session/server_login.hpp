@@ -1,0 +1,86 @@
+// Finds a session's server and logs in there: host by host in order, until a primary has let it in.
+//
+// Another host can take a failed one's place only while the client has seen nothing of the failed one: a password
+// that was asked for by one server is no answer to another. A standby is recognised by what it reports
+// (in_hot_standby), and is remembered, so that the next session begins with a primary.
+#pragma once
+
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "protocol/login_fsm.hpp"
+#include "proxy/session/dial.hpp"
+#include "proxy/session/ending.hpp"
+#include "proxy/session/message_reader.hpp"
+#include "routing/route.hpp"
+
+namespace proxy {
+
+class worker;
+
+class server_login {
+ public:
+  struct request {
+    std::shared_ptr<const routing::server> server;
+    pgwire::login_mode mode;
+    std::string startup;              ///< the whole packet
+    clock::duration connect_timeout;  ///< for one attempt at one address, the client's own time to answer excepted
+  };
+
+  /// What a login gave.
+  struct entered {
+    endpoint address;
+    std::optional<pgwire::cancel_key> key;  ///< the server's own
+    std::string greeting;                   ///< whole messages for the client, BackendKeyData and ReadyForQuery excepted
+    std::string server_early;               ///< ReadyForQuery, and whatever the server sent after it
+    std::string client_early;               ///< what the client sent beyond its answers
+  };
+
+  /// One host's failure: what is told if it is the last.
+  struct failure {
+    std::string why;  ///< for people, after the host's name: "Connection refused"
+    ending told;
+    bool try_next = true;
+    bool standby = false;
+  };
+
+  /// All must outlive the login. `server` becomes the connection.
+  server_login(worker& home, transport& client, transport& server);
+
+  /// The error is what the client is to be told.
+  task<std::expected<entered, ending>> run(const request& what);
+
+  /// Ends an attempt that has overstayed.
+  void on_tick(clock::time_point now);
+  /// Ends the attempt that runs; `run` then fails. To be called again if there may be another.
+  void cancel();
+
+ private:
+  using attempt = std::expected<entered, failure>;
+
+  task<attempt> try_host(const routing::host& host);
+  task<attempt> try_address(const endpoint& address);
+  task<attempt> log_in(const endpoint& address);
+  task<std::optional<failure>> ask_client(pgwire::login_fsm& login);
+  [[nodiscard]] failure failed(const pgwire::login_fsm& login, std::string why) const;
+  [[nodiscard]] failure unreachable(std::string why) const;
+  [[nodiscard]] failure standby(const pgwire::login_fsm& login) const;
+  [[nodiscard]] failure wants_secret(const std::string& method) const;
+  void start_clock();
+  void stop_clock() { attempt_ends_ = clock::time_point::max(); }
+
+  worker& home_;
+  transport& client_;
+  transport& server_;
+  dial dial_;
+  message_reader from_client_;
+  const request* what_ = nullptr;
+  clock::time_point attempt_ends_ = clock::time_point::max();
+  bool overstayed_ = false;
+  bool cancelled_ = false;
+};
+
+}  // namespace proxy

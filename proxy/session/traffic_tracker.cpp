@@ -1,0 +1,98 @@
+#include "proxy/session/traffic_tracker.hpp"
+
+#include "protocol/error_response.hpp"
+
+namespace proxy {
+namespace {
+
+using pgwire::frame_rules;
+using attention = frame_rules::attention;
+
+pgwire::frame_rules::rule& rule_of(frame_rules& rules, char type) {
+  return rules.of[static_cast<unsigned char>(type)];
+}
+
+const frame_rules& client_rules() {
+  static const frame_rules rules = [] {
+    frame_rules made = pgwire::frontend_rules();
+    for (const char type : {'Q', 'F', 'S', 'P', 'B', 'D', 'E', 'C', 'H', 'c', 'f', 'X'}) {
+      rule_of(made, type).look = attention::notice;
+    }
+    return made;
+  }();
+  return rules;
+}
+
+const frame_rules& server_rules() {
+  static const frame_rules rules = [] {
+    frame_rules made = pgwire::backend_rules();
+    rule_of(made, 'G').look = attention::notice;
+    rule_of(made, 'Z').look = attention::want_body;
+    rule_of(made, 'E').look = attention::want_body;
+    return made;
+  }();
+  return rules;
+}
+
+}  // namespace
+
+traffic_tracker::traffic_tracker() : client_(client_rules()), server_(server_rules()) {}
+
+traffic_tracker::verdict traffic_tracker::from_client(std::span<const std::byte> chunk) {
+  const auto seen = client_.scan(chunk, [this](const pgwire::frame& frame) { client_message(frame.type); });
+  verdict result{seen.accepted, {}};
+  if (seen.error) result.fault = traffic_fault{*seen.error, seen.type};
+  return result;
+}
+
+traffic_tracker::verdict traffic_tracker::from_server(std::span<const std::byte> chunk) {
+  const auto seen = server_.scan(chunk, [this](const pgwire::frame& frame) { server_message(frame); });
+  verdict result{seen.accepted, {}};
+  if (seen.error) result.fault = traffic_fault{*seen.error, seen.type};
+  return result;
+}
+
+bool traffic_tracker::idle() const {
+  return transaction_ == 'I' && queries_pending_ == 0 && syncs_pending_ == 0 && !unsynced_ &&
+         client_.at_boundary() && server_.at_boundary();
+}
+
+void traffic_tracker::client_message(char type) {
+  switch (type) {
+    case 'Q':
+    case 'F': ++queries_pending_; break;
+    case 'S':
+      if (!copy_in_) ++syncs_pending_;
+      unsynced_ = false;
+      break;
+    case 'c':
+    case 'f': copy_in_ = false; break;
+    case 'X': client_terminated_ = true; break;
+    default: unsynced_ = true;
+  }
+}
+
+void traffic_tracker::server_message(const pgwire::frame& frame) {
+  switch (frame.type) {
+    case 'G':
+      copy_in_ = true;
+      if (queries_pending_ == 0) syncs_pending_ = 0;  // it swallowed them
+      transaction_ = 'T';                             // whatever the count says, a ReadyForQuery is still to come
+      break;
+    case 'Z':
+      copy_in_ = false;
+      if (!frame.body.empty()) transaction_ = static_cast<char>(frame.body.front());
+      if (queries_pending_ > 0) {
+        --queries_pending_;
+      } else if (syncs_pending_ > 0) {
+        --syncs_pending_;
+      }
+      break;
+    default:
+      if (const auto fields = pgwire::parse_error_fields(frame.body); fields && pgwire::is_fatal(*fields)) {
+        server_said_fatal_ = true;
+      }
+  }
+}
+
+}  // namespace proxy

@@ -1,0 +1,76 @@
+// Where one tenant lives and what it may use: a value, complete in itself. A session keeps the route it was placed
+// by, so a route owns or shares everything it names.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "routing/ids.hpp"
+
+namespace routing {
+
+using setting_list = std::vector<std::pair<std::string, std::string>>;  ///< name, value; in the order they were written
+
+/// An address a server listens on: a host name, an IP address, or a folder with a Unix socket (begins with '/').
+struct host {
+  std::string address;
+  std::uint16_t port = 5432;
+  friend bool operator==(const host&, const host&) = default;
+};
+/// "pg1:5432", "[::1]:5432", "/run/postgresql:5432".
+std::string to_string(const host& where);
+
+enum class tls_mode : std::uint8_t { disable, prefer, require, verify_ca, verify_full };
+
+/// A PostgreSQL server: the hosts of one primary and its replicas.
+struct server {
+  std::string name;
+  std::vector<host> hosts;
+  std::vector<host> replicas;
+  tls_mode tls = tls_mode::disable;
+  std::string tls_ca, tls_certificate, tls_key;  ///< paths; may be empty
+  std::string user;                              ///< empty: the client's own role logs in
+  std::string password_file;
+  std::optional<std::uint32_t> max_connections;
+  friend bool operator==(const server&, const server&) = default;
+};
+
+enum class pool_mode : std::uint8_t { transaction, session };
+enum class tenant_state : std::uint8_t { active, read_only, held, suspended };
+std::string_view to_string(tenant_state state);
+
+/// Nothing given means no limit; `wait` is how long a client may be made to wait for anything.
+struct limits {
+  std::optional<std::uint32_t> clients, connections, min_connections, weight, queries_per_second, burst;
+  std::optional<std::uint64_t> bytes_per_second;
+  std::optional<std::chrono::milliseconds> query_time, transaction_time, idle_in_transaction, wait;
+  friend bool operator==(const limits&, const limits&) = default;
+};
+
+struct route {
+  tenant_id tenant;      ///< empty for the route of `no_tenant`
+  std::string database;  ///< the place's name in the table
+  std::shared_ptr<const routing::server> server;
+  std::string dbname;    ///< empty: the client's own
+  std::vector<std::string> search_path;  ///< empty: the server's own default
+  std::string role;                      ///< empty: none
+  setting_list settings;                 ///< those of `state: read_only` included
+  std::vector<std::string> users;        ///< who may enter; empty: everybody
+  bool guard = false;
+  pool_mode pool = pool_mode::transaction;
+  tenant_state state = tenant_state::active;
+  std::string message;  ///< of a suspended tenant
+  routing::limits limits;
+  std::string rule;  ///< which entry of the table decided: "tenants.acme", "tenants.trial-*", "defaults", "no_tenant"
+};
+
+/// Whether a session placed by `was` would be placed elsewhere, or differently dressed, by `now`: server, hosts,
+/// dbname, search_path, role, settings.
+bool place_changed(const route& was, const route& now);
+
+}  // namespace routing

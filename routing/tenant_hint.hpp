@@ -1,0 +1,52 @@
+// From what a session says of itself to the tenant it is for.
+//
+// Hints are tried in order; of several templates for the same source (say, two for `user`) the first that matches
+// counts. Hints from different sources that name different tenants are refused (28000), never silently ranked.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "routing/ids.hpp"
+#include "routing/refusal.hpp"
+#include "routing/route.hpp"
+#include "routing/template.hpp"
+
+namespace routing {
+
+enum class hint_source : std::uint8_t { startup, user, database, sni, certificate, variable, search_path };
+std::string_view to_string(hint_source source);
+
+struct hint {
+  hint_source source = hint_source::user;
+  std::string name;                      ///< startup, variable: the setting; certificate: "cn" or "san"
+  std::optional<name_template> pattern;  ///< the others: the template
+  friend bool operator==(const hint&, const hint&) = default;
+};
+
+/// What a client's startup packet says.
+struct session_facts {
+  std::string user;
+  std::optional<std::string> database;
+  setting_list settings;  ///< by canonical name: startup parameters and those in `options`, each occurrence
+};
+
+/// Who a session is, as the server shall see it.
+struct identity {
+  tenant_id tenant;                      ///< empty: no hint matched
+  std::string user;                      ///< without what the hint took out
+  std::optional<std::string> database;   ///< likewise; nothing if the client named none
+  std::string hint;                      ///< for people, which hint matched: `user "{role}.{tenant}"`; empty if none
+  std::vector<std::string> consumed;     ///< settings that served as a startup hint
+};
+
+/// The hints in force today are startup, user and database; the others yield nothing.
+/// Refusals: 3D000 (a value that is no valid tenant id, where it is a startup parameter's whole value), 28000 (hints that disagree).
+/// A template whose captured text is no valid id does not match.
+std::expected<identity, refusal> identify(const std::vector<hint>& hints, const session_facts& facts);
+
+}  // namespace routing
