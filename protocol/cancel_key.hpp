@@ -1,4 +1,5 @@
-// The key of a CancelRequest: a process id and a secret of 4 to 256 bytes (PostgreSQL docs, 55.7, BackendKeyData).
+// The key of a CancelRequest: a process id and a secret of 4 to 256 bytes (PostgreSQL docs, 55.7,
+// BackendKeyData).
 #pragma once
 
 #include <array>

@@ -1,5 +1,5 @@
-// ErrorResponse and NoticeResponse (PostgreSQL docs, 55.8): every field optional, since servers and poolers in
-// between leave out what they please.
+// ErrorResponse and NoticeResponse (PostgreSQL docs, 55.8): every field optional, since servers and poolers
+// in between leave out what they please.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@ namespace pgwire {
 /// What the lodge itself has to say. Empty fields are left out, but severity, code and message always go.
 struct error_report {
   std::string severity = "FATAL";
-  std::string code;     ///< SQLSTATE
+  std::string code;  ///< SQLSTATE
   std::string message;
   std::string detail;
   std::string hint;

@@ -1,9 +1,9 @@
 // What happens before a client's StartupMessage is there: encryption requests, a cancel request, nonsense.
 //
-// Sans I/O. The caller reads exactly the bytes it is told to, so that nothing beyond a packet is ever taken off the
-// socket before it is answered: bytes that an attacker put behind an SSLRequest must not be read as if they came
-// after the answer (CVE-2021-23214, CVE-2021-23222). Those that are there already when the answer is due are
-// reported by `early_bytes`.
+// Sans I/O. The caller reads exactly the bytes it is told to, so that nothing beyond a packet is ever taken
+// off the socket before it is answered: bytes that an attacker put behind an SSLRequest must not be read as
+// if they came after the answer (CVE-2021-23214, CVE-2021-23222). Those that are there already when the
+// answer is due are reported by `early_bytes`.
 #pragma once
 
 #include <cstddef>
@@ -39,9 +39,15 @@ class handshake_fsm {
 
   /// The first thing to do.
   action begin();
+  /// The bytes asked for. Fewer are asked for again; more than asked for are the caller's fault.
   action on_bytes(std::span<const std::byte> bytes);
   action on_early_bytes();
   action on_answered();
+
+ private:
+  std::string packet_;
+  bool ssl_seen_ = false;
+  bool gssenc_seen_ = false;
 };
 
 }  // namespace pgwire

@@ -52,14 +52,15 @@ using first_packet = std::variant<startup_message, ssl_request, gssenc_request, 
 
 /// Reads one whole packet, its length field included; `packet` must be exactly as long as that field says.
 /// Errors: every startup_* one, unsupported_protocol, duplicate_parameter, empty_parameter_name, no_user,
-/// missing_terminator, trailing_bytes, bad_length (a cancel request's secret of less than 4 or more than 256 bytes).
+/// missing_terminator, trailing_bytes, bad_length (a cancel request's secret of less than 4 or more than 256
+/// bytes).
 result<first_packet> parse_first_packet(std::span<const std::byte> packet);
 
 /// What is spoken with a client that asked for `asked`, and what it must be told first.
 struct negotiated {
-  protocol_version version;            ///< 3.0 or 3.2
-  bool must_tell = false;              ///< NegotiateProtocolVersion goes out before anything else
-  std::vector<std::string> unknown;    ///< the protocol options it asked for that are not known
+  protocol_version version;          ///< 3.0 or 3.2
+  bool must_tell = false;            ///< NegotiateProtocolVersion goes out before anything else
+  std::vector<std::string> unknown;  ///< the protocol options it asked for that are not known
 };
 /// Newest is 3.2; 3.1 was never used and counts as 3.0. Every _pq_. option is unknown.
 negotiated negotiate(const startup_message& asked);
@@ -67,7 +68,8 @@ negotiated negotiate(const startup_message& asked);
 /// The whole packet.
 std::string encode_startup(protocol_version version, const parameter_list& parameters);
 std::string encode_cancel_request(const cancel_key& key);
-/// A whole NegotiateProtocolVersion message: the newest version spoken, as a whole number, and the unknown options.
+/// A whole NegotiateProtocolVersion message: the newest version spoken, as a whole number, and the unknown
+/// options.
 std::string encode_negotiate(const negotiated& outcome);
 
 }  // namespace pgwire

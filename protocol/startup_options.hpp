@@ -1,5 +1,6 @@
-// The `options` startup parameter, cut as the server cuts it (pg_split_opts, then getopt in process_postgres_switches):
-// blanks separate, a backslash keeps the next character, `-c name=value`, `-cname=value` and `--name=value` set.
+// The `options` startup parameter, cut as the server cuts it (pg_split_opts, then getopt in
+// process_postgres_switches): blanks separate, a backslash keeps the next character, `-c name=value`,
+// `-cname=value` and `--name=value` set.
 //
 // Equal to the server's reading, or a client could hide a setting from us that the server then sees.
 #pragma once
@@ -24,7 +25,8 @@ result<startup_options> parse_options(std::string_view text);
 /// The text that parses to the same again.
 std::string encode_options(const startup_options& options);
 
-/// A setting's name as the server finds it: ASCII lower case, the renamed ones (sort_mem, vacuum_mem) by their new name.
+/// A setting's name as the server finds it: ASCII lower case, the renamed ones (sort_mem, vacuum_mem) by
+/// their new name.
 std::string canonical_setting_name(std::string_view name);
 
 }  // namespace pgwire

@@ -1,0 +1,119 @@
+// Logging in at a server: what is passed on, kept, asked and refused.
+#include "protocol/login_fsm.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "protocol/backend_messages.hpp"
+
+using namespace pgwire;
+using namespace std::string_literals;
+using kind = backend::authentication::kind;
+
+namespace {
+
+login_fsm::action give(login_fsm& login, std::string_view message) {
+  return login.on_server_message(message[0], as_bytes(message.substr(5)));
+}
+std::string auth(kind request, std::string_view data = {}, std::vector<std::string_view> mechanisms = {}) {
+  return backend::authentication{request, data, std::move(mechanisms)}.encode();
+}
+template <class Action>
+bool is(const login_fsm::action& action) {
+  return std::holds_alternative<Action>(action);
+}
+errc failure(const login_fsm::action& action) { return std::get<login_fsm::failed>(action).code; }
+
+const auto ready = backend::ready_for_query{}.encode();
+const auto status = backend::parameter_status{"in_hot_standby", "on"}.encode();
+const auto key = encode_backend_key_data(cancel_key(9, as_bytes("abcd")));
+
+}  // namespace
+
+TEST_CASE("a SASL login through to ReadyForQuery") {
+  login_fsm login(login_mode::passthrough);
+  CHECK_FALSE(login.client_involved());
+  CHECK(is<login_fsm::ask_client>(give(login, auth(kind::sasl, "", {"SCRAM-SHA-256"}))));
+  CHECK(login.client_involved());
+  CHECK_FALSE(login.on_client_message('p', as_bytes("x")));
+  CHECK(is<login_fsm::ask_client>(give(login, auth(kind::sasl_continue, "r=1"))));
+  CHECK_FALSE(login.on_client_message('p', as_bytes("x")));
+  CHECK(is<login_fsm::forward_to_client>(give(login, auth(kind::sasl_final, "v=1"))));
+  CHECK(is<login_fsm::keep>(give(login, auth(kind::ok))));
+  CHECK(is<login_fsm::keep>(give(login, backend::notice_response{}.encode())));
+  CHECK(is<login_fsm::keep>(give(login, status)));
+  CHECK(login.standby());
+  CHECK(std::get<login_fsm::key>(give(login, key)).value.process_id() == 9);
+  CHECK(is<login_fsm::ready>(give(login, ready)));
+  CHECK(failure(give(login, ready)) == errc::misplaced_message);
+}
+
+TEST_CASE("which requests go to the client") {
+  const auto asked = [](const std::string& message) {
+    login_fsm login(login_mode::passthrough);
+    return give(login, message);
+  };
+  CHECK(is<login_fsm::ask_client>(asked(auth(kind::cleartext_password))));
+  CHECK(is<login_fsm::ask_client>(asked(auth(kind::md5_password, "salt"))));
+  CHECK(is<login_fsm::ask_client>(asked(auth(kind::gss))));
+  CHECK(is<login_fsm::ask_client>(asked(auth(kind::sspi))));
+  CHECK(is<login_fsm::forward_to_client>(asked(auth(kind::gss_continue, "token"))));
+  CHECK(failure(asked(auth(kind::kerberos_v5))) == errc::bad_field);
+  CHECK(failure(asked(auth(static_cast<kind>(99)))) == errc::bad_field);
+  CHECK(failure(asked(auth(kind::md5_password, "sal"))) == errc::truncated);
+}
+
+TEST_CASE("under trust the server must not ask") {
+  const auto method = [](const std::string& message) {
+    login_fsm login(login_mode::trust);
+    return std::get<login_fsm::wants_secret>(give(login, message)).method;
+  };
+  CHECK(method(auth(kind::cleartext_password)) == "password");
+  CHECK(method(auth(kind::md5_password, "salt")) == "md5");
+  CHECK(method(auth(kind::sasl, "", {"SCRAM-SHA-256"})) == "scram-sha-256");
+  CHECK(method(auth(kind::gss)) == "gss");
+  CHECK(method(auth(kind::sspi)) == "sspi");
+  CHECK(method(auth(kind::scm_credential)) == "authentication method 6");
+  login_fsm login(login_mode::trust);
+  CHECK(is<login_fsm::keep>(give(login, auth(kind::ok))));
+  CHECK_FALSE(login.client_involved());
+}
+
+TEST_CASE("the server's messages out of place") {
+  login_fsm login(login_mode::passthrough);
+  for (const auto& early :
+       {ready, status, key, backend::negotiate_protocol_version{}.encode(), backend::command_complete{"X"}.encode()}) {
+    CHECK(failure(give(login, early)) == errc::misplaced_message);
+  }
+  CHECK(failure(give(login, "?\0\0\0\4"s)) == errc::unknown_message_type);
+  CHECK(failure(give(login, "R" + std::string(4 + most_login_message, '\0'))) == errc::bad_length);
+  CHECK(is<login_fsm::keep>(give(login, auth(kind::ok))));
+  CHECK(failure(give(login, auth(kind::ok))) == errc::misplaced_message);
+  CHECK(failure(give(login, auth(kind::cleartext_password))) == errc::misplaced_message);
+  CHECK(failure(give(login, "Z\0\0\0\4"s)) == errc::truncated);
+  CHECK(failure(give(login, "Z\0\0\0\6II"s)) == errc::trailing_bytes);
+  CHECK(failure(give(login, "S\0\0\0\5x"s)) == errc::missing_terminator);
+  CHECK(failure(give(login, "K\0\0\0\7abc"s)) == errc::truncated);
+}
+
+TEST_CASE("the server's errors") {
+  login_fsm login(login_mode::passthrough);
+  const auto error = std::get<login_fsm::server_error>(give(login, "E\0\0\0\0C57P03\0Mno\0\0"s));
+  CHECK(error.sqlstate == "57P03");
+  CHECK(error.message == "no");
+  login_fsm bare(login_mode::trust);
+  CHECK(std::get<login_fsm::server_error>(give(bare, "E\0\0\0\0\0"s)).sqlstate.empty());
+  login_fsm cut(login_mode::trust);
+  CHECK(failure(give(cut, "E\0\0\0\0C57"s)) == errc::missing_terminator);
+}
+
+TEST_CASE("the client answers only when asked, and briefly") {
+  login_fsm login(login_mode::passthrough);
+  CHECK(login.on_client_message('p', {}) == errc::misplaced_message);
+  give(login, auth(kind::cleartext_password));
+  CHECK(failure(give(login, auth(kind::ok))) == errc::misplaced_message);
+  CHECK(login.on_client_message('X', {}) == errc::misplaced_message);
+  const std::string most(most_login_message - 4, 'x');
+  CHECK(login.on_client_message('p', as_bytes(most + "x")) == errc::bad_length);
+  CHECK_FALSE(login.on_client_message('p', as_bytes(most)));
+  CHECK(is<login_fsm::keep>(give(login, auth(kind::ok))));
+}
