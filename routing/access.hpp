@@ -13,4 +13,7 @@ namespace routing {
 /// tenant's message). A held tenant is not refused here.
 std::optional<refusal> may_enter(const route& where, std::string_view role);
 
+/// The part of it that does not depend on the role: nothing unless the tenant is suspended.
+std::optional<refusal> is_open(const route& where);
+
 }  // namespace routing

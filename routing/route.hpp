@@ -7,6 +7,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -42,6 +44,7 @@ struct server {
 
 enum class pool_mode : std::uint8_t { transaction, session };
 enum class tenant_state : std::uint8_t { active, read_only, held, suspended };
+std::string_view to_string(pool_mode mode);
 std::string_view to_string(tenant_state state);
 
 /// Nothing given means no limit; `wait` is how long a client may be made to wait for anything.
@@ -56,7 +59,7 @@ struct route {
   tenant_id tenant;      ///< empty for the route of `no_tenant`
   std::string database;  ///< the place's name in the table
   std::shared_ptr<const routing::server> server;
-  std::string dbname;    ///< empty: the client's own
+  std::string dbname;                    ///< empty: the client's own
   std::vector<std::string> search_path;  ///< empty: the server's own default
   std::string role;                      ///< empty: none
   setting_list settings;                 ///< those of `state: read_only` included

@@ -4,13 +4,18 @@
 // as it was written, sharing equal parts; the route is resolved when a session asks.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <expected>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "routing/refusal.hpp"
@@ -29,20 +34,25 @@ struct database {
   std::optional<std::uint32_t> pool_size;
 };
 
-/// What an entry of `tenants`, or `defaults`, or no_tenant's `route`, says. Nothing given: taken from `defaults`.
+/// What an entry of `tenants`, or `defaults`, or no_tenant's `route`, says. Nothing given: a tenant's is taken from
+/// `defaults`; no_tenant's route stands by itself, since the defaults speak of {tenant}.
 /// The outer optional is "said at all", an inner nullopt/empty is "said: none" (`schema: null`).
 struct rule {
   std::shared_ptr<const routing::database> database;
   std::optional<std::optional<name_template>> schema;
   std::optional<std::vector<name_template>> search_path;
   std::optional<std::optional<name_template>> role;
-  std::optional<std::vector<std::pair<std::string, name_template>>> settings;  ///< merged with the defaults', key by key
+  std::optional<std::vector<std::pair<std::string, name_template>>>
+      settings;  ///< merged with the defaults', key by key
   std::optional<std::vector<std::string>> users;
   std::optional<bool> guard;
   std::optional<pool_mode> pool;
   std::optional<tenant_state> state;
   std::optional<std::string> message;
   routing::limits limits;  ///< merged with the defaults', key by key
+
+  /// Databases are compared by name, so that rules of two tables can be.
+  friend bool operator==(const rule& a, const rule& b);
 };
 
 enum class unknown_tenants : std::uint8_t { reject, use_defaults };
@@ -62,27 +72,47 @@ struct table_parts {
 
 class route_table {
  public:
+  /// Ids may be looked up by views.
+  struct id_hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view id) const { return std::hash<std::string_view>{}(id); }
+  };
+  using rules_by_id = std::unordered_map<std::string, const rule*, id_hash, std::equal_to<>>;
+
   explicit route_table(table_parts parts);
-  ~route_table();
+  route_table(const route_table&) = delete;
+  route_table& operator=(const route_table&) = delete;
 
-  [[nodiscard]] const std::vector<hint>& hints() const;
-  [[nodiscard]] std::size_t tenant_count() const;   ///< exact ids
-  [[nodiscard]] std::size_t pattern_count() const;
-  [[nodiscard]] std::size_t server_count() const;
-  [[nodiscard]] std::size_t database_count() const;
+  /// Everything but the tenants, as it was given.
+  [[nodiscard]] const table_parts& parts() const { return parts_; }
+  [[nodiscard]] const std::vector<hint>& hints() const { return parts_.hints; }
+  /// Exact ids.
+  [[nodiscard]] const rules_by_id& tenants() const { return tenants_; }
+  /// Longest first; of equally long ones the alphabetically first.
+  [[nodiscard]] const std::vector<std::pair<std::string, const rule*>>& patterns() const { return patterns_; }
 
-  /// The entry that decides for this id: its own, else the longest pattern's, else (by `unknown_tenants: default`)
-  /// `defaults`; null if the table does not know the tenant. The bare lookup: nothing is built or copied.
-  [[nodiscard]] const rule* find(std::string_view tenant) const;
+  /// The entry that decides for an id, and its name: an exact id, a pattern, or "" for `defaults`.
+  struct decision {
+    const rule* says = nullptr;
+    std::string_view entry;
+  };
+  /// The id's own entry, else the longest pattern's, else (by `unknown_tenants: default`) `defaults`; nothing if the
+  /// table does not know the tenant. The bare lookup: nothing is built or copied.
+  [[nodiscard]] std::optional<decision> find(std::string_view tenant) const;
 
   /// The route of an identity, whatever its state. Refusals: 3D000 (no such tenant), 28000 (no tenant named and
   /// none allowed), 0A000 (`no_tenant: wait`, not yet in force).
   [[nodiscard]] std::expected<route, refusal> resolve(const identity& who) const;
 
  private:
-  friend std::vector<std::string> diff(const route_table& was, const route_table& now);
-  struct contents;
-  std::unique_ptr<const contents> contents_;
+  [[nodiscard]] bool is_shared(const database& place) const;
+  [[nodiscard]] route build(const rule& says, const rule& defaults, const tenant_id& tenant) const;
+
+  table_parts parts_;
+  std::deque<rule> rules_;  ///< each different one once: most tenants say the same
+  rules_by_id tenants_;
+  std::vector<std::pair<std::string, const rule*>> patterns_;
+  std::unordered_map<const database*, std::size_t> residents_;  ///< how many entries of the table lead there
 };
 
 }  // namespace routing

@@ -37,16 +37,16 @@ struct session_facts {
 
 /// Who a session is, as the server shall see it.
 struct identity {
-  tenant_id tenant;                      ///< empty: no hint matched
-  std::string user;                      ///< without what the hint took out
-  std::optional<std::string> database;   ///< likewise; nothing if the client named none
-  std::string hint;                      ///< for people, which hint matched: `user "{role}.{tenant}"`; empty if none
-  std::vector<std::string> consumed;     ///< settings that served as a startup hint
+  tenant_id tenant;                     ///< empty: no hint matched
+  std::string user;                     ///< without what the hint took out
+  std::optional<std::string> database;  ///< likewise; nothing if the client named none
+  std::string hint;                     ///< for people, which hint matched: `user "{role}.{tenant}"`; empty if none
+  std::vector<std::string> consumed;    ///< settings that served as a startup hint
 };
 
 /// The hints in force today are startup, user and database; the others yield nothing.
-/// Refusals: 3D000 (a value that is no valid tenant id, where it is a startup parameter's whole value), 28000 (hints that disagree).
-/// A template whose captured text is no valid id does not match.
+/// Refusals: 3D000 (a value that is no valid tenant id, where it is a startup parameter's whole value), 28000 (hints
+/// that disagree). A template whose captured text is no valid id does not match.
 std::expected<identity, refusal> identify(const std::vector<hint>& hints, const session_facts& facts);
 
 }  // namespace routing

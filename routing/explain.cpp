@@ -1,0 +1,110 @@
+#include "routing/explain.hpp"
+
+#include <algorithm>
+#include <string_view>
+
+#include "routing/access.hpp"
+#include "routing/session_state.hpp"
+
+namespace routing {
+namespace {
+
+class lines {
+ public:
+  void add(std::string_view name, std::string_view value) {
+    constexpr std::size_t column = 13;
+    text_ += name;
+    text_ += ':';
+    text_.append(name.size() < column ? column - name.size() : 1, ' ');
+    text_ += value;
+    text_ += '\n';
+  }
+  void add_if_any(std::string_view name, std::string_view value) {
+    if (!value.empty()) add(name, value);
+  }
+  std::string take() { return std::move(text_); }
+
+ private:
+  std::string text_;
+};
+
+std::string joined(const auto& list, auto text_of) {
+  std::string all;
+  for (const auto& one : list) all += (all.empty() ? "" : ", ") + text_of(one);
+  return all;
+}
+
+void add_refusal(lines& out, const refusal& why) {
+  out.add("refused", why.sqlstate + " " + why.message);
+  out.add_if_any("detail", why.detail);
+  out.add_if_any("hint", why.hint);
+}
+
+void add_place(lines& out, const identity& who, const route& where) {
+  out.add("rule", where.rule);
+  out.add("state", to_string(where.state));
+  out.add("server", where.server->name + ", tried in this order: " + joined(where.server->hosts, [](const host& one) {
+                      return to_string(one);
+                    }));
+  const std::string dbname = !where.dbname.empty() ? where.dbname : who.database.value_or("the client's own");
+  out.add("database", where.database + ", dbname " + dbname);
+  out.add("logs in as", !where.server->user.empty() ? where.server->user
+                        : who.user.empty()          ? "the client's role"
+                                                    : who.user);
+  for (const auto& [name, value] : session_defaults(where)) out.add(name, value);
+  out.add_if_any("users", joined(where.users, [](const std::string& one) { return one; }));
+  out.add("pool", to_string(where.pool));
+  out.add("guard", where.guard ? "on" : "off");
+}
+
+// What the tenant's state means for a session that may come in.
+std::string_view verdict(tenant_state state) {
+  switch (state) {
+    case tenant_state::held: return "waits until the tenant is released, at most limits.wait";
+    case tenant_state::read_only: return "yes, transactions are read-only unless the session says otherwise";
+    case tenant_state::active:
+    case tenant_state::suspended: break;
+  }
+  return "yes";
+}
+
+explanation explain(const route_table& table, const identity& who, bool with_role, lines out) {
+  const auto where = table.resolve(who);
+  if (!where) {
+    add_refusal(out, where.error());
+    return {false, out.take()};
+  }
+  add_place(out, who, *where);
+  const auto refused = with_role ? may_enter(*where, who.user) : is_open(*where);
+  if (refused) {
+    add_refusal(out, *refused);
+  } else {
+    out.add("admitted", verdict(where->state));
+  }
+  return {!refused, out.take()};
+}
+
+}  // namespace
+
+explanation explain(const route_table& table, const session_facts& facts) {
+  lines out;
+  const auto who = identify(table.hints(), facts);
+  if (!who) {
+    add_refusal(out, who.error());
+    return {false, out.take()};
+  }
+  out.add("tenant", who->tenant.empty() ? "none" : who->tenant.str());
+  out.add("hint", who->hint.empty() ? "none matched" : who->hint);
+  out.add("user", who->user);
+  return explain(table, *who, true, std::move(out));
+}
+
+explanation explain(const route_table& table, const tenant_id& tenant) {
+  identity who;
+  who.tenant = tenant;
+  lines out;
+  out.add("tenant", tenant.str());
+  return explain(table, who, false, std::move(out));
+}
+
+}  // namespace routing

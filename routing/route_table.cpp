@@ -1,0 +1,197 @@
+#include "routing/route_table.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+#include "routing/pattern.hpp"
+
+namespace routing {
+namespace {
+
+constexpr std::string_view feature_not_supported = "0A000";
+constexpr std::string_view invalid_authorization = "28000";
+constexpr std::string_view invalid_catalog_name = "3D000";
+
+// What sessions of a read-only tenant start with.
+constexpr std::string_view read_only_setting = "default_transaction_read_only";
+
+// An entry whose database shares what it has with nobody is told by a count of one; those that stand for any number of
+// tenants count as two.
+constexpr std::size_t many = 2;
+
+constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+// Only as good as is needed to tell most rules apart.
+std::size_t hash_of(const rule& one) {
+  const std::hash<std::string_view> hash;
+  std::size_t sum = one.database ? hash(one.database->name) : 0;
+  const auto mix = [&](std::string_view text) { sum = sum * 31 + hash(text); };
+  if (one.schema && *one.schema) mix((*one.schema)->text());
+  if (one.role && *one.role) mix((*one.role)->text());
+  if (one.search_path) std::ranges::for_each(*one.search_path, mix, &name_template::text);
+  if (one.settings) std::ranges::for_each(*one.settings, [&](const auto& setting) { mix(setting.second.text()); });
+  if (one.users) std::ranges::for_each(*one.users, mix);
+  return sum;
+}
+
+template <class T>
+std::optional<T> either(const std::optional<T>& own, const std::optional<T>& inherited) {
+  return own ? own : inherited;
+}
+
+limits merged(const limits& own, const limits& inherited) {
+  return {.clients = either(own.clients, inherited.clients),
+          .connections = either(own.connections, inherited.connections),
+          .min_connections = either(own.min_connections, inherited.min_connections),
+          .weight = either(own.weight, inherited.weight),
+          .queries_per_second = either(own.queries_per_second, inherited.queries_per_second),
+          .burst = either(own.burst, inherited.burst),
+          .bytes_per_second = either(own.bytes_per_second, inherited.bytes_per_second),
+          .query_time = either(own.query_time, inherited.query_time),
+          .transaction_time = either(own.transaction_time, inherited.transaction_time),
+          .idle_in_transaction = either(own.idle_in_transaction, inherited.idle_in_transaction),
+          .wait = either(own.wait, inherited.wait)};
+}
+
+// Later values take the place of earlier ones of the same name, whatever its case.
+void set(setting_list& settings, std::string_view name, std::string value) {
+  const auto same = [&](const auto& one) { return std::ranges::equal(one.first, name, {}, lower, lower); };
+  const auto found = std::ranges::find_if(settings, same);
+  if (found == settings.end()) {
+    settings.emplace_back(name, std::move(value));
+  } else {
+    found->second = std::move(value);
+  }
+}
+
+// The nearest level that says anything of it decides; a schema is followed by public, as applications expect.
+std::vector<std::string> search_path_of(const rule& says, const rule& defaults, std::string_view tenant) {
+  for (const rule* level : {&says, &defaults}) {
+    if (level->search_path) {
+      std::vector<std::string> path;
+      for (const name_template& schema : *level->search_path) path.push_back(schema.fill(tenant));
+      return path;
+    }
+    if (level->schema) {
+      if (!*level->schema) return {};
+      return {(*level->schema)->fill(tenant), "public"};
+    }
+  }
+  return {};
+}
+
+std::string how_to_name_a_tenant(const std::vector<hint>& hints) {
+  std::string ways;
+  for (const hint& one : hints) {
+    ways += ways.empty() ? "" : ", or ";
+    ways += to_string(one.source);
+    ways += one.pattern ? " " + one.pattern->text() : " " + one.name;
+  }
+  return ways.empty() ? "The routing table has no hints." : "Name it by " + ways + ".";
+}
+
+}  // namespace
+
+bool operator==(const rule& a, const rule& b) {
+  const auto name = [](const rule& one) { return one.database ? std::string_view(one.database->name) : ""; };
+  const auto rest = [](const rule& one) {
+    return std::tie(one.schema, one.search_path, one.role, one.settings, one.users, one.guard, one.pool, one.state,
+                    one.message, one.limits);
+  };
+  return name(a) == name(b) && rest(a) == rest(b);
+}
+
+route_table::route_table(table_parts parts) : parts_(std::move(parts)) {
+  auto entries = std::exchange(parts_.tenants, {});
+  tenants_.reserve(entries.size());
+  std::unordered_multimap<std::size_t, const rule*> known;
+  for (auto& [id, one] : entries) {
+    const std::size_t hash = hash_of(one);
+    const auto [first, last] = known.equal_range(hash);
+    const auto same = std::find_if(first, last, [&](const auto& candidate) { return *candidate.second == one; });
+    const rule* kept = same != last ? same->second : &rules_.emplace_back(std::move(one));
+    if (same == last) known.emplace(hash, kept);
+
+    const bool is_pattern = id.contains('*');
+    const auto& place = kept->database ? kept->database : parts_.defaults.database;
+    residents_[place.get()] += is_pattern ? many : 1;
+    if (is_pattern) {
+      patterns_.emplace_back(std::move(id), kept);
+    } else {
+      tenants_.emplace(std::move(id), kept);
+    }
+  }
+  residents_[parts_.defaults.database.get()] += many;  // where whoever comes next will live
+  residents_[parts_.no_tenant_route.database.get()] += 1;
+  std::ranges::sort(patterns_, [](const auto& a, const auto& b) {
+    return a.first.size() != b.first.size() ? a.first.size() > b.first.size() : a.first < b.first;
+  });
+}
+
+std::optional<route_table::decision> route_table::find(std::string_view tenant) const {
+  if (const auto own = tenants_.find(tenant); own != tenants_.end()) return decision{own->second, own->first};
+  for (const auto& [pattern, says] : patterns_) {
+    if (matches_pattern(pattern, tenant)) return decision{says, pattern};
+  }
+  if (parts_.unknown == unknown_tenants::use_defaults) return decision{&parts_.defaults, {}};
+  return std::nullopt;
+}
+
+std::expected<route, refusal> route_table::resolve(const identity& who) const {
+  if (!who.tenant.empty()) {
+    const auto found = find(who.tenant.str());
+    if (!found) {
+      return std::unexpected(
+          refusal{std::string(invalid_catalog_name), "tenant \"" + who.tenant.str() + "\" does not exist", {}, {}});
+    }
+    route made = build(*found->says, parts_.defaults, who.tenant);
+    made.rule = found->entry.empty() ? "defaults" : "tenants." + std::string(found->entry);
+    return made;
+  }
+  switch (parts_.no_tenant) {
+    case no_tenant_action::route: {
+      route made = build(parts_.no_tenant_route, rule{}, who.tenant);
+      made.rule = "no_tenant";
+      return made;
+    }
+    case no_tenant_action::wait:
+      return std::unexpected(refusal{std::string(feature_not_supported),
+                                     "waiting for the tenant to be named in the session is not yet in force",
+                                     {},
+                                     how_to_name_a_tenant(parts_.hints)});
+    case no_tenant_action::reject: break;
+  }
+  return std::unexpected(refusal{
+      std::string(invalid_authorization), "the session names no tenant", {}, how_to_name_a_tenant(parts_.hints)});
+}
+
+bool route_table::is_shared(const database& place) const {
+  if (place.dbname && place.dbname->has("tenant")) return false;
+  const auto found = residents_.find(&place);
+  return found != residents_.end() && found->second > 1;
+}
+
+route route_table::build(const rule& says, const rule& defaults, const tenant_id& tenant) const {
+  const auto& place = says.database ? says.database : defaults.database;
+  route made;
+  made.tenant = tenant;
+  made.database = place->name;
+  made.server = place->server;
+  if (place->dbname) made.dbname = place->dbname->fill(tenant.str());
+  made.search_path = search_path_of(says, defaults, tenant.str());
+  if (const auto role = either(says.role, defaults.role); role && *role) made.role = (*role)->fill(tenant.str());
+  for (const rule* level : {&defaults, &says}) {
+    if (!level->settings) continue;
+    for (const auto& [name, value] : *level->settings) set(made.settings, name, value.fill(tenant.str()));
+  }
+  made.users = either(says.users, defaults.users).value_or(std::vector<std::string>{});
+  made.guard = either(says.guard, defaults.guard).value_or(is_shared(*place));
+  made.pool = either(says.pool, either(place->mode, defaults.pool)).value_or(pool_mode::transaction);
+  made.state = either(says.state, defaults.state).value_or(tenant_state::active);
+  if (made.state == tenant_state::read_only) set(made.settings, read_only_setting, "on");
+  made.message = either(says.message, defaults.message).value_or("");
+  made.limits = merged(says.limits, defaults.limits);
+  return made;
+}
+
+}  // namespace routing

@@ -1,0 +1,139 @@
+#include "routing/tenant_hint.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace routing {
+namespace {
+
+constexpr std::string_view invalid_authorization = "28000";
+constexpr std::string_view invalid_catalog_name = "3D000";
+
+constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+// Settings' names are compared as PostgreSQL does: ASCII letters without case.
+bool same_setting(std::string_view a, std::string_view b) { return std::ranges::equal(a, b, {}, lower, lower); }
+
+// One source's word on who the tenant is.
+struct testimony {
+  tenant_id tenant;
+  std::string hint;
+};
+
+class witness_stand {
+ public:
+  explicit witness_stand(const session_facts& facts) : facts_(facts) {
+    who_.user = facts.user;
+    who_.database = facts.database;
+  }
+
+  // False: a refusal has been found.
+  bool hear(const hint& one) {
+    switch (one.source) {
+      case hint_source::startup: return hear_startup(one);
+      case hint_source::user: return hear_user(one);
+      case hint_source::database: return hear_database(one);
+      case hint_source::sni:
+      case hint_source::certificate:
+      case hint_source::variable:
+      case hint_source::search_path: return true;
+    }
+    return true;
+  }
+
+  std::expected<identity, refusal> verdict() && {
+    if (refusal_) return std::unexpected(std::move(*refusal_));
+    return std::move(who_);
+  }
+
+ private:
+  bool hear_startup(const hint& one) {
+    for (const auto& [name, value] : facts_.settings) {
+      if (!same_setting(name, one.name)) continue;
+      auto tenant = tenant_id::parse(value);
+      if (!tenant) {
+        return refuse(invalid_catalog_name, "the value of \"" + one.name + "\" is not a valid tenant id", {},
+                      "Ids match [A-Za-z0-9_][A-Za-z0-9_.-]{0,62}.");
+      }
+      if (!believe({std::move(*tenant), describe(one)})) return false;
+      if (std::ranges::find(who_.consumed, name) == who_.consumed.end()) who_.consumed.push_back(name);
+    }
+    return true;
+  }
+
+  bool hear_user(const hint& one) {
+    if (user_heard_) return true;
+    const auto found = one.pattern->match(facts_.user);
+    if (!found) return true;
+    const auto tenant = tenant_id::parse(captured(*found, "tenant"));
+    if (!tenant) return true;
+    user_heard_ = true;
+    if (one.pattern->has("role")) who_.user = captured(*found, "role");
+    return believe({*tenant, describe(one)});
+  }
+
+  bool hear_database(const hint& one) {
+    // Who names no database asks for the one named like the user (PostgreSQL docs, 55.7, StartupMessage); that name is
+    // the user hint's business.
+    if (database_heard_ || !facts_.database) return true;
+    const auto found = one.pattern->match(*facts_.database);
+    if (!found) return true;
+    const auto tenant = tenant_id::parse(captured(*found, "tenant"));
+    if (!tenant) return true;
+    database_heard_ = true;
+    if (one.pattern->has("dbname")) who_.database = captured(*found, "dbname");
+    return believe({*tenant, describe(one)});
+  }
+
+  static std::string_view captured(const name_template::captures& found, std::string_view variable) {
+    const auto one = std::ranges::find(found, variable, &name_template::captures::value_type::first);
+    return one == found.end() ? std::string_view() : one->second;
+  }
+
+  static std::string describe(const hint& one) {
+    std::string text(to_string(one.source));
+    return one.pattern ? text + " \"" + one.pattern->text() + "\"" : text + " " + one.name;
+  }
+
+  bool believe(testimony said) {
+    if (who_.tenant.empty()) {
+      who_.tenant = std::move(said.tenant);
+      who_.hint = std::move(said.hint);
+      return true;
+    }
+    if (who_.tenant == said.tenant) return true;
+    return refuse(
+        invalid_authorization, "the session names two different tenants",
+        who_.hint + " says \"" + who_.tenant.str() + "\", " + said.hint + " says \"" + said.tenant.str() + "\".",
+        "Name the tenant in one place, or the same one in both.");
+  }
+
+  bool refuse(std::string_view sqlstate, std::string message, std::string detail, std::string advice) {
+    refusal_ = refusal{std::string(sqlstate), std::move(message), std::move(detail), std::move(advice)};
+    return false;
+  }
+
+  const session_facts& facts_;
+  identity who_;
+  std::optional<refusal> refusal_;
+  bool user_heard_ = false;
+  bool database_heard_ = false;
+};
+
+}  // namespace
+
+std::string_view to_string(hint_source source) {
+  constexpr std::array<std::string_view, 7> names{"startup",     "user",     "database",   "sni",
+                                                  "certificate", "variable", "search_path"};
+  return names.at(static_cast<std::size_t>(source));
+}
+
+std::expected<identity, refusal> identify(const std::vector<hint>& hints, const session_facts& facts) {
+  witness_stand stand(facts);
+  for (const hint& one : hints) {
+    if (!stand.hear(one)) break;
+  }
+  return std::move(stand).verdict();
+}
+
+}  // namespace routing

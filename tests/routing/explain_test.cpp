@@ -1,0 +1,65 @@
+#include "routing/explain.hpp"
+
+#include "tests/routing/samples.hpp"
+
+using namespace routing;
+using namespace samples;
+
+namespace {
+
+table two_tenants() {
+  table t;
+  t.parts.hints = {{hint_source::user, {}, *name_template::parse("{role}.{tenant}", {"role", "tenant"})}};
+  auto& globex = t.tenant("globex");
+  globex.users = {"app"};
+  globex.settings = {{"app.tenant_id", filled("42")}};
+  auto& hooli = t.tenant("hooli");
+  hooli.state = tenant_state::suspended;
+  hooli.message = "call billing";
+  hooli.users = {"app"};
+  return t;
+}
+
+}  // namespace
+
+TEST_CASE("which hint, which rule, where and in what state") {
+  const auto all = two_tenants().build();
+  const auto told = explain(all, session_facts{"app.globex", "crm", {}});
+  CHECK(told.admitted);
+  CHECK(told.text ==
+        "tenant:       globex\n"
+        "hint:         user \"{role}.{tenant}\"\n"
+        "user:         app\n"
+        "rule:         tenants.globex\n"
+        "state:        active\n"
+        "server:       main, tried in this order: pg1:5432, [::1]:5433\n"
+        "database:     shared, dbname saas\n"
+        "logs in as:   app\n"
+        "search_path:  \"tenant_globex\", \"public\"\n"
+        "app.tenant_id: 42\n"
+        "users:        app\n"
+        "pool:         transaction\n"
+        "guard:        on\n"
+        "admitted:     yes\n");
+}
+
+TEST_CASE("why a session would be refused") {
+  const auto all = two_tenants().build();
+  const auto text = [&](session_facts facts) {
+    const auto told = explain(all, facts);
+    CHECK_FALSE(told.admitted);
+    return told.text;
+  };
+  using Catch::Contains;
+  CHECK_THAT(text({"other.globex", "crm", {}}), Contains("refused:      28000 role \"other\" may not enter"));
+  CHECK_THAT(text({"app.nobody", "crm", {}}), Contains("refused:      3D000 tenant \"nobody\" does not exist"));
+  CHECK_THAT(text({"app.hooli", "crm", {}}), Contains("refused:      57P03 call billing"));
+  CHECK_THAT(text({"app", "crm", {}}), Contains("hint:         none matched"));
+}
+
+TEST_CASE("a bare id: roles are not considered, states are") {
+  const auto all = two_tenants().build();
+  CHECK(explain(all, id("globex")).admitted);
+  CHECK_FALSE(explain(all, id("hooli")).admitted);
+  CHECK_FALSE(explain(all, id("nobody")).admitted);
+}
