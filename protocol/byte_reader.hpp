@@ -76,17 +76,18 @@ class byte_reader {
 
   /// For what the caller finds wrong in a field.
   void fail(errc code) {
-    if (!error_) error_ = code;
+    if (!failed_) error_ = code;
+    failed_ = true;
     rest_ = {};
   }
 
-  [[nodiscard]] bool ok() const { return !error_; }
+  [[nodiscard]] bool ok() const { return !failed_; }
   [[nodiscard]] bool at_end() const { return rest_.empty(); }
 
   /// The message if every read went well and nothing is left. Errors: the first one; trailing_bytes.
   template <class Message>
   [[nodiscard]] result<Message> finish(Message message) const {
-    if (error_) return std::unexpected(*error_);
+    if (failed_) return std::unexpected(error_);
     if (!rest_.empty()) return std::unexpected(errc::trailing_bytes);
     return message;
   }
@@ -99,7 +100,9 @@ class byte_reader {
   }
 
   byte_view rest_;
-  std::optional<errc> error_;
+  // Not an optional: g++ 12 takes the value of an empty one for uninitialised here.
+  errc error_ = errc::truncated;
+  bool failed_ = false;
 };
 
 }  // namespace pgwire

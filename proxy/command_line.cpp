@@ -19,8 +19,9 @@ std::expected<command_line, int> parse_command_line(int argc, const char* const*
     return sub;
   };
   with_config(app.add_subcommand("serve", "run in the foreground"))->callback([&] { line.what = command::serve; });
-  with_config(app.add_subcommand("check", "validate both files: 0 and a summary, or 1 and every error"))
-      ->callback([&] { line.what = command::check; });
+  with_config(app.add_subcommand("check", "validate both files: 0 and a summary, or 1 and every error"))->callback([&] {
+    line.what = command::check;
+  });
   auto* route = with_config(app.add_subcommand("route", "explain where a session would go, and why"));
   route->callback([&] { line.what = command::route; });
   route->add_option("url-or-tenant", line.subject, "postgres://app.acme@lodge/crm, or a bare tenant id")->required();

@@ -51,8 +51,8 @@ int check(const std::filesystem::path& config) {
   if (report_errors(loaded)) return exit_failed;
   for (const std::string& warning : loaded.warnings) std::cout << "warning: " << warning << '\n';
   const routing::route_table& table = *loaded.routes;
-  std::cout << "ok: " << table.tenant_count() << " tenants, " << table.pattern_count() << " patterns, "
-            << table.database_count() << " databases, " << table.server_count() << " servers, from "
+  std::cout << "ok: " << table.tenants().size() << " tenants, " << table.patterns().size() << " patterns, "
+            << table.parts().databases.size() << " databases, " << table.parts().servers.size() << " servers, from "
             << loaded.files.size() << " files\n";
   return exit_done;
 }

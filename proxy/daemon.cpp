@@ -64,7 +64,7 @@ class daemon {
     reloader_.start_watching();
     for (const auto& door : doors_) door->start();
     spdlog::info("pglodge {} serves on {} with {} worker(s), {} tenant(s)", PGLODGE_VERSION, door_names(),
-                 workers_.size(), first_->routes->tenant_count());
+                 workers_.size(), first_->routes->tenants().size());
     first_.reset();
     main_.run();
     for (const auto& one : workers_) one->stop();
@@ -113,7 +113,7 @@ class daemon {
   void apply(const conf::daemon_settings& settings) {
     drain_time_ = settings.timeouts.drain;
     desk::configure_log(settings.log.level, settings.log.format == conf::log_format::json ? desk::log_format::json
-                                                                                         : desk::log_format::text);
+                                                                                          : desk::log_format::text);
   }
 
   void publish(snapshot_ptr next) {
@@ -141,8 +141,7 @@ class daemon {
   }
 
   task<void> leave(closing how) {
-    spdlog::info("{}: no new sessions, {} running", how == closing::drain ? "draining" : "closing",
-                 sessions());
+    spdlog::info("{}: no new sessions, {} running", how == closing::drain ? "draining" : "closing", sessions());
     for (const auto& door : doors_) door->close();
     for (const auto& one : workers_) one->close_sessions(how);
     if (how == closing::drain) {

@@ -74,7 +74,7 @@ std::expected<owned_descriptor, std::string> listen_unix(const conf::listen_sett
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) return refuse("the path is too long for a Unix socket");
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  struct stat info {};
+  struct stat info{};
   if (::lstat(path.c_str(), &info) == 0) {
     if (!S_ISSOCK(info.st_mode)) return refuse("something that is no socket is there");
     if (somebody_listens(address)) return refuse("another process listens there");
@@ -120,8 +120,8 @@ std::string name_of(int listening) {
 }  // namespace
 
 std::expected<std::vector<std::unique_ptr<listener>>, std::string> listener::open(asio::io_context& context,
-                                                                                 const conf::listen_settings& where,
-                                                                                 on_visit visit) {
+                                                                                  const conf::listen_settings& where,
+                                                                                  on_visit visit) {
   std::vector<owned_descriptor> sockets;
   if (where.unix_folder.empty()) {
     auto made = listen_tcp(where);

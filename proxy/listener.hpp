@@ -24,8 +24,8 @@ class listener {
   /// Binds and listens, on each address that the name stands for ("localhost" may be two; "*" is all of them). The
   /// error is one line that says which address and why. `visit` gets each connection.
   static std::expected<std::vector<std::unique_ptr<listener>>, std::string> open(asio::io_context& context,
-                                                                                const conf::listen_settings& where,
-                                                                                on_visit visit);
+                                                                                 const conf::listen_settings& where,
+                                                                                 on_visit visit);
   ~listener();
   listener(const listener&) = delete;
   listener& operator=(const listener&) = delete;

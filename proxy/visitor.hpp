@@ -6,9 +6,9 @@
 namespace proxy {
 
 struct visitor {
-  int descriptor = -1;              ///< connected; whoever holds the visitor last closes it
+  int descriptor = -1;  ///< connected; whoever holds the visitor last closes it
   endpoint peer;
-  bool plain_text_allowed = true;   ///< what the door's tls.mode says
+  bool plain_text_allowed = true;  ///< what the door's tls.mode says
 };
 
 }  // namespace proxy

@@ -41,7 +41,7 @@ void collect_folders(const fs::path& file, int links_left, std::vector<fs::path>
 }
 
 void append_stat(const fs::path& path, std::string& out) {
-  struct stat info {};
+  struct stat info{};
   out += path.native();
   if (::stat(path.c_str(), &info) != 0) {
     out += " missing\n";
@@ -165,7 +165,7 @@ bool watcher::changed_since(std::chrono::system_clock::time_point when) const {
   // The kernel stamps files by a clock that ticks every few milliseconds.
   const auto limit = when - std::chrono::milliseconds(20);
   return std::ranges::any_of(files_, [&](const fs::path& file) {
-    struct stat info {};
+    struct stat info{};
     if (::stat(file.c_str(), &info) != 0) return false;  // its coming back is an event
     const auto changed = std::chrono::system_clock::time_point(std::chrono::seconds(info.st_ctim.tv_sec) +
                                                                std::chrono::microseconds(info.st_ctim.tv_nsec / 1000));

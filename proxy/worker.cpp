@@ -34,9 +34,8 @@ void worker::start() {
 }
 
 void worker::take(visitor who) {
-  asio::post(context_, [this, who = std::move(who), place = load_.add()]() mutable {
-    admit(std::move(who), std::move(place));
-  });
+  asio::post(context_,
+             [this, who = std::move(who), place = load_.add()]() mutable { admit(std::move(who), std::move(place)); });
 }
 
 void worker::admit(visitor who, counted place) {

@@ -40,9 +40,7 @@ std::string type_name(char type) {
   return std::string("0x") + digits[byte >> 4] + digits[byte & 15];
 }
 
-ending lodge_closes() {
-  return ending::fatal(sqlstate::admin_shutdown, "the lodge is closing", {}, "Connect again.");
-}
+ending lodge_closes() { return ending::fatal(sqlstate::admin_shutdown, "the lodge is closing", {}, "Connect again."); }
 
 }  // namespace
 
@@ -122,9 +120,9 @@ task<client_session::step<routing::route>> client_session::place() {
   while (found && found->state == routing::tenant_state::held && !ending_) {
     auto [woken] = co_await released_->async_wait(no_throw);
     if (!woken) {
-      co_return std::unexpected(ending::fatal(sqlstate::limit_exceeded,
-                                              "tenant \"" + who_.tenant.str() + "\" is held, and was not released in time",
-                                              {}, "Try again later."));
+      co_return std::unexpected(ending::fatal(
+          sqlstate::limit_exceeded, "tenant \"" + who_.tenant.str() + "\" is held, and was not released in time", {},
+          "Try again later."));
     }
     found = look_up();
   }
@@ -142,25 +140,24 @@ client_session::step<routing::route> client_session::look_up() const {
 
 task<client_session::step<server_login::entered>> client_session::enter(const session_request& request) {
   state_ = session_state::entering;
-  const snapshot_ptr current = home_.current();
   const routing::server& server = *route_->server;
   if (server.tls != routing::tls_mode::disable && server.tls != routing::tls_mode::prefer) {
-    co_return std::unexpected(ending::fatal(
-        sqlstate::connection_unestablished,
-        "server \"" + server.name + "\" must be reached over TLS, which is not yet in force", {},
-        "Set the server's tls.mode to disable or prefer."));
+    co_return std::unexpected(
+        ending::fatal(sqlstate::connection_unestablished,
+                      "server \"" + server.name + "\" must be reached over TLS, which is not yet in force", {},
+                      "Set the server's tls.mode to disable or prefer."));
   }
+  const conf::daemon_settings& settings = *home_.current()->settings;
+  const bool trusted = settings.auth.method == conf::auth_method::trust;
+  const server_login::request what{
+      route_->server, trusted ? pgwire::login_mode::trust : pgwire::login_mode::passthrough,
+      pgwire::encode_startup({3, 0}, server_parameters(request, who_, *route_)), settings.timeouts.connect};
   const auto negotiated = pgwire::negotiate(request.startup);
   if (negotiated.must_tell) {
     const std::string told = pgwire::encode_negotiate(negotiated);
     if (!co_await client_.write_all(as_bytes(told))) co_return std::unexpected(ending::quiet("the client left"));
   }
 
-  const server_login::request what{
-      route_->server,
-      current->settings->auth.method == conf::auth_method::trust ? pgwire::login_mode::trust
-                                                                 : pgwire::login_mode::passthrough,
-      pgwire::encode_startup({3, 0}, server_parameters(request, who_, *route_)), current->settings->timeouts.connect};
   login_.emplace(home_, client_, server_);
   auto entered = co_await login_->run(what);
   login_.reset();
@@ -200,7 +197,8 @@ ending client_session::ending_of(relay_end how) const {
     case relay_end::server_closed:
     case relay_end::server_lost:
       if (relay_->traffic().server_said_fatal()) return ending::quiet("the server ended the session");
-      return ending::fatal(sqlstate::connection_failure, "the connection to server \"" + route_->server->name + "\" was lost");
+      return ending::fatal(sqlstate::connection_failure,
+                           "the connection to server \"" + route_->server->name + "\" was lost");
     case relay_end::client_fault: return fault_of("The client");
     case relay_end::server_fault: return fault_of("The server");
     case relay_end::told_to_leave:
@@ -227,7 +225,8 @@ task<void> client_session::goodbye(const ending& why) {
   deadline_ = clock::now() + most_lingering;
   cancel_handle_ = {};
   if (in_relay && server_.is_open() && relay_->server_stream_whole()) {
-    constexpr std::array<std::byte, 5> terminate{std::byte{'X'}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{4}};
+    constexpr std::array<std::byte, 5> terminate{std::byte{'X'}, std::byte{0}, std::byte{0}, std::byte{0},
+                                                 std::byte{4}};
     static_cast<void>(server_.write_some(terminate));
   }
   server_.close();

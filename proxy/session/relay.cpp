@@ -20,8 +20,8 @@ struct relay::direction {
   transport& from;
   transport& to;
   traffic_tracker::verdict (traffic_tracker::*look)(std::span<const std::byte>);
-  std::uint64_t relay::*bytes;
-  bool relay::*write_cut;
+  std::uint64_t relay::* bytes;
+  bool relay::* write_cut;
   relay_end source_lost;
   relay_end sink_lost;  ///< none: the other pump finds out, once it has read what the sink said last
   relay_end fault;
@@ -31,17 +31,28 @@ relay::relay(worker& home, transport& client, transport& server) : home_(home), 
 
 task<relay_end> relay::run(std::string early_client, std::string early_server, std::shared_ptr<void> keep_alive) {
   auto to_client = [](relay* self, std::string early, std::shared_ptr<void>) -> task<void> {
-    const direction way{self->server_,        self->client_,          &traffic_tracker::from_server,
-                        &relay::bytes_from_server_, &relay::client_write_cut_, relay_end::server_lost,
-                        relay_end::client_lost, relay_end::server_fault};
+    const direction way{self->server_,
+                        self->client_,
+                        &traffic_tracker::from_server,
+                        &relay::bytes_from_server_,
+                        &relay::client_write_cut_,
+                        relay_end::server_lost,
+                        relay_end::client_lost,
+                        relay_end::server_fault};
     co_await self->pump(way, std::move(early));
     self->to_client_done_ = true;
     if (self->joining_ != nullptr) self->joining_->cancel();
   };
   asio::co_spawn(home_.context(), to_client(this, std::move(early_server), std::move(keep_alive)), asio::detached);
 
-  const direction way{client_, server_, &traffic_tracker::from_client, &relay::bytes_from_client_,
-                      &relay::server_write_cut_, relay_end::client_lost, relay_end::none, relay_end::client_fault};
+  const direction way{client_,
+                      server_,
+                      &traffic_tracker::from_client,
+                      &relay::bytes_from_client_,
+                      &relay::server_write_cut_,
+                      relay_end::client_lost,
+                      relay_end::none,
+                      relay_end::client_fault};
   co_await pump(way, std::move(early_client));
   if (!to_client_done_) {
     timer joining(home_.context(), clock::time_point::max());

@@ -23,14 +23,14 @@ class worker;
 
 /// Why a relay ended.
 enum class relay_end {
-  none,            ///< it runs
-  client_left,     ///< the client said goodbye or closed, and the server has finished
-  client_lost,     ///< the client's connection broke
-  server_closed,   ///< the server closed first
-  server_lost,     ///< the server's connection broke
-  client_fault,    ///< the client sent what the protocol forbids; `fault` says what
-  server_fault,    ///< the server did
-  told_to_leave,   ///< by `leave_when_idle` or `leave_now`
+  none,           ///< it runs
+  client_left,    ///< the client said goodbye or closed, and the server has finished
+  client_lost,    ///< the client's connection broke
+  server_closed,  ///< the server closed first
+  server_lost,    ///< the server's connection broke
+  client_fault,   ///< the client sent what the protocol forbids; `fault` says what
+  server_fault,   ///< the server did
+  told_to_leave,  ///< by `leave_when_idle` or `leave_now`
 };
 
 class relay {

@@ -24,7 +24,9 @@ std::string words(read_failure how) {
   return "it sent something that is not the PostgreSQL protocol";
 }
 
-server_login::failure client_left() { return {"the client left", ending::quiet("the client left during its login"), false, false}; }
+server_login::failure client_left() {
+  return {"the client left", ending::quiet("the client left during its login"), false, false};
+}
 
 server_login::failure client_fault(pgwire::errc code) {
   return {"the client broke the protocol", ending::of(code), false, false};
@@ -120,7 +122,8 @@ task<server_login::attempt> server_login::log_in(const endpoint& address) {
       result.key = key->value;
     } else if (std::holds_alternative<fsm::ready>(action)) {
       if (login.standby()) co_return std::unexpected(standby(login));
-      result.server_early = std::string(message->wire) + from_server.rest();
+      result.server_early = message->wire;  // before `rest`, which ends the view
+      result.server_early += from_server.rest();
       result.client_early = from_client_.rest();
       co_return result;
     } else if (const auto* error = std::get_if<fsm::server_error>(&action)) {

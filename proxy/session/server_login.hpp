@@ -34,9 +34,9 @@ class server_login {
   struct entered {
     endpoint address;
     std::optional<pgwire::cancel_key> key;  ///< the server's own
-    std::string greeting;                   ///< whole messages for the client, BackendKeyData and ReadyForQuery excepted
-    std::string server_early;               ///< ReadyForQuery, and whatever the server sent after it
-    std::string client_early;               ///< what the client sent beyond its answers
+    std::string greeting;      ///< whole messages for the client, BackendKeyData and ReadyForQuery excepted
+    std::string server_early;  ///< ReadyForQuery, and whatever the server sent after it
+    std::string client_early;  ///< what the client sent beyond its answers
   };
 
   /// One host's failure: what is told if it is the last.

@@ -8,9 +8,7 @@ namespace {
 using pgwire::frame_rules;
 using attention = frame_rules::attention;
 
-pgwire::frame_rules::rule& rule_of(frame_rules& rules, char type) {
-  return rules.of[static_cast<unsigned char>(type)];
-}
+pgwire::frame_rules::rule& rule_of(frame_rules& rules, char type) { return rules.of[static_cast<unsigned char>(type)]; }
 
 const frame_rules& client_rules() {
   static const frame_rules rules = [] {
@@ -53,8 +51,8 @@ traffic_tracker::verdict traffic_tracker::from_server(std::span<const std::byte>
 }
 
 bool traffic_tracker::idle() const {
-  return transaction_ == 'I' && queries_pending_ == 0 && syncs_pending_ == 0 && !unsynced_ &&
-         client_.at_boundary() && server_.at_boundary();
+  return transaction_ == 'I' && queries_pending_ == 0 && syncs_pending_ == 0 && !unsynced_ && client_.at_boundary() &&
+         server_.at_boundary();
 }
 
 void traffic_tracker::client_message(char type) {

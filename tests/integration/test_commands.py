@@ -1,0 +1,136 @@
+"""check, route, --version, --help and what is said about bad usage. Exit codes: 0 done, 1 failed, 2 bad usage."""
+
+import re
+import socket
+import subprocess
+
+import pytest
+import yaml
+from lodge import standard_routes
+
+
+@pytest.fixture
+def pglodge(binary, tmp_path):
+    """pglodge(*arguments) -> the finished process, started beside a good pair of files."""
+    table = standard_routes("db.internal:5432")
+    table["tenants"]["hooli"] = {"state": "suspended", "message": "call billing"}
+    table["tenants"]["trial-*"] = {"users": ["app"]}
+    (tmp_path / "routes.yaml").write_text(yaml.safe_dump(table, sort_keys=False))
+    (tmp_path / "pglodge.yaml").write_text("listen: [{ address: 127.0.0.1:6432 }]\nroutes: routes.yaml\n"
+                                           "auth: { method: passthrough }\n")
+
+    def run(*arguments):
+        return subprocess.run([binary, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    run.folder = tmp_path
+    return run
+
+
+def test_check(pglodge):
+    done = pglodge("check", "-c", "pglodge.yaml")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "6 tenant" in done.stdout
+
+
+def test_check_from_another_folder(pglodge, binary):
+    done = subprocess.run([binary, "check", "-c", pglodge.folder / "pglodge.yaml"], cwd="/", capture_output=True, check=False)
+    assert done.returncode == 0
+
+
+def test_check_shows_every_error(pglodge):
+    (pglodge.folder / "routes.yaml").write_text(
+        "servers:\n"
+        "  main: { hosts: [db.internal], max_conections: 5 }\n"
+        "databases:\n"
+        "  shared: { server: mian }\n"
+        "defaults: { database: shared }\n"
+        "tenants:\n"
+        "  'no good': {}\n"
+        "  fine: { state: sleeping }\n")
+    (pglodge.folder / "pglodge.yaml").write_text("listen: [{ address: 127.0.0.1:6432 }]\nroutes: routes.yaml\nwrokers: 2\n")
+    done = pglodge("check", "-c", "pglodge.yaml")
+    assert done.returncode == 1
+    told = done.stdout + done.stderr
+    places = re.findall(r"^(?:\S*/)?((?:routes|pglodge)\.yaml:\d+:\d+): ", told, re.MULTILINE)
+    assert sorted(places) == ["pglodge.yaml:3:1", "routes.yaml:2:33", "routes.yaml:4:21", "routes.yaml:7:3", "routes.yaml:8:18"]
+    assert 'did you mean "workers"?' in told
+    assert 'did you mean "max_connections"?' in told
+
+
+@pytest.mark.parametrize("file", ["pglodge.yaml", "routes.yaml"])
+def test_check_without_a_file(pglodge, file):
+    (pglodge.folder / file).unlink()
+    done = pglodge("check", "-c", "pglodge.yaml")
+    assert done.returncode == 1
+    assert file in done.stdout + done.stderr
+
+
+def test_serve_refuses_what_check_refuses(pglodge):
+    (pglodge.folder / "routes.yaml").write_text("tenants: 5\n")
+    done = pglodge("serve", "-c", "pglodge.yaml")
+    assert done.returncode == 1
+    assert "routes.yaml:1:10" in done.stderr
+
+
+def test_serve_where_somebody_listens_already(pglodge):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        (pglodge.folder / "pglodge.yaml").write_text(f"listen: [{{ address: {address} }}]\nroutes: routes.yaml\n")
+        done = pglodge("serve", "-c", "pglodge.yaml")
+        assert done.returncode == 1
+        assert address in done.stderr
+
+
+@pytest.mark.parametrize("subject, words", [
+    ("postgres://app.globex@lodge/crm", ["globex", "tenant_globex", "saas", "main", "{role}.{tenant}", "app"]),
+    ("postgresql://app@lodge:6432/crm%40acme", ["acme", "{dbname}@{tenant}"]),
+    ("postgres://app@lodge/crm?options=-c%20app.tenant%3Dumbrella", ["umbrella", "crm_umbrella", "app.tenant"]),
+    ("postgres://app.trial-7@lodge/crm", ["trial-7", "tenants.trial-*"]),
+    ("globex", ["globex", "tenant_globex", "tenants.globex"]),
+    ("umbrella", ["crm_umbrella"]),
+])
+def test_route(pglodge, subject, words):
+    done = pglodge("route", "-c", "pglodge.yaml", subject)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for word in words:
+        assert word in done.stdout
+
+
+@pytest.mark.parametrize("subject, words", [
+    ("postgres://app.nobody@lodge/crm", ["nobody", "3D000"]),
+    ("postgres://app.globex@lodge/crm@soylent", ["28000"]),
+    ("postgres://app@lodge/crm", ["28000"]),
+    ("postgres://other.trial-7@lodge/crm", ["28000"]),
+    ("postgres://app.hooli@lodge/crm", ["57P03", "call billing"]),
+    ("hooli", ["57P03"]),
+    ("nobody", ["3D000"]),
+])
+def test_route_of_what_is_refused(pglodge, subject, words):
+    done = pglodge("route", "-c", "pglodge.yaml", subject)
+    assert done.returncode == 1
+    told = done.stdout + done.stderr
+    assert told
+    for word in words:
+        assert word in told
+
+
+@pytest.mark.parametrize("subject", ["no such id", "http://app.globex@lodge/crm", "postgres://%zz@lodge/crm",
+                                     "postgres://app@lodge/crm?nonsense=1", "postgres://app@lodge/crm?options=-c%20x"])
+def test_route_of_what_is_neither_url_nor_tenant(pglodge, subject):
+    done = pglodge("route", "-c", "pglodge.yaml", subject)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("pglodge: ")
+
+
+def test_version_and_help(pglodge):
+    assert re.fullmatch(r"pglodge \d+\.\d+\.\d+\n", pglodge("--version").stdout)
+    done = pglodge("--help")
+    assert done.returncode == 0
+    for word in ("serve", "check", "route"):
+        assert word in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [[], ["dance"], ["serve", "--fast"], ["route"], ["check", "-c"], ["check", "one", "two"]])
+def test_bad_usage(pglodge, arguments):
+    done = pglodge(*arguments)
+    assert done.returncode == 2
+    assert "--help" in done.stderr

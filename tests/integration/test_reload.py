@@ -1,0 +1,236 @@
+"""A saved table is in force at once and whole, or not at all; sessions follow when they are between transactions."""
+
+import signal
+
+import pytest
+import yaml
+from lodge import standard_routes
+from wire import ServerError, message, query
+
+
+@pytest.fixture
+def table(postgres):
+    return standard_routes(postgres.host)
+
+
+@pytest.fixture
+def lodge(start_lodge, table):
+    with start_lodge(table) as lodge:
+        yield lodge
+
+
+def moved(table):
+    """globex goes to the dedicated database of acme."""
+    return {**table, "tenants": {**table["tenants"], "globex": {"database": "acme", "schema": None}}}
+
+
+def whoami(lodge, user="trusted.globex"):
+    with lodge.login(user) as session:
+        return session.value("SELECT name FROM whoami")
+
+
+def text(table):
+    return yaml.safe_dump(table, sort_keys=False)
+
+
+def test_saved_by_rename(lodge, table):
+    line = lodge.reload(moved(table))
+    assert "reloaded (" in line
+    assert "globex: database shared -> acme" in line
+    assert whoami(lodge) == "acme"
+
+
+def test_saved_in_place(lodge, table):
+    since = lodge.mark()
+    lodge.routes_file.write_text(text(moved(table)))
+    lodge.wait_for_log("globex: database shared -> acme", since=since)
+    assert whoami(lodge) == "acme"
+
+
+def test_swapped_as_kubernetes_swaps_config_maps(start_lodge, table, tmp_path):
+    tmp_path.chmod(0o755)
+    for version, content in (("v1", table), ("v2", moved(table))):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "routes.yaml").write_text(text(content))
+    (tmp_path / "..data").symlink_to("v1")
+    (tmp_path / "routes.yaml").symlink_to("..data/routes.yaml")
+    with start_lodge(table, {"routes": str(tmp_path / "routes.yaml")}) as lodge:
+        assert whoami(lodge) == "globex"
+        since = lodge.mark()
+        (tmp_path / "..data_tmp").symlink_to("v2")
+        (tmp_path / "..data_tmp").rename(tmp_path / "..data")
+        lodge.wait_for_log("globex: database shared -> acme", since=since)
+        assert whoami(lodge) == "acme"
+
+
+def test_sighup(lodge):
+    since = lodge.mark()
+    lodge.process.send_signal(signal.SIGHUP)
+    assert "SIGHUP" in lodge.wait_for_log("reloaded (", since=since)
+
+
+def test_included_files_come_and_go(start_lodge, table):
+    with start_lodge({**table, "include": ["routes.d/*.yaml"]}, folders={"routes.d": {"one.yaml": {}}}) as lodge:
+        since = lodge.mark()
+        (lodge.folder / "routes.d" / "two.yaml").write_text(text({"tenants": {"newcomer": {"schema": "tenant_globex"}}}))
+        lodge.wait_for_log("1 tenant added", since=since)
+        assert whoami(lodge, "trusted.newcomer") == "globex"
+        since = lodge.mark()
+        (lodge.folder / "routes.d" / "two.yaml").unlink()
+        lodge.wait_for_log("1 tenant removed", since=since)
+
+
+def test_the_log_says_what_changed(lodge, table):
+    more = {**table, "tenants": {**table["tenants"], "newcomer": {"schema": "tenant_globex"}}}
+    assert "1 tenant added" in lodge.reload(more)
+    assert whoami(lodge, "trusted.newcomer") == "globex"
+    assert "1 tenant removed" in lodge.reload(table)
+
+
+@pytest.mark.parametrize("bad, where, what", [
+    ("tenants:\n  globex: { databse: acme }\n", "routes.yaml:2:13: ", "did you mean"),
+    ("tenants: [\n", "routes.yaml:", ""),
+    ("\tnonsense: {{{", "routes.yaml:", ""),
+    ("tenants: 5\n", "routes.yaml:1:10: ", ""),
+    ("defaults: { database: nowhere }\n", "routes.yaml:1:23: ", "nowhere"),
+])
+def test_a_bad_table_changes_nothing(lodge, table, bad, where, what):
+    since = lodge.mark()
+    assert "refused" in lodge.reload(bad)
+    told = lodge.log(since)
+    assert where in told
+    assert what in told
+    assert whoami(lodge) == "globex"
+    assert "reloaded (" in lodge.reload(moved(table))
+    assert whoami(lodge) == "acme"
+
+
+def test_every_error_at_once(lodge, table):
+    since = lodge.mark()
+    broken = text({**table, "tenants": {"globex": {"databse": "acme"}, "soylent": {"stat": "held"}}})
+    assert "refused, 2 error(s)" in lodge.reload(broken)
+    assert "tenants.globex.databse" in lodge.log(since)
+    assert "tenants.soylent.stat" in lodge.log(since)
+
+
+def test_half_a_file(lodge, table):
+    whole = text(moved(table))
+    half = whole[:whole.index("tenants:") + len("tenants:\n  glo")]
+    since = lodge.mark()
+    lodge.routes_file.write_text(half)
+    lodge.wait_for_log("refused", since=since)
+    assert whoami(lodge) == "globex"
+    since = lodge.mark()
+    lodge.routes_file.write_text(whole)
+    lodge.wait_for_log("globex: database shared -> acme", since=since)
+
+
+def test_a_file_that_vanishes_and_returns(lodge, table):
+    since = lodge.mark()
+    lodge.routes_file.unlink()
+    lodge.wait_for_log("refused", since=since)
+    assert whoami(lodge) == "globex"
+    assert "reloaded (" in lodge.reload(moved(table))
+    assert whoami(lodge) == "acme"
+
+
+def test_a_file_that_cannot_be_read(lodge, table):
+    """A folder in its place, since root may read everything else."""
+    since = lodge.mark()
+    lodge.routes_file.unlink()
+    lodge.routes_file.mkdir()
+    lodge.wait_for_log("refused", since=since)
+    assert whoami(lodge) == "globex"
+    lodge.routes_file.rmdir()
+    since = lodge.mark()
+    lodge.write_routes(moved(table))
+    lodge.wait_for_log("globex: database shared -> acme", since=since)
+
+
+def test_the_daemons_own_file_counts_as_well(lodge):
+    since = lodge.mark()
+    lodge.config.write_text(yaml.safe_dump({**lodge.settings, "timeouts": {"startup": "-1"}}))
+    lodge.wait_for_log("refused", since=since)
+    assert "pglodge.yaml:" in lodge.log(since)
+    since = lodge.mark()
+    lodge.config.write_text(yaml.safe_dump({**lodge.settings, "timeouts": {"startup": "1s"}}))
+    lodge.wait_for_log("reloaded (", since=since)
+    with lodge.wire() as wire:
+        assert wire.refusal().sqlstate == "57014"
+
+
+# Sessions that run.
+
+def test_an_idle_session_of_a_moved_tenant_is_closed(lodge, table):
+    with lodge.login("trusted.globex") as leaving, lodge.login("trusted.soylent") as staying:
+        lodge.reload(moved(table))
+        error = leaving.refusal()
+        assert (error.severity, error.sqlstate) == ("FATAL", "57P01")
+        assert '"globex"' in error.message
+        assert staying.value("SELECT name FROM whoami") == "soylent"
+        assert whoami(lodge) == "acme"
+
+
+def test_a_transaction_is_not_torn(lodge, table):
+    with lodge.login("trusted.globex") as session:
+        session.rows("BEGIN")
+        lodge.reload(moved(table))
+        assert whoami(lodge) == "acme"  # new ones go to the new place meanwhile
+        assert session.value("SELECT name FROM whoami") == "globex"
+        with pytest.raises(ServerError) as caught:
+            session.rows("SELECT 1/0")
+        assert caught.value.sqlstate == "22012"
+        assert session.status == "E"
+        session.send(query("ROLLBACK"))
+        kinds = [kind for kind, _ in session.until(b"Z")]
+        assert kinds == [b"C", b"Z"]
+        assert session.refusal().sqlstate == "57P01"
+
+
+def test_a_running_statement_is_not_torn(lodge, table):
+    with lodge.login("trusted.globex") as session:
+        session.send(query("SELECT name FROM whoami, pg_sleep(1)"))
+        lodge.reload(moved(table))
+        assert [kind for kind, _ in session.until(b"Z")] == [b"T", b"D", b"C", b"Z"]
+        assert session.refusal().sqlstate == "57P01"
+
+
+def test_nor_is_a_copy_nor_an_unfinished_batch(lodge, table):
+    with lodge.login("trusted.globex") as copying, lodge.login("trusted.globex") as batching:
+        copying.rows("CREATE TEMP TABLE t (x int)")
+        copying.send(query("COPY t FROM STDIN"))
+        copying.until(b"G")
+        batching.send(message(b"P", b"\0SELECT 1\0\0\0") + message(b"H"))
+        batching.until(b"1")
+        lodge.reload(moved(table))
+        assert whoami(lodge) == "acme"
+        copying.send(message(b"d", b"1\n2\n") + message(b"c"))
+        assert [kind for kind, _ in copying.until(b"Z")] == [b"C", b"Z"]
+        assert copying.refusal().sqlstate == "57P01"
+        batching.send(message(b"S"))
+        batching.until(b"Z")
+        assert batching.refusal().sqlstate == "57P01"
+
+
+@pytest.mark.parametrize("entry, sqlstate", [
+    ({"state": "suspended", "message": "call billing"}, "57P03"),
+    ({"users": ["app"]}, "28000"),
+    ({"settings": {"app.tenant_id": "9"}}, "57P01"),
+    ({"role": "tenant_globex"}, "57P01"),
+    (None, "57P01"),
+])
+def test_other_reasons_to_leave(lodge, table, entry, sqlstate):
+    tenants = {**table["tenants"], "globex": entry}
+    if entry is None:
+        del tenants["globex"]
+    with lodge.login("trusted.globex") as session:
+        assert "reloaded (" in lodge.reload({**table, "tenants": tenants})
+        assert session.refusal().sqlstate == sqlstate
+
+
+def test_no_reason_to_leave(lodge, table):
+    with lodge.login("trusted.globex") as session:
+        more = {**table, "tenants": {**table["tenants"], "newcomer": {}, "globex": {"limits": {"clients": 5}}}}
+        assert "reloaded (" in lodge.reload(more)
+        assert whoami(lodge) == "globex"
+        assert session.value("SELECT name FROM whoami") == "globex"

@@ -1,0 +1,69 @@
+#include "proxy/session/cancel_registry.hpp"
+
+#include <catch2/catch.hpp>
+#include <set>
+#include <string>
+
+namespace {
+
+proxy::cancel_target target_of(std::int32_t server_pid) {
+  proxy::cancel_target target;
+  target.server_key = proxy::make_cancel_key(server_pid, 4);
+  return target;
+}
+
+}  // namespace
+
+TEST_CASE("a key is worth something exactly as long as its handle lives") {
+  proxy::cancel_registry registry;
+  const auto key = proxy::make_cancel_key(7, 32);
+  {
+    const auto held = registry.add(key, target_of(7));
+    const auto found = registry.find(key);
+    REQUIRE(found);
+    CHECK(found->server_key.process_id() == 7);
+  }
+  CHECK_FALSE(registry.find(key));
+  CHECK(registry.size() == 0);
+}
+
+TEST_CASE("sessions of several servers may share a process id; the secret decides") {
+  proxy::cancel_registry registry;
+  const auto one = proxy::make_cancel_key(7, 4);
+  const auto other = proxy::make_cancel_key(7, 4);
+  const auto first = registry.add(one, target_of(1));
+  const auto second = registry.add(other, target_of(2));
+  CHECK(registry.find(one)->server_key.process_id() == 1);
+  CHECK(registry.find(other)->server_key.process_id() == 2);
+}
+
+TEST_CASE("a wrong secret, a cut one and a wrong process id find nothing") {
+  proxy::cancel_registry registry;
+  const auto key = proxy::make_cancel_key(7, 32);
+  const auto held = registry.add(key, target_of(7));
+  CHECK_FALSE(registry.find(proxy::make_cancel_key(7, 32)));
+  CHECK_FALSE(registry.find(pgwire::cancel_key(7, key.secret().first(4))));
+  CHECK_FALSE(registry.find(pgwire::cancel_key(8, key.secret())));
+}
+
+TEST_CASE("a moved handle keeps the entry") {
+  proxy::cancel_registry registry;
+  const auto key = proxy::make_cancel_key(7, 4);
+  proxy::cancel_registry::handle outer;
+  {
+    auto inner = registry.add(key, target_of(7));
+    outer = std::move(inner);
+  }
+  CHECK(registry.find(key));
+  outer = {};
+  CHECK_FALSE(registry.find(key));
+}
+
+TEST_CASE("secrets are random") {
+  std::set<std::string> seen;
+  for (int i = 0; i < 1000; ++i) {
+    const auto key = proxy::make_cancel_key(1, 32);
+    seen.emplace(reinterpret_cast<const char*>(key.secret().data()), key.secret().size());
+  }
+  CHECK(seen.size() == 1000);
+}

@@ -1,0 +1,39 @@
+#include "proxy/command_line.hpp"
+
+#include <catch2/catch.hpp>
+#include <vector>
+
+namespace {
+
+auto parse(std::vector<const char*> words) {
+  words.insert(words.begin(), "pglodge");
+  return proxy::parse_command_line(static_cast<int>(words.size()), words.data());
+}
+
+}  // namespace
+
+TEST_CASE("the three commands") {
+  const auto serve = parse({"serve", "-c", "/x.yaml"});
+  REQUIRE(serve);
+  CHECK(serve->what == proxy::command::serve);
+  CHECK(serve->config == "/x.yaml");
+
+  const auto check = parse({"check"});
+  REQUIRE(check);
+  CHECK(check->what == proxy::command::check);
+  CHECK(check->config == "/etc/pglodge/pglodge.yaml");
+
+  const auto route = parse({"route", "--config", "/x.yaml", "acme"});
+  REQUIRE(route);
+  CHECK(route->what == proxy::command::route);
+  CHECK(route->subject == "acme");
+}
+
+TEST_CASE("bad usage is exit code 2, help and version are 0") {
+  CHECK(parse({}).error() == proxy::exit_usage);
+  CHECK(parse({"fly"}).error() == proxy::exit_usage);
+  CHECK(parse({"serve", "--nonsense"}).error() == proxy::exit_usage);
+  CHECK(parse({"route"}).error() == proxy::exit_usage);
+  CHECK(parse({"--help"}).error() == proxy::exit_done);
+  CHECK(parse({"--version"}).error() == proxy::exit_done);
+}
