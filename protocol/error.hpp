@@ -25,7 +25,24 @@ enum class errc : std::uint8_t {
   early_bytes,           ///< bytes after SSLRequest or GSSENCRequest that came before its answer
   repeated_request,      ///< a second SSLRequest or GSSENCRequest
   direct_tls,            ///< a TLS ClientHello where a startup packet should be
+  no_alpn,               ///< direct TLS without the ALPN protocol "postgresql"
   bad_options,           ///< `options` holds a -c or -- switch without a name and value
+
+  // Authentication: the SCRAM exchange with a client or a server, and what is compared in it.
+  malformed_scram,         ///< a SCRAM message that does not follow RFC 5802, or is too long
+  unknown_sasl_mechanism,  ///< a client chose, or a server offers only, what the lodge does not speak
+  scram_authzid,           ///< a client that wants to act as another role
+  scram_extension,         ///< a mandatory SCRAM extension (`m=`); none exists
+  scram_binding_type,      ///< channel binding other than tls-server-end-point
+  scram_downgrade,         ///< a client that was made to believe that there is no channel binding
+  scram_binding_mismatch,  ///< the client is bound to another TLS channel than this one
+  scram_nonce_mismatch,    ///< a nonce that does not continue the one sent
+  scram_iterations,        ///< an iteration count of 0 or above `most_scram_iterations`
+  scram_server_error,      ///< a server that ends the exchange with `e=`
+  server_not_genuine,      ///< a server whose signature shows that it does not know the role's secret
+  wrong_password,          ///< the password, or the proof of it, is wrong; or there is no such role
+  md5_unavailable,         ///< libcrypto refuses MD5
+  bad_password_secret,     ///< a stored secret that is empty, too long, or SCRAM that cannot be used
 };
 
 struct error_info {

@@ -93,6 +93,11 @@ std::string encode_startup(protocol_version version, const parameter_list& param
   return out.u8(0).finish().take();
 }
 
+std::string encode_ssl_request() {
+  writer out;
+  return out.begin_untyped().u32(ssl_code).finish().take();
+}
+
 std::string encode_cancel_request(const cancel_key& key) {
   writer out;
   return out.begin_untyped().u32(cancel_code).i32(key.process_id()).bytes(as_text(key.secret())).finish().take();

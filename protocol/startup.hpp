@@ -67,6 +67,7 @@ negotiated negotiate(const startup_message& asked);
 
 /// The whole packet.
 std::string encode_startup(protocol_version version, const parameter_list& parameters);
+std::string encode_ssl_request();
 std::string encode_cancel_request(const cancel_key& key);
 /// A whole NegotiateProtocolVersion message: the newest version spoken, as a whole number, and the unknown
 /// options.

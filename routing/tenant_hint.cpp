@@ -33,8 +33,8 @@ class witness_stand {
       case hint_source::startup: return hear_startup(one);
       case hint_source::user: return hear_user(one);
       case hint_source::database: return hear_database(one);
-      case hint_source::sni:
-      case hint_source::certificate:
+      case hint_source::sni: return hear_server_name(one);
+      case hint_source::certificate: return hear_certificate(one);
       case hint_source::variable:
       case hint_source::search_path: return true;
     }
@@ -50,12 +50,7 @@ class witness_stand {
   bool hear_startup(const hint& one) {
     for (const auto& [name, value] : facts_.settings) {
       if (!same_setting(name, one.name)) continue;
-      auto tenant = tenant_id::parse(value);
-      if (!tenant) {
-        return refuse(invalid_catalog_name, "the value of \"" + one.name + "\" is not a valid tenant id", {},
-                      "Ids match [A-Za-z0-9_][A-Za-z0-9_.-]{0,62}.");
-      }
-      if (!believe({std::move(*tenant), describe(one)})) return false;
+      if (!believe_all_of(value, "the value of \"" + one.name + "\"", one)) return false;
       if (std::ranges::find(who_.consumed, name) == who_.consumed.end()) who_.consumed.push_back(name);
     }
     return true;
@@ -83,6 +78,32 @@ class witness_stand {
     database_heard_ = true;
     if (one.pattern->has("dbname")) who_.database = captured(*found, "dbname");
     return believe({*tenant, describe(one)});
+  }
+
+  bool hear_server_name(const hint& one) {
+    std::string name(facts_.server_name);
+    std::ranges::transform(name, name.begin(), lower);  // host names have no case
+    const auto found = one.pattern->match(name);
+    if (!found) return true;
+    const auto tenant = tenant_id::parse(captured(*found, "tenant"));
+    return !tenant || believe({*tenant, describe(one)});
+  }
+
+  bool hear_certificate(const hint& one) {
+    if (one.name == "cn") {
+      return facts_.common_name.empty() || believe_all_of(facts_.common_name, "the certificate's common name", one);
+    }
+    return std::ranges::all_of(facts_.alternative_names, [&](const std::string& name) {
+      return believe_all_of(name, "an alternative name of the certificate", one);
+    });
+  }
+
+  // A value that is an id from its first to its last character.
+  bool believe_all_of(std::string_view value, const std::string& whose, const hint& one) {
+    auto tenant = tenant_id::parse(value);
+    if (tenant) return believe({std::move(*tenant), describe(one)});
+    return refuse(invalid_catalog_name, whose + " is not a valid tenant id", {},
+                  "Ids match [A-Za-z0-9_][A-Za-z0-9_.-]{0,62}.");
   }
 
   static std::string_view captured(const name_template::captures& found, std::string_view variable) {

@@ -28,11 +28,14 @@ struct hint {
   friend bool operator==(const hint&, const hint&) = default;
 };
 
-/// What a client's startup packet says.
+/// What a client's startup packet says, and its TLS before it.
 struct session_facts {
   std::string user;
   std::optional<std::string> database;
-  setting_list settings;  ///< by canonical name: startup parameters and those in `options`, each occurrence
+  setting_list settings;    ///< by canonical name: startup parameters and those in `options`, each occurrence
+  std::string server_name;  ///< TLS server name indication; empty without
+  std::string common_name;  ///< of the verified client certificate; empty without
+  std::vector<std::string> alternative_names;  ///< likewise: DNS names and e-mail addresses
 };
 
 /// Who a session is, as the server shall see it.
@@ -44,9 +47,10 @@ struct identity {
   std::vector<std::string> consumed;    ///< settings that served as a startup hint
 };
 
-/// The hints in force today are startup, user and database; the others yield nothing.
-/// Refusals: 3D000 (a value that is no valid tenant id, where it is a startup parameter's whole value), 28000 (hints
-/// that disagree). A template whose captured text is no valid id does not match.
+/// The hints for the session's beginning; `variable` and `search_path` yield nothing here.
+/// Refusals: 3D000 (a value that is no valid tenant id where all of it should be one: a startup parameter's, a
+/// certificate's name), 28000 (hints that disagree). A template whose captured text is no valid id does not match;
+/// host names are compared in lower case.
 std::expected<identity, refusal> identify(const std::vector<hint>& hints, const session_facts& facts);
 
 }  // namespace routing

@@ -8,10 +8,15 @@
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
   using namespace pgwire;
   auto rest = std::as_bytes(std::span(data, size));
-  handshake_fsm machine;
+  handshake_fsm machine(size % 2 == 0 ? tls_offer::none : tls_offer::available);
   auto action = machine.begin();
   while (true) {
-    if (const auto* read = std::get_if<handshake_fsm::read_exactly>(&action)) {
+    if (std::holds_alternative<handshake_fsm::look>(action)) {
+      if (rest.empty()) return 0;
+      action = machine.on_first_byte(rest.front());
+    } else if (std::holds_alternative<handshake_fsm::start_tls>(action)) {
+      action = machine.on_tls(size % 3 == 0);
+    } else if (const auto* read = std::get_if<handshake_fsm::read_exactly>(&action)) {
       if (read->bytes == 0 || read->bytes > most_startup_length) std::abort();
       if (rest.size() < read->bytes) return 0;
       const auto bytes = rest.first(read->bytes);

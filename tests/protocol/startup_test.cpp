@@ -68,6 +68,7 @@ TEST_CASE("bad startup packets") {
 }
 
 TEST_CASE("encryption and cancel requests") {
+  CHECK(std::holds_alternative<ssl_request>(*parse_first_packet(as_bytes(encode_ssl_request()))));
   CHECK(std::holds_alternative<ssl_request>(*parse_first_packet(as_bytes(packet(1234u << 16 | 5679, "")))));
   CHECK(std::holds_alternative<gssenc_request>(*parse_first_packet(as_bytes(packet(1234u << 16 | 5680, "")))));
   for (const std::size_t size : {4u, 32u, 256u}) {

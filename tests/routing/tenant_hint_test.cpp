@@ -111,9 +111,34 @@ TEST_CASE("a template without a role leaves the user as it is") {
   CHECK(one.user == "t-acme");
 }
 
-TEST_CASE("hints that are not yet in force say nothing") {
-  const std::vector<hint> later{by(hint_source::sni, "{tenant}.db"),
-                                {hint_source::variable, "app.tenant", std::nullopt},
-                                {hint_source::certificate, "cn", std::nullopt}};
-  CHECK(who(later, {"app", "crm", {{"app.tenant", "acme"}}}).tenant.empty());
+TEST_CASE("by TLS: the server name that the client asked for, without case") {
+  const std::vector<hint> hints{by(hint_source::sni, "{tenant}.db.example.com"), by_user("{role}.{tenant}")};
+  session_facts facts{"app", "crm", {}, "Acme.DB.example.com"};
+  CHECK(who(hints, facts).tenant.str() == "acme");
+  CHECK(who(hints, facts).hint == "sni \"{tenant}.db.example.com\"");
+  facts.server_name = "lodge.example.com";
+  CHECK(who(hints, facts).tenant.empty());
+  facts.server_name = "acme.db.example.com";
+  facts.user = "app.globex";
+  CHECK(refused(hints, facts).sqlstate == "28000");
+}
+
+TEST_CASE("by certificate: the whole of a name is the id") {
+  const std::vector<hint> by_cn{{hint_source::certificate, "cn", std::nullopt}};
+  const std::vector<hint> by_san{{hint_source::certificate, "san", std::nullopt}};
+  session_facts facts{"app", "crm", {}, "", "acme", {"globex"}};
+  CHECK(who(by_cn, facts).tenant.str() == "acme");
+  CHECK(who(by_san, facts).tenant.str() == "globex");
+  facts.common_name = "John Doe";
+  CHECK(refused(by_cn, facts).sqlstate == "3D000");
+  facts.alternative_names = {"globex", "soylent"};
+  CHECK(refused(by_san, facts).sqlstate == "28000");
+  CHECK(who(by_cn, {"app", "crm", {}}).tenant.empty());
+  CHECK(who(by_san, {"app", "crm", {}}).tenant.empty());
+}
+
+TEST_CASE("hints for the running session say nothing at its beginning") {
+  const std::vector<hint> later{{hint_source::variable, "app.tenant", std::nullopt},
+                                by(hint_source::search_path, "tenant_{tenant}")};
+  CHECK(who(later, {"app", "crm", {{"app.tenant", "acme"}, {"search_path", "tenant_acme"}}}).tenant.empty());
 }
