@@ -10,15 +10,24 @@
 
 namespace conf {
 
+class yaml_value;
+
 enum class listen_tls_mode : std::uint8_t { off, allow, require, verify };
+
+/// A certificate, with those of its issuers behind it, and its key; PEM. Both absolute.
+struct certificate_files {
+  std::filesystem::path certificate, key;
+};
 
 /// One door: TCP (`address` set) or Unix (`unix_folder` set).
 struct listen_settings {
-  std::string address;            ///< host or IP address without brackets; empty for a Unix socket
+  std::string address;  ///< host or IP address without brackets, or *; empty for a Unix socket
   std::uint16_t port = 6432;
   std::filesystem::path unix_folder;
   listen_tls_mode tls = listen_tls_mode::off;
-  std::string tls_certificate, tls_key, tls_client_ca;
+  /// The first is for whoever asks for no name, or for one that none of them has. Never empty unless `tls` is off.
+  std::vector<certificate_files> tls_certificates;
+  std::filesystem::path tls_client_ca;  ///< absolute; may be empty
 };
 
 enum class auth_method : std::uint8_t { trust, password, md5, scram_sha_256, cert, passthrough };
@@ -34,7 +43,7 @@ struct auth_rule {
 };
 struct auth_settings {
   auth_method method = auth_method::passthrough;  ///< scram-sha-256 if users or query are given and no method
-  std::filesystem::path users;
+  std::filesystem::path users;                    ///< absolute; may be empty
   std::optional<auth_query> query;
   std::vector<auth_rule> rules;
 };
@@ -53,8 +62,8 @@ struct log_settings {
 /// 0 means none where that makes sense (idle).
 struct timeout_settings {
   using ms = std::chrono::milliseconds;
-  ms startup{15'000};          ///< from the first byte to ReadyForQuery, held and waiting time excepted
-  ms connect{5'000};           ///< one attempt at one host: connection and login
+  ms startup{15'000};  ///< from the first byte to ReadyForQuery, held and waiting time excepted
+  ms connect{5'000};   ///< one attempt at one host: connection and login
   ms idle{0};
   ms server_idle{600'000};
   ms server_lifetime{3'600'000};
@@ -64,12 +73,16 @@ struct timeout_settings {
 
 struct daemon_settings {
   std::vector<listen_settings> listen;
-  std::filesystem::path routes;        ///< a file or a folder, made absolute against the file's own folder
-  std::optional<unsigned> workers;     ///< nothing: as many as cores
+  std::filesystem::path routes;     ///< a file or a folder, made absolute against the file's own folder
+  std::optional<unsigned> workers;  ///< nothing: as many as cores
   auth_settings auth;
   admin_settings admin;
   log_settings log;
   timeout_settings timeouts;
 };
+
+/// From the root of a document to settings. What is wrong is told to the root's report; the result then holds what
+/// could be read, and is good for nothing but finding more errors.
+daemon_settings read_daemon_file(const yaml_value& root);
 
 }  // namespace conf

@@ -1,0 +1,277 @@
+// Reads pglodge.yaml top to bottom, in the order in which the reference page describes it.
+#include "conf/daemon_file.hpp"
+
+#include <algorithm>
+
+#include "conf/names.hpp"
+#include "conf/words.hpp"
+#include "conf/yaml_reader.hpp"
+
+namespace conf {
+namespace {
+
+constexpr unsigned most_workers = 1024;
+
+using maybe_value = std::optional<yaml_value>;
+
+std::optional<std::string> read_text(const maybe_value& value) {
+  if (!value) return std::nullopt;
+  const auto text = value->text();
+  return text ? std::optional<std::string>(*text) : std::nullopt;
+}
+
+void read_path(const maybe_value& value, std::filesystem::path& into) {
+  if (!value) return;
+  if (auto path = value->path_value()) into = std::move(*path);
+}
+
+void read_names(const maybe_value& list, std::vector<std::string>& into) {
+  if (!list || !list->is_list()) return;
+  list->for_each([&](const yaml_value& item) {
+    const auto name = item.text();
+    if (!name) return;
+    if (const auto problem = identifier_problem(*name)) return item.error(*problem);
+    into.emplace_back(*name);
+  });
+}
+
+std::optional<auth_method> read_method(const yaml_value& value) {
+  using enum auth_method;
+  return value.choice<auth_method>({{"trust", trust},
+                                    {"password", password},
+                                    {"md5", md5},
+                                    {"scram-sha-256", scram_sha_256},
+                                    {"cert", cert},
+                                    {"passthrough", passthrough}});
+}
+
+// What `certificate` and `key` say where `in` has both.
+void read_certificate(const yaml_value& in, bool is_needed, listen_settings& door) {
+  const auto certificate = in.find("certificate");
+  const auto key = in.find("key");
+  if (!certificate && (is_needed || key)) in.error_missing("certificate", "write the server certificate's file");
+  if (!key && (is_needed || certificate)) in.error_missing("key", "write the file with the certificate's private key");
+  if (!certificate || !key) return;
+  auto& files = door.tls_certificates.emplace_back();
+  read_path(certificate, files.certificate);
+  read_path(key, files.key);
+}
+
+void read_door_tls(const yaml_value& tls, listen_settings& door) {
+  if (!tls.is_mapping()) return;
+  using enum listen_tls_mode;
+  if (const auto mode = tls.find("mode")) {
+    door.tls = mode->choice<listen_tls_mode>({{"off", off}, {"allow", allow}, {"require", require}, {"verify", verify}})
+                   .value_or(off);
+  }
+  read_certificate(tls, door.tls != off, door);
+  if (const auto more = tls.find("certificates"); more && more->is_list()) {
+    more->for_each([&](const yaml_value& item) {
+      if (item.is_mapping()) read_certificate(item, true, door);
+    });
+  }
+  read_path(tls.find("client_ca"), door.tls_client_ca);
+  if (door.tls == verify && !tls.find("client_ca")) {
+    tls.error_missing("client_ca", "write the file of the authorities that client certificates must come from");
+  }
+}
+
+void read_door_address(const yaml_value& value, listen_settings& door) {
+  const auto text = value.text();
+  if (!text) return;
+  if (text->starts_with(':') && parse_port(text->substr(1)))
+    return value.error(in_quotes(*text) + " names no host; write *" + std::string(*text) + " for every address");
+  auto parsed = parse_address(*text);
+  if (!parsed) return value.error(parsed.error());
+  if (parsed->host.starts_with('/'))
+    return value.error("a socket's folder is no address; write unix: " + std::string(*text));
+  door.address = std::move(parsed->host);
+  door.port = parsed->port.value_or(door.port);
+}
+
+listen_settings read_door(const yaml_value& value) {
+  listen_settings door;
+  if (!value.is_mapping()) return door;
+  const auto address = value.find("address");
+  const auto folder = value.find("unix");
+  const auto port = value.find("port");
+  const auto tls = value.find("tls");
+  if (address && folder) {
+    folder->error_at_key("an entry is either an address or a Unix socket; give each its own entry");
+  } else if (!address && !folder) {
+    value.error("needs an address or unix; write address: 127.0.0.1:6432, or unix: /run/pglodge");
+  }
+  if (address) read_door_address(*address, door);
+  read_path(folder, door.unix_folder);
+  if (port) {
+    if (!folder) {
+      port->error_at_key("belongs to unix; write an address's port into it, as host:port");
+    } else if (const auto number = port->integer(1, 65535)) {
+      door.port = static_cast<std::uint16_t>(*number);
+    }
+  }
+  if (tls && folder) tls->error_at_key("has no meaning for a Unix socket; remove it");
+  if (tls && !folder) read_door_tls(*tls, door);
+  return door;
+}
+
+void read_listen(const yaml_value& root, daemon_settings& settings) {
+  const auto listen = root.find("listen");
+  if (!listen)
+    return root.error_missing("listen", "write at least one entry, such as listen: [{ address: 127.0.0.1:6432 }]");
+  if (!listen->is_list("[{ address: 127.0.0.1:6432 }]")) return;
+  if (listen->size() == 0)
+    return listen->error("is empty; write at least one entry, such as { address: 127.0.0.1:6432 }");
+  listen->for_each([&](const yaml_value& item) {
+    listen_settings door = read_door(item);
+    const auto same = [&](const listen_settings& other) {
+      return other.address == door.address && other.unix_folder == door.unix_folder && other.port == door.port;
+    };
+    const bool is_read = !door.address.empty() || !door.unix_folder.empty();
+    if (is_read && std::ranges::any_of(settings.listen, same))
+      item.error("listens where an entry above does; remove one of them");
+    settings.listen.push_back(std::move(door));
+  });
+}
+
+void read_workers(const yaml_value& value, daemon_settings& settings) {
+  const auto text = value.text();
+  if (!text || *text == "auto") return;
+  if (text->find_first_of("0123456789") != 0) {
+    return value.error(in_quotes(*text) + " is neither auto nor a number; write auto, or 1 to " +
+                       std::to_string(most_workers));
+  }
+  settings.workers = value.integer(1, most_workers);
+}
+
+auth_rule read_auth_rule(const yaml_value& value) {
+  auth_rule rule;
+  if (!value.is_mapping()) return rule;
+  if (const auto tls = value.find("tls")) rule.tls = tls->on_off();
+  rule.address = read_text(value.find("address")).value_or("");
+  rule.database = read_text(value.find("database")).value_or("");
+  rule.role = read_text(value.find("role")).value_or("");
+  rule.tenant = read_text(value.find("tenant")).value_or("");
+  if (const auto method = value.find("method")) {
+    rule.method = read_method(*method).value_or(rule.method);
+  } else {
+    value.error_missing("method", "write what those whom the rule fits must do, such as method: scram-sha-256");
+  }
+  return rule;
+}
+
+auth_query read_auth_query(const yaml_value& value) {
+  auth_query query;
+  if (!value.is_mapping()) return query;
+  const auto read = [&](std::string_view key, std::string_view what, std::string& into) {
+    if (!value.find(key)) return value.error_missing(key, what);
+    into = read_text(value.find(key)).value_or("");
+  };
+  read("database", "write the entry of `databases` that is asked", query.database);
+  read("user", "write the role that asks", query.user);
+  read("sql", "write the statement that gives name and secret of the role $1", query.sql);
+  return query;
+}
+
+void read_auth(const yaml_value& auth, auth_settings& into) {
+  if (!auth.is_mapping()) return;
+  read_path(auth.find("users"), into.users);
+  if (const auto query = auth.find("query")) into.query = read_auth_query(*query);
+  if (const auto rules = auth.find("rules"); rules && rules->is_list("[{ method: passthrough }]")) {
+    rules->for_each([&](const yaml_value& item) { into.rules.push_back(read_auth_rule(item)); });
+  }
+  using enum auth_method;
+  const bool has_secrets = auth.find("users") || auth.find("query");
+  const auto method = auth.find("method");
+  if (!method) {
+    into.method = has_secrets ? scram_sha_256 : passthrough;
+    return;
+  }
+  into.method = read_method(*method).value_or(into.method);
+  const bool needs_secrets = into.method == password || into.method == md5 || into.method == scram_sha_256;
+  if (needs_secrets && !has_secrets) {
+    method->error(std::string(to_string(into.method)) + " needs the roles' secrets; write auth.users or auth.query");
+  }
+}
+
+void read_admin(const yaml_value& admin, admin_settings& into) {
+  if (!admin.is_mapping()) return;
+  read_names(admin.find("users"), into.users);
+  read_names(admin.find("stats_users"), into.stats_users);
+  const auto http = admin.find("http");
+  if (!http) return;
+  const auto text = http->text();
+  if (!text) return;
+  const auto parsed = parse_address(*text);
+  if (!parsed) {
+    http->error(parsed.error());
+  } else if (!parsed->port || parsed->host.starts_with('/')) {
+    http->error(in_quotes(*text) + " names no port; write host:port, such as 127.0.0.1:9632");
+  } else {
+    into.http = *text;
+  }
+}
+
+void read_log(const yaml_value& log, log_settings& into) {
+  if (!log.is_mapping()) return;
+  if (const auto level = log.find("level")) {
+    using sv = std::string_view;
+    into.level =
+        level
+            ->choice<sv>(
+                {{"trace", "trace"}, {"debug", "debug"}, {"info", "info"}, {"warn", "warn"}, {"error", "error"}})
+            .value_or("info");
+  }
+  if (const auto format = log.find("format")) {
+    into.format =
+        format->choice<log_format>({{"text", log_format::text}, {"json", log_format::json}}).value_or(into.format);
+  }
+}
+
+void read_timeouts(const yaml_value& timeouts, timeout_settings& into) {
+  if (!timeouts.is_mapping()) return;
+  const auto read = [&](std::string_view key, yaml_value::zero zero, timeout_settings::ms& value) {
+    if (const auto found = timeouts.find(key)) value = found->duration(zero).value_or(value);
+  };
+  using enum yaml_value::zero;
+  read("startup", refused, into.startup);
+  read("connect", refused, into.connect);
+  read("idle", allowed, into.idle);
+  read("server_idle", allowed, into.server_idle);
+  read("server_lifetime", allowed, into.server_lifetime);
+  read("query_wait", refused, into.query_wait);
+  read("drain", refused, into.drain);
+}
+
+}  // namespace
+
+std::string_view to_string(auth_method method) {
+  switch (method) {
+    case auth_method::trust: return "trust";
+    case auth_method::password: return "password";
+    case auth_method::md5: return "md5";
+    case auth_method::scram_sha_256: return "scram-sha-256";
+    case auth_method::cert: return "cert";
+    case auth_method::passthrough: return "passthrough";
+  }
+  return {};
+}
+
+daemon_settings read_daemon_file(const yaml_value& root) {
+  daemon_settings settings;
+  if (!root.is_mapping()) return settings;
+  read_listen(root, settings);
+  if (root.find("routes")) {
+    read_path(root.find("routes"), settings.routes);
+  } else {
+    root.error_missing("routes", "write the routing table's file, such as routes: routes.yaml");
+  }
+  if (const auto workers = root.find("workers")) read_workers(*workers, settings);
+  if (const auto auth = root.find("auth")) read_auth(*auth, settings.auth);
+  if (const auto admin = root.find("admin")) read_admin(*admin, settings.admin);
+  if (const auto log = root.find("log")) read_log(*log, settings.log);
+  if (const auto timeouts = root.find("timeouts")) read_timeouts(*timeouts, settings.timeouts);
+  return settings;
+}
+
+}  // namespace conf

@@ -1,0 +1,57 @@
+#include "conf/report.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <tuple>
+
+namespace conf {
+namespace {
+
+std::string joined(const std::set<std::string>& parts) {
+  std::string all;
+  for (const std::string& part : parts) all += (all.empty() ? "" : ", ") + part;
+  return all;
+}
+
+}  // namespace
+
+void report::begin_file(const std::string& file) { order_of(file); }
+
+std::size_t report::order_of(const std::string& file) { return files_.try_emplace(file, files_.size()).first->second; }
+
+void report::error(const std::string& file, position at, std::string_view path, std::string_view what) {
+  if (errors_.size() == most_errors) {
+    ++left_out_;
+    return;
+  }
+  errors_.push_back({order_of(file), at, file, std::string(path), std::string(what)});
+}
+
+std::vector<std::string> report::errors() const {
+  std::vector<std::size_t> sorted(errors_.size());
+  std::iota(sorted.begin(), sorted.end(), std::size_t{0});
+  std::ranges::sort(sorted, {}, [&](std::size_t i) { return std::tuple(errors_[i].order, errors_[i].at, i); });
+  std::vector<std::string> lines;
+  for (const std::size_t i : sorted) {
+    const entry& one = errors_[i];
+    lines.push_back(one.file + ":" + std::to_string(one.at.line) + ":" + std::to_string(one.at.column) + ": " +
+                    (one.path.empty() ? "" : one.path + ": ") + one.what);
+  }
+  if (left_out_ > 0) lines.push_back("and " + std::to_string(left_out_) + " more errors; mend these first");
+  return lines;
+}
+
+std::vector<std::string> report::warnings() const {
+  std::string line;
+  if (!without_effect_.empty()) {
+    line = "not yet in force, accepted and without effect: " + joined(without_effect_);
+  }
+  if (!refuses_sessions_.empty()) {
+    line +=
+        (line.empty() ? "" : "; ") + ("not yet in force, so that sessions are refused: " + joined(refuses_sessions_));
+  }
+  if (line.empty()) return {};
+  return {line};
+}
+
+}  // namespace conf

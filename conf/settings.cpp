@@ -1,0 +1,239 @@
+#include "conf/settings.hpp"
+
+#include <algorithm>
+#include <array>
+#include <span>
+
+namespace conf {
+namespace {
+
+constexpr auto daemon = file_kind::daemon;
+constexpr auto routes = file_kind::routes;
+
+std::vector<setting> daemon_settings_table() {
+  constexpr auto restart = taken_up::restart;
+  constexpr auto no = force::no;
+  return {
+      {daemon, "listen", "list", "required", "The doors: where clients connect.", force::yes, "", restart},
+      {daemon, "listen.*.address", "address", "",
+       "A TCP address: host, host:port, [v6]:port, or * for every address; port 6432 if none is given.", force::yes, "",
+       restart},
+      {daemon, "listen.*.unix", "path", "",
+       "A folder in which the Unix socket .s.PGSQL.PORT is made; instead of an address.", force::yes, "", restart},
+      {daemon, "listen.*.port", "integer", "6432",
+       "The port in the Unix socket's name; with an address the port stands there.", force::yes, "", restart},
+      {daemon, "listen.*.tls", "mapping", "", "Encryption at this door.", force::yes, "", restart},
+      {daemon, "listen.*.tls.mode", "off | allow | require | verify", "off",
+       "Whether clients may (allow) or must (require) use TLS, with a certificate of their own (verify).", force::yes,
+       "require | verify", restart},
+      {daemon, "listen.*.tls.certificate", "path", "", "The server certificate, PEM; needed by require and verify.", no,
+       "", restart},
+      {daemon, "listen.*.tls.key", "path", "", "Its private key, PEM.", no, "", restart},
+      {daemon, "listen.*.tls.client_ca", "path", "",
+       "The authorities that client certificates must come from; needed by verify.", no, "", restart},
+      {daemon, "routes", "path", "required",
+       "The routing table: a file, or a folder whose *.yaml and *.yml files are read by name; watched."},
+      {daemon, "workers", "auto or integer", "auto", "Event-loop threads; auto is as many as cores.", force::yes, "",
+       restart},
+      {daemon, "auth", "mapping", "", "How clients prove who they are."},
+      {daemon, "auth.method", "trust | password | md5 | scram-sha-256 | cert | passthrough",
+       "passthrough; scram-sha-256 if users or query are given",
+       "Who checks: nobody (trust), the server itself (passthrough), or the lodge.", force::yes,
+       "password | md5 | scram-sha-256 | cert"},
+      {daemon, "auth.users", "path", "", "A file of roles and secrets in PgBouncer's format: \"name\" \"secret\".", no},
+      {daemon, "auth.query", "mapping", "", "Where to ask for a role's secret.", no},
+      {daemon, "auth.query.database", "name", "required", "The entry of `databases` that is asked.", no},
+      {daemon, "auth.query.user", "name", "required", "The role that asks.", no},
+      {daemon, "auth.query.sql", "text", "required",
+       "The statement; $1 is the role, and it gives one row of name and secret.", no},
+      {daemon, "auth.rules", "list", "[]", "Like pg_hba.conf: the first rule that fits decides the method.",
+       force::refuses},
+      {daemon, "auth.rules.*.tls", "on | off", "any", "Fits sessions with TLS, or without.", force::refuses},
+      {daemon, "auth.rules.*.address", "text", "any", "Fits clients of this address or network.", force::refuses},
+      {daemon, "auth.rules.*.database", "name", "any", "Fits sessions that ask for this database.", force::refuses},
+      {daemon, "auth.rules.*.role", "name", "any", "Fits sessions of this role.", force::refuses},
+      {daemon, "auth.rules.*.tenant", "text", "any", "Fits sessions of this tenant, or of a pattern with *.",
+       force::refuses},
+      {daemon, "auth.rules.*.method", "trust | password | md5 | scram-sha-256 | cert | passthrough", "required",
+       "The method for those whom the rule fits.", force::refuses},
+      {daemon, "admin", "mapping", "", "The lodge's own desk: console and metrics."},
+      {daemon, "admin.users", "list of names", "[]", "Roles that may connect to the virtual database pglodge.", no},
+      {daemon, "admin.stats_users", "list of names", "[]", "Roles that may connect to it, but only look.", no},
+      {daemon, "admin.http", "address", "none", "host:port for /metrics, /healthz and /readyz.", no},
+      {daemon, "log", "mapping", "", "What goes to standard error."},
+      {daemon, "log.level", "trace | debug | info | warn | error", "info", "The least weight a line must have."},
+      {daemon, "log.format", "text | json", "text", "How lines are written."},
+      {daemon, "timeouts", "mapping", "", "How long things may take."},
+      {daemon, "timeouts.startup", "duration", "15s",
+       "From a client's first byte to being let in; time spent held or waiting is not counted."},
+      {daemon, "timeouts.connect", "duration", "5s", "One attempt at one host of a server: connection and login."},
+      {daemon, "timeouts.idle", "duration", "0", "How long a client may be idle; 0 is for ever.", no},
+      {daemon, "timeouts.server_idle", "duration", "10m",
+       "How long an unused server connection is kept; 0 is for ever.", no},
+      {daemon, "timeouts.server_lifetime", "duration", "1h",
+       "How long a server connection is used at all; 0 is for ever.", no},
+      {daemon, "timeouts.query_wait", "duration", "30s",
+       "How long a client may be made to wait, where limits.wait says nothing."},
+      {daemon, "timeouts.drain", "duration", "60s", "How long sessions may go on after SIGTERM."},
+  };
+}
+
+// What a tenant, `defaults` and no_tenant's route may say.
+struct route_row {
+  std::string_view key, type, fallback, doc;
+  force in_force = force::yes;
+};
+constexpr std::array route_block{
+    route_row{"database", "name", "", "The entry of `databases` where it lives."},
+    route_row{"schema", "template or null", "", "Its schema; search_path is this and public. null is none."},
+    route_row{"search_path", "list of templates, or null", "",
+              "The whole search_path, instead of a schema. null is the server's own."},
+    route_row{"role", "template or null", "", "The role that statements run as. null is none."},
+    route_row{"settings", "mapping of setting to value", "",
+              "Any other server settings, key by key over those of `defaults`; {tenant} is filled in."},
+    route_row{"users", "list of names, or null", "everybody", "The only roles that may enter. null is everybody."},
+    route_row{"guard", "on | off", "on in a shared database, off in a dedicated one",
+              "Whether statements that would leave the tenant's clothes are refused.", force::no},
+    route_row{"pool", "session | transaction", "the database's", "How long a client keeps a server connection.",
+              force::no},
+    route_row{"state", "active | read_only | held | suspended", "active",
+              "Open; open for reading; new sessions wait; or refused."},
+    route_row{"message", "text", "", "What sessions of a suspended tenant are told."},
+    route_row{"limits", "mapping", "", "What it may use, key by key over those of `defaults`."},
+    route_row{"limits.clients", "integer", "none", "Client sessions at a time.", force::no},
+    route_row{"limits.connections", "integer", "none", "Server connections at a time.", force::no},
+    route_row{"limits.min_connections", "integer", "0", "Server connections kept open.", force::no},
+    route_row{"limits.weight", "integer", "1", "Its share when several wait for a server connection.", force::no},
+    route_row{"limits.queries_per_second", "integer", "none", "Statements a second, on average.", force::no},
+    route_row{"limits.burst", "integer", "queries_per_second", "Statements at once, above the average.", force::no},
+    route_row{"limits.bytes_per_second", "size", "none", "Bytes a second, both ways together.", force::no},
+    route_row{"limits.query_time", "duration", "none", "How long a statement may run; 0 is for ever.", force::no},
+    route_row{"limits.transaction_time", "duration", "none", "How long a transaction may last; 0 is for ever.",
+              force::no},
+    route_row{"limits.idle_in_transaction", "duration", "none", "How long a transaction may be idle; 0 is for ever.",
+              force::no},
+    route_row{"limits.wait", "duration", "timeouts.query_wait",
+              "How long a client may be made to wait; 0 is not at all."},
+};
+
+std::vector<setting> routes_settings_table() {
+  constexpr auto no = force::no;
+  std::vector<setting> table{
+      {routes, "include", "list of paths", "[]",
+       "More files of this kind, read after this one; * and ? may stand in the file's name."},
+      {routes, "hints", "list", "[]", "Where a session says which tenant it is for: one key an entry, tried in order."},
+      {routes, "hints.*.startup", "name of a setting", "", "A startup parameter, or options=-c NAME=tenant."},
+      {routes, "hints.*.user", "template", "", "The user name, with {tenant} and {role}."},
+      {routes, "hints.*.database", "template", "", "The database's name, with {tenant} and {dbname}."},
+      {routes, "hints.*.sni", "template", "", "The TLS server name, with {tenant}.", no},
+      {routes, "hints.*.certificate", "cn | san", "", "The name in the client's certificate.", no},
+      {routes, "hints.*.variable", "name of a setting", "", "A setting that the session sets while it runs.", no},
+      {routes, "hints.*.search_path", "template", "",
+       "A schema that the session puts into its search_path, with {tenant}.", no},
+      {routes, "servers", "mapping of name to server", "",
+       "PostgreSQL servers: who is there, how to reach it, how much it can bear."},
+      {routes, "servers.*.hosts", "list of addresses", "required",
+       "host, host:port, [v6]:port or a socket's folder, /run/postgresql:5433; the one that is a primary serves. Port "
+       "5432 if none is given."},
+      {routes, "servers.*.replicas", "list of addresses", "[]", "Hosts for sessions that only read.", no},
+      {routes, "servers.*.tls", "mapping", "", "Encryption towards the server."},
+      {routes, "servers.*.tls.mode", "disable | prefer | require | verify-ca | verify-full", "disable",
+       "As libpq's sslmode.", force::yes, "require | verify-ca | verify-full"},
+      {routes, "servers.*.tls.ca", "path", "", "The authorities that the server's certificate must come from, PEM.",
+       no},
+      {routes, "servers.*.tls.certificate", "path", "", "The lodge's own certificate, PEM.", no},
+      {routes, "servers.*.tls.key", "path", "", "Its private key, PEM.", no},
+      {routes, "servers.*.user", "name", "the client's role", "Who logs in.", no},
+      {routes, "servers.*.password_file", "path", "", "A file with that role's password and nothing else.", no},
+      {routes, "servers.*.max_connections", "integer", "none",
+       "One budget over every database and tenant on this server.", no},
+      {routes, "databases", "mapping of name to database", "", "Places a tenant can live."},
+      {routes, "databases.*.server", "name", "required", "The entry of `servers` it is on."},
+      {routes, "databases.*.dbname", "template or null", "the client's own",
+       "Its name there; with {tenant}, a database for each."},
+      {routes, "databases.*.pool", "mapping", "", "How its server connections are shared."},
+      {routes, "databases.*.pool.mode", "session | transaction", "transaction",
+       "How long a client keeps a server connection.", no},
+      {routes, "databases.*.pool.size", "integer", "none", "Server connections at a time.", no},
+      {routes, "defaults", "mapping", "", "What every tenant starts from; each key of a tenant's own takes its place."},
+  };
+  const auto add_block = [&](const std::string& prefix) {
+    for (const route_row& one : route_block) {
+      table.push_back({routes, prefix + "." + std::string(one.key), one.type, one.fallback, one.doc, one.in_force});
+    }
+  };
+  add_block("defaults");
+  table.push_back({routes, "tenants", "mapping of id or pattern to tenant", "",
+                   "Who lives where: an exact id wins, then the longest pattern that matches."});
+  add_block("tenants.*");
+  table.push_back({routes, "unknown_tenants", "reject | default", "reject",
+                   "What becomes of a tenant that no entry matches: refused, or placed by `defaults`."});
+  table.push_back({routes, "no_tenant", "mapping", "", "What becomes of a session that names no tenant."});
+  table.push_back({routes, "no_tenant.action", "reject | wait | route", "reject",
+                   "Refused; made to wait until it names one; or placed by `route`.", force::yes, "wait"});
+  table.push_back({routes, "no_tenant.route", "mapping", "",
+                   "Its route, which starts from nothing: `defaults` speak of {tenant}."});
+  add_block("no_tenant.route");
+  return table;
+}
+
+void plant(key_node& root, const setting& row) {
+  key_node* at = &root;
+  bool covered = false;
+  std::string_view rest = row.path;
+  while (!rest.empty()) {
+    const std::string_view part = rest.substr(0, rest.find('.'));
+    rest.remove_prefix(std::min(part.size() + 1, rest.size()));
+    if (at->row != nullptr && at->row->in_force != force::yes) covered = true;
+    if (part == "*") {
+      if (!at->each) at->each = std::make_unique<key_node>();
+      at = at->each.get();
+      continue;
+    }
+    auto found = std::ranges::find(at->keys, part, [](const auto& one) { return one.first; });
+    if (found == at->keys.end()) found = at->keys.insert(found, {part, std::make_unique<key_node>()});
+    at = found->second.get();
+  }
+  at->row = &row;
+  at->covered = covered;
+}
+
+}  // namespace
+
+const std::vector<setting>& all_settings() {
+  static const std::vector<setting> table = [] {
+    std::vector<setting> all = daemon_settings_table();
+    std::ranges::move(routes_settings_table(), std::back_inserter(all));
+    return all;
+  }();
+  return table;
+}
+
+const key_node* key_node::find(std::string_view key) const {
+  for (const auto& [name, node] : keys) {
+    if (name == key) return node.get();
+  }
+  return nullptr;
+}
+
+const key_node& keys_of(file_kind file) {
+  static const std::array<key_node, 2> trees = [] {
+    std::array<key_node, 2> made;
+    for (const setting& row : all_settings()) plant(made[row.file == file_kind::daemon ? 0 : 1], row);
+    return made;
+  }();
+  return trees[file == file_kind::daemon ? 0 : 1];
+}
+
+std::vector<std::string_view> words_of(std::string_view type) {
+  constexpr std::string_view bar = " | ";
+  std::vector<std::string_view> words;
+  while (true) {
+    const auto end = type.find(bar);
+    words.push_back(type.substr(0, end));
+    if (end == std::string_view::npos) return words;
+    type.remove_prefix(end + bar.size());
+  }
+}
+
+}  // namespace conf

@@ -1,0 +1,125 @@
+#include "conf/daemon_file.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "tests/conf/tools.hpp"
+
+using namespace std::chrono_literals;
+
+namespace {
+
+conf::daemon_settings read(const std::string& text) {
+  const auto got = tests::read_daemon(tests::with_door(text));
+  CHECK(got.errors.empty());
+  return got.parts;
+}
+
+}  // namespace
+
+TEST_CASE("what is not written has its default", "[daemon]") {
+  const auto settings = read("");
+  REQUIRE(settings.listen.size() == 1);
+  CHECK(settings.listen[0].address == "a");
+  CHECK(settings.listen[0].port == 6432);
+  CHECK(settings.listen[0].tls == conf::listen_tls_mode::off);
+  CHECK(settings.routes == "/etc/pglodge/r.yaml");
+  CHECK_FALSE(settings.workers);
+  CHECK(settings.auth.method == conf::auth_method::passthrough);
+  CHECK(settings.log.level == "info");
+  CHECK(settings.log.format == conf::log_format::text);
+  CHECK(settings.timeouts.startup == 15s);
+  CHECK(settings.timeouts.connect == 5s);
+  CHECK(settings.timeouts.idle == 0s);
+  CHECK(settings.timeouts.server_idle == 10min);
+  CHECK(settings.timeouts.server_lifetime == 1h);
+  CHECK(settings.timeouts.query_wait == 30s);
+  CHECK(settings.timeouts.drain == 60s);
+}
+
+TEST_CASE("doors", "[daemon]") {
+  const auto settings = read(
+      "listen:\n"
+      "  - address: '[::1]:7000'\n"
+      "    tls: { mode: verify, certificate: s.crt, key: /abs/s.key, client_ca: ca.crt }\n"
+      "  - address: '*:6432'\n"
+      "  - address: 0.0.0.0\n"
+      "  - { unix: /run/pglodge, port: 7001 }\n"
+      "  - unix: sockets\n");
+  REQUIRE(settings.listen.size() == 5);
+  CHECK(settings.listen[0].address == "::1");
+  CHECK(settings.listen[0].port == 7000);
+  CHECK(settings.listen[0].tls == conf::listen_tls_mode::verify);
+  REQUIRE(settings.listen[0].tls_certificates.size() == 1);
+  CHECK(settings.listen[0].tls_certificates[0].certificate == "/etc/pglodge/s.crt");
+  CHECK(settings.listen[0].tls_certificates[0].key == "/abs/s.key");
+  CHECK(settings.listen[0].tls_client_ca == "/etc/pglodge/ca.crt");
+  CHECK(settings.listen[1].address == "*");
+  CHECK(settings.listen[2].port == 6432);
+  CHECK(settings.listen[3].unix_folder == "/run/pglodge");
+  CHECK(settings.listen[3].port == 7001);
+  CHECK(settings.listen[3].address.empty());
+  CHECK(settings.listen[4].unix_folder == "/etc/pglodge/sockets");
+}
+
+TEST_CASE("workers", "[daemon]") {
+  CHECK_FALSE(read("workers: auto").workers);
+  CHECK(read("workers: 1").workers == 1u);
+  CHECK(read("workers: 1024").workers == 1024u);
+}
+
+TEST_CASE("authentication", "[daemon]") {
+  using conf::auth_method;
+  CHECK(read("auth: { method: trust }").auth.method == auth_method::trust);
+  CHECK(read("auth: {}").auth.method == auth_method::passthrough);
+  CHECK(read("auth: { users: users.txt }").auth.method == auth_method::scram_sha_256);
+  CHECK(read("auth: { method: md5, users: users.txt }").auth.method == auth_method::md5);
+  const auto auth = read(
+                        "auth: { query: { database: shared, user: u, sql: \"SELECT $1, NULL\" },\n"
+                        "        rules: [{ tls: on, address: 10.0.0.0/8, database: d, role: r, tenant: t, method: cert "
+                        "}, { method: trust }] }")
+                        .auth;
+  CHECK(auth.method == auth_method::scram_sha_256);
+  REQUIRE(auth.query);
+  CHECK(auth.query->sql == "SELECT $1, NULL");
+  REQUIRE(auth.rules.size() == 2);
+  CHECK(auth.rules[0].tls == true);
+  CHECK(auth.rules[0].address == "10.0.0.0/8");
+  CHECK(auth.rules[0].method == auth_method::cert);
+  CHECK_FALSE(auth.rules[1].tls);
+  for (const auto method : {auth_method::trust, auth_method::password, auth_method::md5, auth_method::scram_sha_256,
+                            auth_method::cert, auth_method::passthrough}) {
+    CHECK_FALSE(conf::to_string(method).empty());
+  }
+}
+
+TEST_CASE("the rest of the daemon's file", "[daemon]") {
+  const auto settings = read(
+      "admin: { users: [postgres], stats_users: [], http: '127.0.0.1:9632' }\n"
+      "log: { level: debug, format: json }\n"
+      "timeouts: { startup: 1s, connect: 500ms, idle: 1h, server_idle: 0, server_lifetime: 0s, query_wait: 2m, drain: "
+      "1ms }\n");
+  CHECK(settings.admin.users == std::vector<std::string>{"postgres"});
+  CHECK(settings.admin.stats_users.empty());
+  CHECK(settings.admin.http == "127.0.0.1:9632");
+  CHECK(settings.log.level == "debug");
+  CHECK(settings.log.format == conf::log_format::json);
+  CHECK(settings.timeouts.connect == 500ms);
+  CHECK(settings.timeouts.idle == 1h);
+  CHECK(settings.timeouts.server_idle == 0s);
+  CHECK(settings.timeouts.drain == 1ms);
+}
+
+TEST_CASE("keys that have no effect yet are named in one line, sorted, and only those", "[daemon]") {
+  const auto warnings = [](const std::string& text) { return tests::read_daemon(tests::with_door(text)).warnings; };
+  CHECK(warnings("listen: [{ address: a, tls: { mode: allow } }]\nworkers: 2\nauth: { method: trust }\n"
+                 "log: { level: info }\ntimeouts: { startup: 1s, connect: 1s, query_wait: 1s, drain: 1s }")
+            .empty());
+  CHECK(warnings("timeouts: { idle: 0 }\nadmin: { http: 'a:1', users: [] }\nauth: { rules: [], users: u }\n"
+                 "listen: [{ address: a, tls: { certificate: c, key: k } }, { address: b, tls: { certificate: c, key: "
+                 "k } }]") ==
+        std::vector<std::string>{"not yet in force, accepted and without effect: admin.http, auth.users, "
+                                 "listen.*.tls.certificate, listen.*.tls.key, timeouts.idle"});
+  CHECK(warnings("auth: { method: md5, query: { database: d, user: u, sql: s }, rules: [{ method: md5 }] }") ==
+        std::vector<std::string>{"not yet in force, accepted and without effect: auth.query; "
+                                 "not yet in force, so that sessions are refused: auth.method: md5, auth.rules"});
+}

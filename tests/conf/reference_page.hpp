@@ -1,0 +1,16 @@
+// The generated half of conf/reference.md, made from the table of settings.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace tests {
+
+/// The page's introduction is written by hand and ends with this line; what follows is generated.
+inline constexpr std::string_view reference_marker =
+    "<!-- From here on written by `pglodge_reference --update` from conf/settings.cpp: change that. -->\n";
+
+/// Marker included.
+std::string generated_reference();
+
+}  // namespace tests
