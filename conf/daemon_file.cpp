@@ -45,6 +45,11 @@ std::optional<auth_method> read_method(const yaml_value& value) {
                                     {"passthrough", passthrough}});
 }
 
+// Rules know one word more: whom they fit may be refused.
+std::optional<auth_method> read_rule_method(const yaml_value& value) {
+  return read_text(value) == "reject" ? auth_method::reject : read_method(value);
+}
+
 // What `certificate` and `key` say where `in` has both.
 void read_certificate(const yaml_value& in, bool is_needed, listen_settings& door) {
   const auto certificate = in.find("certificate");
@@ -144,16 +149,29 @@ void read_workers(const yaml_value& value, daemon_settings& settings) {
   settings.workers = value.integer(1, most_workers);
 }
 
+void read_origin(const yaml_value& address, auth_rule& rule) {
+  const auto text = address.text();
+  if (!text) return;
+  if (*text == "unix") {
+    rule.from = auth_rule::origin::unix_socket;
+    return;
+  }
+  const auto net = parse_network(*text);
+  if (!net) return address.error(net.error());
+  rule.from = auth_rule::origin::network;
+  rule.network = *net;
+}
+
 auth_rule read_auth_rule(const yaml_value& value) {
   auth_rule rule;
   if (!value.is_mapping()) return rule;
   if (const auto tls = value.find("tls")) rule.tls = tls->on_off();
-  rule.address = read_text(value.find("address")).value_or("");
+  if (const auto address = value.find("address")) read_origin(*address, rule);
   rule.database = read_text(value.find("database")).value_or("");
   rule.role = read_text(value.find("role")).value_or("");
   rule.tenant = read_text(value.find("tenant")).value_or("");
   if (const auto method = value.find("method")) {
-    rule.method = read_method(*method).value_or(rule.method);
+    rule.method = read_rule_method(*method).value_or(rule.method);
   } else {
     value.error_missing("method", "write what those whom the rule fits must do, such as method: scram-sha-256");
   }
@@ -253,6 +271,7 @@ std::string_view to_string(auth_method method) {
     case auth_method::scram_sha_256: return "scram-sha-256";
     case auth_method::cert: return "cert";
     case auth_method::passthrough: return "passthrough";
+    case auth_method::reject: return "reject";
   }
   return {};
 }

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "conf/network.hpp"
+
 namespace conf {
 
 class yaml_value;
@@ -30,16 +32,19 @@ struct listen_settings {
   std::filesystem::path tls_client_ca;  ///< absolute; may be empty
 };
 
-enum class auth_method : std::uint8_t { trust, password, md5, scram_sha_256, cert, passthrough };
+enum class auth_method : std::uint8_t { trust, password, md5, scram_sha_256, cert, passthrough, reject };
 std::string_view to_string(auth_method method);
 
 struct auth_query {
   std::string database, user, sql;
 };
 struct auth_rule {
+  enum class origin : std::uint8_t { anywhere, unix_socket, network };
   std::optional<bool> tls;
-  std::string address, database, role, tenant;  ///< empty: any
-  auth_method method = auth_method::passthrough;
+  origin from = origin::anywhere;
+  conf::network network;               ///< with origin::network
+  std::string database, role, tenant;  ///< empty: any
+  auth_method method = auth_method::reject;
 };
 struct auth_settings {
   auth_method method = auth_method::passthrough;  ///< scram-sha-256 if users or query are given and no method

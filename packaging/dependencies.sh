@@ -7,7 +7,7 @@ packages=(
   libpq-dev libssl-dev libidn-dev
   postgresql-15 postgresql-client-15
   python3-pytest python3-psycopg2 python3-psycopg python3-asyncpg python3-jsonschema python3-yaml
-  git ca-certificates
+  openssl python3-cryptography git ca-certificates
 )
 case ${1:-} in
   '') ;;

@@ -47,7 +47,7 @@ void raise_descriptor_limit() {
 class daemon {
  public:
   explicit daemon(const std::filesystem::path& config)
-      : reloader_(main_, config, [this](snapshot_ptr next) { publish(std::move(next)); }) {}
+      : reloader_(main_, shared_.auth, config, [this](snapshot_ptr next) { publish(std::move(next)); }) {}
 
   int run() {
     desk::configure_log("info", desk::log_format::text);
@@ -59,6 +59,7 @@ class daemon {
     apply(*first_->settings);
     raise_descriptor_limit();
     if (!open_doors()) return exit_failed;
+    fit_doors(*first_);
     start_workers();
     asio::co_spawn(main_, hear_signals(), asio::detached);
     reloader_.start_watching();
@@ -68,6 +69,7 @@ class daemon {
     first_.reset();
     main_.run();
     for (const auto& one : workers_) one->stop();
+    shared_.close();
     spdlog::info("pglodge has left");
     return exit_done;
   }
@@ -116,8 +118,26 @@ class daemon {
                                                                                           : desk::log_format::text);
   }
 
+  // Gives each door its certificates. Which doors there are is settled at the start.
+  void fit_doors(const snapshot& now) {
+    const auto& entries = now.settings->listen;
+    std::size_t found = 0;
+    for (const auto& door : doors_) {
+      const auto entry = std::ranges::find_if(entries, [&](const auto& one) { return door->opened_by(one); });
+      if (entry == entries.end()) continue;
+      door->use(now.secrets->doors[static_cast<std::size_t>(entry - entries.begin())]);
+      ++found;
+    }
+    const bool all_known = std::ranges::all_of(entries, [this](const auto& entry) {
+      return std::ranges::any_of(doors_, [&](const auto& door) { return door->opened_by(entry); });
+    });
+    if (found < doors_.size() || !all_known)
+      spdlog::warn("a change of listen takes a restart; the doors stay as they were");
+  }
+
   void publish(snapshot_ptr next) {
     apply(*next->settings);
+    fit_doors(*next);
     for (const auto& one : workers_) one->publish(next);
   }
 

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <tuple>
 #include <utility>
 
 #include "proxy/transport.hpp"
@@ -144,10 +145,15 @@ listener::listener(asio::io_context& context, int listening, const conf::listen_
       pause_(context),
       name_(where.unix_folder.empty() ? name_of(listening) : unix_path_of(where)),
       unix_path_(where.unix_folder.empty() ? "" : name_),
-      plain_text_allowed_(where.tls == conf::listen_tls_mode::off || where.tls == conf::listen_tls_mode::allow),
+      entry_(where),
       visit_(std::move(visit)) {}
 
 listener::~listener() { close(); }
+
+bool listener::opened_by(const conf::listen_settings& entry) const {
+  return std::tie(entry.address, entry.port, entry.unix_folder, entry.tls) ==
+         std::tie(entry_.address, entry_.port, entry_.unix_folder, entry_.tls);
+}
 
 void listener::start() { asio::co_spawn(listening_.get_executor(), accept_loop(), asio::detached); }
 
@@ -179,7 +185,9 @@ bool listener::accept_some() {
     if (fd >= 0) {
       peer.resize(size);
       tune(peer.data()->sa_family, fd);
-      visit_(visitor{fd, peer, plain_text_allowed_});
+      const bool plain_text_allowed =
+          entry_.tls == conf::listen_tls_mode::off || entry_.tls == conf::listen_tls_mode::allow;
+      visit_(visitor{fd, peer, tls_, plain_text_allowed});
       continue;
     }
     if (errno == EAGAIN) return true;

@@ -30,6 +30,11 @@ class listener {
   listener(const listener&) = delete;
   listener& operator=(const listener&) = delete;
 
+  /// How TLS is spoken with visitors from now on; null for not at all.
+  void use(std::shared_ptr<const door_tls> tls) { tls_ = std::move(tls); }
+  /// Whether this is a door of that entry.
+  [[nodiscard]] bool opened_by(const conf::listen_settings& entry) const;
+
   /// Accepts until `close`.
   void start();
   /// No more visitors; a Unix socket's file is removed.
@@ -49,7 +54,8 @@ class listener {
   timer pause_;
   std::string name_;
   std::string unix_path_;  ///< the socket's file, ours to remove; empty for TCP
-  bool plain_text_allowed_;
+  conf::listen_settings entry_;
+  std::shared_ptr<const door_tls> tls_;
   on_visit visit_;
   clock::time_point last_complaint_{};
 };

@@ -6,6 +6,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
+#include <iterator>
 #include <utility>
 
 #include "conf/load.hpp"
@@ -14,7 +15,7 @@
 namespace proxy {
 namespace {
 
-constexpr std::chrono::seconds funeral_interval{1};
+constexpr std::chrono::seconds housekeeping_interval{1};
 
 std::string joined(const std::vector<std::string>& parts) {
   std::string all;
@@ -25,34 +26,51 @@ std::string joined(const std::vector<std::string>& parts) {
 }  // namespace
 
 struct reloader::outcome {
-  conf::loaded loaded;
+  reading read;
   std::vector<std::string> changes;
   std::string reason;
   std::chrono::system_clock::time_point read_at;
 };
 
-reloader::reloader(asio::io_context& main, std::filesystem::path file, publisher publish)
+reloader::reloader(asio::io_context& main, auth_tools& tools, std::filesystem::path file, publisher publish)
     : main_(main),
+      tools_(tools),
       file_(std::move(file)),
       publish_(std::move(publish)),
       watcher_(main, [this] { request("a file changed"); }),
-      funeral_(main) {}
+      housekeeping_(main) {}
+
+// Both files and what they name. Without errors everything is there.
+reloader::reading reloader::read() const {
+  conf::loaded loaded = conf::load(file_);
+  reading all{std::move(loaded.settings), std::move(loaded.routes),   nullptr,
+              std::move(loaded.errors),   std::move(loaded.warnings), std::move(loaded.files),
+              std::move(loaded.folders)};
+  if (!all.errors.empty()) return all;
+  loaded_credentials more = load_credentials(tools_, *all.settings, *all.routes);
+  all.secrets = std::move(more.secrets);
+  std::ranges::move(more.errors, std::back_inserter(all.errors));
+  std::ranges::move(more.warnings, std::back_inserter(all.warnings));
+  std::ranges::move(more.files, std::back_inserter(all.files));
+  return all;
+}
 
 snapshot_ptr reloader::load_first() {
   read_at_ = std::chrono::system_clock::now();
-  conf::loaded loaded = conf::load(file_);
-  for (const auto& error : loaded.errors) spdlog::error("{}", error);
-  if (!loaded.errors.empty()) return nullptr;
-  for (const auto& warning : loaded.warnings) spdlog::warn("{}", warning);
-  files_ = std::move(loaded.files);
-  folders_ = std::move(loaded.folders);
-  current_ = std::make_shared<snapshot>(snapshot{1, std::move(loaded.settings), std::move(loaded.routes)});
+  reading all = read();
+  for (const auto& error : all.errors) spdlog::error("{}", error);
+  if (!all.errors.empty()) return nullptr;
+  for (const auto& warning : all.warnings) spdlog::warn("{}", warning);
+  files_ = std::move(all.files);
+  folders_ = std::move(all.folders);
+  current_ =
+      std::make_shared<snapshot>(snapshot{1, std::move(all.settings), std::move(all.routes), std::move(all.secrets)});
   return current_;
 }
 
 void reloader::start_watching() {
   watcher_.watch(files_, folders_, read_at_);
-  asio::co_spawn(main_, bury(), asio::detached);
+  asio::co_spawn(main_, keep_house(), asio::detached);
 }
 
 void reloader::request(std::string reason) {
@@ -67,8 +85,8 @@ void reloader::begin() {
     auto result = std::make_shared<outcome>();
     result->reason = std::move(reason);
     result->read_at = std::chrono::system_clock::now();
-    result->loaded = conf::load(file_);
-    if (result->loaded.errors.empty()) result->changes = routing::diff(*old->routes, *result->loaded.routes);
+    result->read = read();
+    if (result->read.errors.empty()) result->changes = routing::diff(*old->routes, *result->read.routes);
     old.reset();
     asio::post(main_, [this, result = std::move(result)]() mutable { finish(std::move(result)); });
   };
@@ -78,7 +96,7 @@ void reloader::begin() {
 void reloader::finish(std::shared_ptr<outcome> result) {
   running_ = false;
   if (closed_) return;
-  conf::loaded& loaded = result->loaded;
+  reading& loaded = result->read;
   if (!loaded.errors.empty()) {
     for (const auto& error : loaded.errors) spdlog::error("{}", error);
     spdlog::error("reload ({}) refused, {} error(s): the configuration in force stays as it was", result->reason,
@@ -87,8 +105,8 @@ void reloader::finish(std::shared_ptr<outcome> result) {
     for (const auto& warning : loaded.warnings) spdlog::warn("{}", warning);
     files_ = std::move(loaded.files);
     folders_ = std::move(loaded.folders);
-    auto next = std::make_shared<snapshot>(
-        snapshot{current_->version + 1, std::move(loaded.settings), std::move(loaded.routes)});
+    auto next = std::make_shared<snapshot>(snapshot{current_->version + 1, std::move(loaded.settings),
+                                                    std::move(loaded.routes), std::move(loaded.secrets)});
     spdlog::info("reloaded ({}), version {}: {}", result->reason, next->version,
                  result->changes.empty() ? "no change of routes" : joined(result->changes));
     retire(std::exchange(current_, next));
@@ -100,25 +118,30 @@ void reloader::finish(std::shared_ptr<outcome> result) {
 
 void reloader::retire(snapshot_ptr old) { retired_.push_back(std::move(old)); }
 
-task<void> reloader::bury() {
+task<void> reloader::keep_house() {
   while (!closed_) {
-    funeral_.expires_after(funeral_interval);
-    auto [error] = co_await funeral_.async_wait(no_throw);
+    housekeeping_.expires_after(housekeeping_interval);
+    auto [error] = co_await housekeeping_.async_wait(no_throw);
     if (error) co_return;
-    // Only this list still has it: whoever could copy it is this thread, so the count cannot rise again.
-    const auto dead = std::ranges::partition(retired_, [](const auto& kept) { return kept.use_count() > 1; });
-    for (snapshot_ptr& old : dead) {
-      auto destroy = [last = std::move(old)]() mutable { last.reset(); };
-      asio::post(thread_, std::move(destroy));
-    }
-    retired_.erase(dead.begin(), dead.end());
+    current_->secrets->clients->close_idle(clock::now());
+    bury();
   }
+}
+
+void reloader::bury() {
+  // Only this list still has it: whoever could copy it is this thread, so the count cannot rise again.
+  const auto dead = std::ranges::partition(retired_, [](const auto& kept) { return kept.use_count() > 1; });
+  for (snapshot_ptr& old : dead) {
+    auto destroy = [last = std::move(old)]() mutable { last.reset(); };
+    asio::post(thread_, std::move(destroy));
+  }
+  retired_.erase(dead.begin(), dead.end());
 }
 
 void reloader::close() {
   closed_ = true;
   watcher_.close();
-  funeral_.cancel();
+  housekeeping_.cancel();
   thread_.join();
 }
 

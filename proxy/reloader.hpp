@@ -21,8 +21,8 @@ class reloader {
  public:
   using publisher = std::function<void(snapshot_ptr)>;
 
-  /// `publish` is called on `main`'s thread with each good new snapshot.
-  reloader(asio::io_context& main, std::filesystem::path file, publisher publish);
+  /// `publish` is called on `main`'s thread with each good new snapshot. `tools` must outlive every snapshot.
+  reloader(asio::io_context& main, auth_tools& tools, std::filesystem::path file, publisher publish);
 
   /// The first load, in the calling thread. Null if there was any error; all of them were logged.
   snapshot_ptr load_first();
@@ -35,17 +35,27 @@ class reloader {
 
  private:
   struct outcome;
+  struct reading {
+    std::shared_ptr<const conf::daemon_settings> settings;
+    std::shared_ptr<const routing::route_table> routes;
+    std::shared_ptr<const credentials> secrets;
+    std::vector<std::string> errors, warnings;
+    std::vector<std::filesystem::path> files, folders;
+  };
+  [[nodiscard]] reading read() const;
   void begin();
   void finish(std::shared_ptr<outcome> loaded);
   void retire(snapshot_ptr old);
-  task<void> bury();
+  task<void> keep_house();
+  void bury();
 
   asio::io_context& main_;
+  auth_tools& tools_;
   std::filesystem::path file_;
   publisher publish_;
   watcher watcher_;
   asio::thread_pool thread_{1};
-  timer funeral_;
+  timer housekeeping_;
   snapshot_ptr current_;
   std::vector<snapshot_ptr> retired_;
   std::vector<std::filesystem::path> files_, folders_;

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "conf/daemon_file.hpp"
+#include "proxy/credentials.hpp"
 #include "routing/route_table.hpp"
 
 namespace proxy {
@@ -17,6 +18,7 @@ struct snapshot {
   std::uint64_t version = 0;  ///< counts from 1 with each accepted load
   std::shared_ptr<const conf::daemon_settings> settings;
   std::shared_ptr<const routing::route_table> routes;
+  std::shared_ptr<const credentials> secrets;  ///< what the two name: certificates, keys, passwords
 };
 
 using snapshot_ptr = std::shared_ptr<const snapshot>;

@@ -3,12 +3,23 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <cerrno>
+#include <system_error>
 
 namespace proxy {
+namespace {
+
+// Two small TLS records: Terminate and close_notify, at most 31 bytes each with the ciphers of TLS 1.2 and 1.3.
+constexpr int most_goodbye_bytes = 64;
+
+}  // namespace
 
 void transport::adopt(int family, int descriptor) {
   socket_.assign(asio::generic::stream_protocol(family, 0), descriptor);
@@ -16,35 +27,114 @@ void transport::adopt(int family, int descriptor) {
   socket_.native_non_blocking(true, ignored);
 }
 
-io_result transport::read_some(std::span<std::byte> into) {
+task<std::expected<void, std::string>> transport::secure(tls_stream stream) {
+  tls_ = std::move(stream);
   for (;;) {
-    const ssize_t n = ::recv(socket_.native_handle(), into.data(), into.size(), 0);
-    if (n > 0) return {static_cast<std::size_t>(n), io_status::done, 0};
-    if (n == 0) return {0, io_status::end, 0};
+    ERR_clear_error();
+    const int returned = SSL_do_handshake(tls_.get());
+    if (returned == 1) break;
+    const io_result outcome = tls_outcome(returned, read_waits_for_);
+    if (outcome.status == io_status::end) co_return std::unexpected(std::string("the other side closed"));
+    if (outcome.status == io_status::failed) {
+      co_return std::unexpected(outcome.error != 0 ? std::generic_category().message(outcome.error)
+                                                   : tls_failure(tls_));
+    }
+    auto [cancelled] = co_await wait_readable();
+    if (cancelled) co_return std::unexpected(std::string("it took too long"));
+  }
+  read_waits_for_ = stream_socket::wait_read;
+  co_return std::expected<void, std::string>();
+}
+
+io_result transport::read_some(std::span<std::byte> into) {
+  if (tls_) return read_tls(into);
+  for (;;) {
+    const ssize_t n = ::recv(descriptor(), into.data(), into.size(), 0);
+    if (n > 0) return {static_cast<std::size_t>(n), io_status::done, 0, static_cast<std::size_t>(n) < into.size()};
+    if (n == 0) return {0, io_status::end, 0, true};
     if (errno == EINTR) continue;
-    if (errno == EAGAIN) return {0, io_status::would_block, 0};
-    return {0, io_status::failed, errno};
+    if (errno == EAGAIN) return {0, io_status::would_block, 0, true};
+    return {0, io_status::failed, errno, true};
   }
 }
 
 io_result transport::write_some(std::span<const std::byte> from) {
+  if (tls_) return write_tls(from);
   for (;;) {
-    const ssize_t n = ::send(socket_.native_handle(), from.data(), from.size(), MSG_NOSIGNAL);
-    if (n >= 0) return {static_cast<std::size_t>(n), io_status::done, 0};
+    const ssize_t n = ::send(descriptor(), from.data(), from.size(), MSG_NOSIGNAL);
+    if (n >= 0) return {static_cast<std::size_t>(n), io_status::done, 0, false};
     if (errno == EINTR) continue;
-    if (errno == EAGAIN) return {0, io_status::would_block, 0};
-    return {0, io_status::failed, errno};
+    if (errno == EAGAIN) return {0, io_status::would_block, 0, false};
+    return {0, io_status::failed, errno, false};
   }
 }
 
-bool transport::has_input() {
-  std::byte probe{};
-  return ::recv(socket_.native_handle(), &probe, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
+io_result transport::tls_outcome(int returned, stream_socket::wait_type& waits_for) {
+  switch (SSL_get_error(tls_.get(), returned)) {
+    case SSL_ERROR_WANT_READ: waits_for = stream_socket::wait_read; return {0, io_status::would_block, 0, true};
+    case SSL_ERROR_WANT_WRITE: waits_for = stream_socket::wait_write; return {0, io_status::would_block, 0, true};
+    case SSL_ERROR_ZERO_RETURN: return {0, io_status::end, 0, true};
+    case SSL_ERROR_SYSCALL: tls_broken_ = true; return {0, io_status::failed, errno, true};
+    default: tls_broken_ = true; return {0, io_status::failed, 0, true};
+  }
 }
 
+// A record at a time, until the chunk is full or OpenSSL holds no more: a further read would cost a call to the kernel
+// that finds nothing.
+io_result transport::read_tls(std::span<std::byte> into) {
+  io_result sum;
+  while (!into.empty()) {
+    ERR_clear_error();
+    std::size_t n = 0;
+    if (const int returned = SSL_read_ex(tls_.get(), into.data(), into.size(), &n); returned != 1) {
+      const io_result outcome = tls_outcome(returned, read_waits_for_);
+      // What was read first is given first; the end or the failure comes with the next read.
+      if (sum.bytes == 0) return outcome;
+      sum.emptied = outcome.status == io_status::would_block;
+      return sum;
+    }
+    sum.bytes += n;
+    into = into.subspan(n);
+    if (SSL_has_pending(tls_.get()) != 1) {
+      read_waits_for_ = stream_socket::wait_read;
+      sum.emptied = true;
+      return sum;
+    }
+  }
+  return sum;
+}
+
+io_result transport::write_tls(std::span<const std::byte> from) {
+  io_result sum;
+  while (!from.empty()) {
+    ERR_clear_error();
+    std::size_t n = 0;
+    if (const int returned = SSL_write_ex(tls_.get(), from.data(), from.size(), &n); returned != 1) {
+      const io_result outcome = tls_outcome(returned, write_waits_for_);
+      return sum.bytes == 0 ? outcome : sum;
+    }
+    sum.bytes += n;
+    from = from.subspan(n);
+  }
+  return sum;
+}
+
+std::optional<std::byte> transport::peek() {
+  std::byte first{};
+  if (::recv(descriptor(), &first, 1, MSG_PEEK | MSG_DONTWAIT) != 1) return std::nullopt;
+  return first;
+}
+
+// Over TLS nothing may be read here: whoever waits for the socket would not hear of it. A client that leaves says so in
+// two records, Terminate and TLS's own goodbye, which nobody has read.
 bool transport::peer_closed() {
-  std::byte probe{};
-  return ::recv(socket_.native_handle(), &probe, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+  if (!tls_) {
+    std::byte first{};
+    return ::recv(descriptor(), &first, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+  }
+  pollfd state{descriptor(), POLLRDHUP, 0};
+  int unread = 0;
+  return ::poll(&state, 1, 0) == 1 && ::ioctl(descriptor(), FIONREAD, &unread) == 0 && unread <= most_goodbye_bytes;
 }
 
 task<bool> transport::write_all(std::span<const std::byte> bytes) {
@@ -60,7 +150,16 @@ task<bool> transport::write_all(std::span<const std::byte> bytes) {
   co_return true;
 }
 
+// TLS has a goodbye of its own, without which the end could be an attacker's (RFC 8446, 6.1).
+void transport::say_goodbye() {
+  const bool possible = tls_ && !tls_broken_ && SSL_is_init_finished(tls_.get()) == 1;
+  if (!possible || (SSL_get_shutdown(tls_.get()) & SSL_SENT_SHUTDOWN) != 0) return;
+  ERR_clear_error();
+  SSL_shutdown(tls_.get());
+}
+
 void transport::shut_write() {
+  say_goodbye();
   error_code ignored;
   socket_.shutdown(stream_socket::shutdown_send, ignored);
 }
@@ -71,6 +170,11 @@ void transport::cancel() {
 }
 
 void transport::close() {
+  if (socket_.is_open()) say_goodbye();
+  tls_.reset();
+  tls_broken_ = false;
+  read_waits_for_ = stream_socket::wait_read;
+  write_waits_for_ = stream_socket::wait_write;
   error_code ignored;
   socket_.close(ignored);
 }

@@ -1,18 +1,25 @@
-// One end of a session: a connected, non-blocking stream socket that says what happened instead of throwing.
+// One end of a session: a connected, non-blocking stream, plain or over TLS, that says what happened instead of
+// throwing.
 //
 // Reading is "wait until readable, then read": while a session is idle it owns no buffer, because the bytes go to
-// the worker's scratch when they are there and not before. A read that fills less than it was given has emptied
-// the socket, so the caller goes back to waiting without asking the kernel a second time.
+// the worker's scratch when they are there and not before. A read that has emptied the stream says so, and the caller
+// goes back to waiting without asking the kernel a second time.
+//
+// TLS is the same two functions on the same socket: a read may need the socket to be writable first, and the other way
+// round; `wait_readable` and `wait_writable` know what the last read or write was short of.
 //
 // What it must keep: no operation here ever blocks or raises SIGPIPE; a transport is used by its worker's thread
 // only.
 #pragma once
 
 #include <cstddef>
+#include <expected>
+#include <optional>
 #include <span>
 #include <string>
 
 #include "proxy/io.hpp"
+#include "proxy/tls.hpp"
 
 namespace proxy {
 
@@ -27,26 +34,38 @@ enum class io_status {
 struct io_result {
   std::size_t bytes = 0;
   io_status status = io_status::done;
-  int error = 0;  ///< errno when status is failed
+  int error = 0;         ///< errno when status is failed; 0 if TLS failed
+  bool emptied = false;  ///< read only: nothing more is there, as far as is known; wait before the next read
 };
 
 class transport {
  public:
   explicit transport(asio::io_context& context) : socket_(context) {}
+  ~transport() { close(); }
+  transport(const transport&) = delete;
+  transport& operator=(const transport&) = delete;
 
   /// Takes ownership of a stream descriptor of the given address family, and makes it non-blocking.
   void adopt(int family, int descriptor);
 
+  /// From now on TLS is spoken, by a stream that was made for `descriptor()`. Shakes hands, waiting as needed. The
+  /// error is for people; the transport is then good for nothing but closing.
+  task<std::expected<void, std::string>> secure(tls_stream stream);
+  /// Null while plain text is spoken.
+  [[nodiscard]] const tls_stream& tls() const { return tls_; }
+
   [[nodiscard]] io_result read_some(std::span<std::byte> into);
+  /// Moves as much as the connection takes now. After would_block over TLS the next bytes written must begin with those
+  /// that were not taken.
   [[nodiscard]] io_result write_some(std::span<const std::byte> from);
 
-  /// Whether bytes, or the end of the stream, can be read right now. Takes nothing off the socket.
-  [[nodiscard]] bool has_input();
-  /// Whether the peer has closed and all it sent was read. Takes nothing off the socket.
+  /// The first byte that waits to be read, which stays there; nothing if none does. Plain text only.
+  [[nodiscard]] std::optional<std::byte> peek();
+  /// Whether the peer has closed and all it sent was read. Takes nothing off the stream.
   [[nodiscard]] bool peer_closed();
 
-  auto wait_readable() { return socket_.async_wait(stream_socket::wait_read, no_throw); }
-  auto wait_writable() { return socket_.async_wait(stream_socket::wait_write, no_throw); }
+  auto wait_readable() { return socket_.async_wait(read_waits_for_, no_throw); }
+  auto wait_writable() { return socket_.async_wait(write_waits_for_, no_throw); }
 
   /// Writes all of it, waiting as needed. False when the connection broke or the wait was cancelled.
   task<bool> write_all(std::span<const std::byte> bytes);
@@ -58,10 +77,20 @@ class transport {
   void close();
 
   [[nodiscard]] bool is_open() const { return socket_.is_open(); }
-  [[nodiscard]] stream_socket& socket() { return socket_; }
+  [[nodiscard]] int descriptor() { return socket_.native_handle(); }
 
  private:
+  /// What a TLS call's return value means; sets what `waits_for` must wait for.
+  io_result tls_outcome(int returned, stream_socket::wait_type& waits_for);
+  io_result read_tls(std::span<std::byte> into);
+  io_result write_tls(std::span<const std::byte> from);
+  void say_goodbye();
+
   stream_socket socket_;
+  tls_stream tls_;
+  bool tls_broken_ = false;  ///< OpenSSL forbids even a goodbye after a failure
+  stream_socket::wait_type read_waits_for_ = stream_socket::wait_read;
+  stream_socket::wait_type write_waits_for_ = stream_socket::wait_write;
 };
 
 /// Switches on what every TCP connection of the lodge has: no delay, keep-alive. Does nothing to a Unix socket.

@@ -1,14 +1,18 @@
 // A connection that a door has let in, on its way to the worker where its session will live.
 #pragma once
 
+#include <memory>
+
 #include "proxy/io.hpp"
+#include "proxy/tls.hpp"
 
 namespace proxy {
 
 struct visitor {
   int descriptor = -1;  ///< connected; whoever holds the visitor last closes it
   endpoint peer;
-  bool plain_text_allowed = true;  ///< what the door's tls.mode says
+  std::shared_ptr<const door_tls> tls;  ///< the door's, as it was on entering; null: none is spoken there
+  bool plain_text_allowed = true;       ///< what the door's tls.mode says
 };
 
 }  // namespace proxy

@@ -15,6 +15,9 @@
 #include <unordered_map>
 #include <vector>
 
+#include "proxy/auth/auth_source.hpp"
+#include "proxy/auth/auth_throttle.hpp"
+#include "proxy/auth/slow_work.hpp"
 #include "proxy/counted.hpp"
 #include "proxy/io.hpp"
 #include "proxy/server_memory.hpp"
@@ -36,7 +39,17 @@ enum class closing {
 struct shared_state {
   cancel_registry cancels;
   server_memory servers;
+  auth_tools auth;
+  auth_throttle throttle;
+  slow_work computing{2};
   std::atomic<std::uint64_t> next_session_id{1};
+
+  /// When the workers' threads have ended, before they are destroyed: what other threads do for their sessions ends.
+  void close() {
+    computing.close();
+    auth.asking.close();
+    throttle.close();
+  }
 };
 
 class worker {

@@ -80,6 +80,21 @@ std::vector<std::string> search_path_of(const rule& says, const rule& defaults, 
   return {};
 }
 
+// PostgreSQL cuts longer names (NAMEDATALEN), by which two tenants could become one. What the table spells out is
+// looked at when it is loaded; what a pattern or the defaults make of an id shows only here.
+constexpr std::size_t most_name_bytes = 63;
+
+std::optional<refusal> too_long(const route& made) {
+  const auto is_long = [](const std::string& name) { return name.size() > most_name_bytes; };
+  if (!is_long(made.dbname) && !is_long(made.role) && std::ranges::none_of(made.search_path, is_long)) {
+    return std::nullopt;
+  }
+  return refusal{std::string(invalid_catalog_name),
+                 "tenant \"" + made.tenant.str() + "\" has too long an id for its place",
+                 "A name made from it would have more than 63 bytes.",
+                 {}};
+}
+
 std::string how_to_name_a_tenant(const std::vector<hint>& hints) {
   std::string ways;
   for (const hint& one : hints) {
@@ -146,6 +161,7 @@ std::expected<route, refusal> route_table::resolve(const identity& who) const {
     }
     route made = build(*found->says, parts_.defaults, who.tenant);
     made.rule = found->entry.empty() ? "defaults" : "tenants." + std::string(found->entry);
+    if (auto problem = too_long(made)) return std::unexpected(std::move(*problem));
     return made;
   }
   switch (parts_.no_tenant) {

@@ -100,7 +100,8 @@ class route_table {
   /// table does not know the tenant. The bare lookup: nothing is built or copied.
   [[nodiscard]] std::optional<decision> find(std::string_view tenant) const;
 
-  /// The route of an identity, whatever its state. Refusals: 3D000 (no such tenant), 28000 (no tenant named and
+  /// The route of an identity, whatever its state. Refusals: 3D000 (no such tenant, or an id that makes a name of
+  /// more than 63 bytes), 28000 (no tenant named and
   /// none allowed), 0A000 (`no_tenant: wait`, not yet in force).
   [[nodiscard]] std::expected<route, refusal> resolve(const identity& who) const;
 

@@ -1,12 +1,10 @@
 #include "proxy/session/cancel_registry.hpp"
 
-#include <sys/random.h>
-
 #include <array>
-#include <cerrno>
 #include <span>
-#include <system_error>
 #include <utility>
+
+#include "proxy/random.hpp"
 
 namespace proxy {
 
@@ -64,13 +62,7 @@ void cancel_registry::remove(std::uint64_t id) {
 pgwire::cancel_key make_cancel_key(std::int32_t process_id, std::size_t secret_bytes) {
   std::array<std::byte, 32> secret{};
   const auto wanted = std::span(secret).first(secret_bytes);
-  std::size_t have = 0;
-  while (have < wanted.size()) {
-    const ssize_t n = ::getrandom(wanted.data() + have, wanted.size() - have, 0);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw std::system_error(errno, std::generic_category(), "getrandom");
-    have += static_cast<std::size_t>(n);
-  }
+  fill_random(wanted);
   return {process_id, wanted};
 }
 

@@ -10,11 +10,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <unordered_map>
 
 #include "protocol/cancel_key.hpp"
+#include "proxy/credentials.hpp"
 #include "proxy/io.hpp"
 
 namespace proxy {
@@ -22,6 +25,9 @@ namespace proxy {
 /// Where a cancel request has to go, and the key that the server gave for it.
 struct cancel_target {
   endpoint server;
+  std::string host;  ///< by whose name TLS knows it
+  std::shared_ptr<const server_access> how;
+  routing::tls_mode mode = routing::tls_mode::disable;
   pgwire::cancel_key server_key;
 };
 

@@ -7,6 +7,8 @@
 
 #include "protocol/backend_messages.hpp"
 #include "protocol/sqlstate.hpp"
+#include "proxy/auth/auth_rules.hpp"
+#include "proxy/auth/peer_address.hpp"
 #include "proxy/session/cancel_registry.hpp"
 #include "proxy/session/forward_cancel.hpp"
 #include "routing/access.hpp"
@@ -50,6 +52,7 @@ client_session::client_session(worker& home, visitor who, counted place)
       visitor_(std::move(who)),
       in_worker_(std::move(place)),
       client_(home.context()),
+      from_client_(home, client_, pgwire::most_login_message),
       server_(home.context()),
       deadline_(clock::now() + home.current()->settings->timeouts.startup) {
   client_.adopt(visitor_.peer.data()->sa_family, visitor_.descriptor);
@@ -65,7 +68,7 @@ task<void> client_session::run(std::shared_ptr<client_session> self) {
 }
 
 task<ending> client_session::serve(std::shared_ptr<client_session> self) {
-  auto first = co_await greet(client_);
+  auto first = co_await greet(client_, visitor_.tls.get());
   if (!first) co_return std::move(first.error());
   if (const auto* key = std::get_if<pgwire::cancel_key>(&*first)) {
     const pgwire::cancel_key presented = *key;
@@ -73,12 +76,19 @@ task<ending> client_session::serve(std::shared_ptr<client_session> self) {
   }
   auto request = session_request::read(std::move(std::get<pgwire::startup_message>(*first)));
   if (!request) co_return ending::of(request.error());
-  if (auto missing = not_in_force()) co_return std::move(*missing);
+  if (!client_.tls() && !visitor_.plain_text_allowed) {
+    co_return ending::fatal(sqlstate::invalid_authorization, "this listener demands TLS", {},
+                            "Connect with sslmode=require, or better verify-full.");
+  }
 
-  auto identified = routing::identify(home_.current()->routes->hints(), request->facts());
+  auto identified = routing::identify(home_.current()->routes->hints(), facts_of(*request));
   if (!identified) co_return ending::of(identified.error());
   who_ = std::move(*identified);
 
+  if (auto failed = co_await agree_on_version(request->startup)) co_return std::move(*failed);
+  auto passed = co_await authenticate();
+  if (!passed) co_return std::move(passed.error());
+  pass_ = std::move(*passed);
   auto placed = co_await place();
   if (!placed) co_return std::move(placed.error());
   route_ = std::move(*placed);
@@ -91,20 +101,69 @@ task<ending> client_session::serve(std::shared_ptr<client_session> self) {
   co_return co_await relay_until_end(std::move(at_server), std::move(self));
 }
 
-// What the configuration demands for safety and this version cannot give is refused, not ignored.
-std::optional<ending> client_session::not_in_force() const {
-  if (!visitor_.plain_text_allowed) {
-    return ending::fatal(sqlstate::invalid_authorization, "this listener demands TLS, which is not yet in force", {},
-                         "Set the listener's tls.mode to off or allow, or connect elsewhere.");
+// Before anything else is said, authentication included (PostgreSQL docs, 55.2.1).
+task<std::optional<ending>> client_session::agree_on_version(const pgwire::startup_message& startup) {
+  const auto negotiated = pgwire::negotiate(startup);
+  version_ = negotiated.version;
+  if (negotiated.must_tell) {
+    const std::string told = pgwire::encode_negotiate(negotiated);
+    if (!co_await client_.write_all(as_bytes(told))) co_return ending::quiet("the client left");
   }
-  const conf::auth_settings& auth = home_.current()->settings->auth;
-  const bool known = auth.method == conf::auth_method::trust || auth.method == conf::auth_method::passthrough;
-  if (!known || !auth.rules.empty()) {
-    const std::string what = known ? "auth.rules" : "auth.method " + std::string(conf::to_string(auth.method));
-    return ending::fatal(sqlstate::invalid_authorization, what + " is not yet in force, so nobody is let in", {},
-                         "Use auth.method passthrough or trust, without rules.");
+  co_return std::nullopt;
+}
+
+// What the packet says, and the TLS it came by.
+routing::session_facts client_session::facts_of(const session_request& request) const {
+  routing::session_facts facts = request.facts();
+  if (!client_.tls()) return facts;
+  facts.server_name = server_name_indication(client_.tls());
+  if (auto names = client_certificate(client_.tls())) {
+    facts.common_name = std::move(names->common_name);
+    facts.alternative_names = std::move(names->alternative_names);
   }
-  return std::nullopt;
+  return facts;
+}
+
+// Who logs in at the server; nothing for the client's own exchange. The server's own user never meets a client's keys.
+std::optional<pgwire::server_credentials> client_session::server_credentials(const server_access& how) {
+  if (!pass_) return std::nullopt;
+  if (!route_->server->user.empty()) {
+    return pgwire::server_credentials{route_->server->user, how.password, std::nullopt};
+  }
+  pgwire::server_credentials made{who_.user, std::move(pass_->password), std::move(pass_->keys)};
+  pass_.reset();
+  if (!made.password) {
+    const auto* known = home_.current()->secrets->clients->known_password(who_.user);
+    if (known != nullptr) made.password = *known;
+  }
+  return made;
+}
+
+// Who the client is, by the method that the configuration demands of it; nothing where the server finds out itself.
+// Whether its tenant exists is looked at only when it has passed, so that it cannot be found out without.
+task<client_session::step<std::optional<auth_pass>>> client_session::authenticate() {
+  const snapshot_ptr now = home_.current();
+  auth_facts facts;
+  facts.tls = static_cast<bool>(client_.tls());
+  facts.peer = ip_of(visitor_.peer);
+  facts.database = who_.database ? *who_.database : who_.user;
+  facts.role = who_.user;
+  facts.tenant = who_.tenant.str();
+  const auth_decision decision = method_for(now->settings->auth, facts);
+  if (decision.method == conf::auth_method::passthrough) co_return std::nullopt;
+
+  state_ = session_state::authenticating;
+  auth_request what{decision.method, who_.user, facts.peer, std::nullopt, std::nullopt, name()};
+  if (client_.tls()) {
+    if (auto point = server_end_point(client_.tls()); !point.empty()) what.end_point = std::move(point);
+    what.certificate = client_certificate(client_.tls());
+  }
+  auth_.emplace(home_.context().get_executor(), home_.shared().computing, home_.shared().throttle,
+                now->secrets->clients, client_);
+  auto passed = co_await auth_->run(std::move(what));
+  auth_.reset();
+  if (!passed) co_return std::unexpected(std::move(passed.error()));
+  co_return std::optional<auth_pass>(std::move(*passed));
 }
 
 // A held tenant's client waits here for a table that releases it. Its startup's clock stands still meanwhile.
@@ -140,32 +199,22 @@ client_session::step<routing::route> client_session::look_up() const {
 
 task<client_session::step<server_login::entered>> client_session::enter(const session_request& request) {
   state_ = session_state::entering;
-  const routing::server& server = *route_->server;
-  if (server.tls != routing::tls_mode::disable && server.tls != routing::tls_mode::prefer) {
-    co_return std::unexpected(
-        ending::fatal(sqlstate::connection_unestablished,
-                      "server \"" + server.name + "\" must be reached over TLS, which is not yet in force", {},
-                      "Set the server's tls.mode to disable or prefer."));
-  }
   const conf::daemon_settings& settings = *home_.current()->settings;
-  const bool trusted = settings.auth.method == conf::auth_method::trust;
-  const server_login::request what{
-      route_->server, trusted ? pgwire::login_mode::trust : pgwire::login_mode::passthrough,
-      pgwire::encode_startup({3, 0}, server_parameters(request, who_, *route_)), settings.timeouts.connect};
-  const auto negotiated = pgwire::negotiate(request.startup);
-  if (negotiated.must_tell) {
-    const std::string told = pgwire::encode_negotiate(negotiated);
-    if (!co_await client_.write_all(as_bytes(told))) co_return std::unexpected(ending::quiet("the client left"));
-  }
-
-  login_.emplace(home_, client_, server_);
+  const auto& access = home_.current()->secrets->servers;
+  const auto how = access.find(route_->server->name);
+  if (how == access.end()) co_return std::unexpected(moved(who_.tenant));
+  const server_login::request what{route_->server, how->second, server_credentials(*how->second),
+                                   pgwire::encode_startup({3, 0}, server_parameters(request, who_, *route_)),
+                                   settings.timeouts.connect};
+  login_.emplace(home_, client_, from_client_, server_);
   auto entered = co_await login_->run(what);
   login_.reset();
-  if (entered && entered->key) {
-    const bool long_key = negotiated.version == pgwire::protocol_version{3, 2};
-    const auto key = make_cancel_key(entered->key->process_id(), long_key ? secret_bytes_3_2 : secret_bytes_3_0);
+  if (entered && entered->cancel) {
+    const bool long_key = version_ == pgwire::protocol_version{3, 2};
+    const auto process_id = entered->cancel->server_key.process_id();
+    const auto key = make_cancel_key(process_id, long_key ? secret_bytes_3_2 : secret_bytes_3_0);
     entered->greeting += pgwire::encode_backend_key_data(key);
-    cancel_handle_ = home_.shared().cancels.add(key, cancel_target{entered->address, *entered->key});
+    cancel_handle_ = home_.shared().cancels.add(key, std::move(*entered->cancel));
   }
   co_return entered;
 }
@@ -314,6 +363,7 @@ void client_session::cancel_waits() {
   client_.cancel();
   server_.cancel();
   if (released_) released_->cancel();
+  if (auth_) auth_->cancel();
   if (login_) login_->cancel();
   if (cancel_dial_) cancel_dial_->cancel();
 }

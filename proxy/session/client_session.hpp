@@ -2,6 +2,7 @@
 //
 //   greet     what does it want: a session, or a cancel request
 //   identify  which tenant do its hints name
+//   authenticate  is it who it says; not by passthrough, where the server finds out
 //   place     where does that tenant live; a held tenant's client waits here
 //   enter     connect to the place's server and log in there
 //   relay     carry bytes until one side leaves, or its place changes
@@ -20,6 +21,7 @@
 #include <optional>
 #include <string>
 
+#include "proxy/auth/client_auth.hpp"
 #include "proxy/counted.hpp"
 #include "proxy/io.hpp"
 #include "proxy/session/cancel_registry.hpp"
@@ -37,12 +39,13 @@
 namespace proxy {
 
 enum class session_state {
-  greeting,    ///< the client's opening is being read
-  held,        ///< its tenant is held; it waits for a new table
-  entering,    ///< a server is being connected to or logged in at
-  relaying,    ///< client and server talk
-  leaving,     ///< the client is told why, and its connection closed
-  cancelling,  ///< it was a cancel request, which is being passed on
+  greeting,        ///< the client's opening is being read
+  authenticating,  ///< the lodge finds out whether the client is who it says
+  held,            ///< its tenant is held; it waits for a new table
+  entering,        ///< a server is being connected to or logged in at
+  relaying,        ///< client and server talk
+  leaving,         ///< the client is told why, and its connection closed
+  cancelling,      ///< it was a cancel request, which is being passed on
 };
 
 class client_session {
@@ -69,7 +72,10 @@ class client_session {
   using step = std::expected<T, ending>;
 
   task<ending> serve(std::shared_ptr<client_session> self);
-  [[nodiscard]] std::optional<ending> not_in_force() const;
+  [[nodiscard]] routing::session_facts facts_of(const session_request& request) const;
+  [[nodiscard]] std::optional<pgwire::server_credentials> server_credentials(const server_access& how);
+  task<std::optional<ending>> agree_on_version(const pgwire::startup_message& startup);
+  task<step<std::optional<auth_pass>>> authenticate();
   task<step<routing::route>> place();
   [[nodiscard]] step<routing::route> look_up() const;
   task<step<server_login::entered>> enter(const session_request& request);
@@ -90,14 +96,18 @@ class client_session {
 
   session_state state_ = session_state::greeting;
   transport client_;
+  message_reader from_client_;  ///< until the relay takes over
   transport server_;
   clock::time_point deadline_;
   std::optional<ending> ending_;     ///< decided from outside: the session is on its way out
   std::optional<ending> when_idle_;  ///< the same, once it is idle
   bool draining_ = false;
 
+  pgwire::protocol_version version_;  ///< spoken with the client
   routing::identity who_;
   std::optional<routing::route> route_;
+  std::optional<auth_pass> pass_;  ///< what authentication gave for logging in; nothing by passthrough
+  std::optional<client_auth> auth_;
   std::optional<timer> released_;  ///< what a held session waits for
   std::optional<server_login> login_;
   std::optional<dial> cancel_dial_;

@@ -17,8 +17,8 @@ bool is_setting(std::string_view name) {
 // Which of the client's settings must not reach the server.
 class collision {
  public:
-  collision(const routing::identity& who, const routing::route& where, const routing::setting_list& defaults)
-      : who_(who), has_role_(!where.role.empty()) {
+  collision(const routing::identity& who, bool has_role, const routing::setting_list& defaults)
+      : who_(who), has_role_(has_role) {
     for (const auto& [name, value] : defaults) decided_.push_back(pgwire::canonical_setting_name(name));
   }
 
@@ -68,10 +68,13 @@ routing::session_facts session_request::facts() const {
 
 pgwire::parameter_list server_parameters(const session_request& client, const routing::identity& who,
                                          const routing::route& where) {
-  const routing::setting_list defaults = routing::session_defaults(where);
-  const collision collides(who, where, defaults);
+  const bool by_pool_user = !where.server->user.empty();
+  routing::setting_list defaults = routing::session_defaults(where);
+  // Who logs in for everybody is nobody: what a session may do is what its role may.
+  if (by_pool_user && where.role.empty()) defaults.emplace_back("role", who.user);
+  const collision collides(who, by_pool_user || !where.role.empty(), defaults);
 
-  pgwire::parameter_list result{{"user", who.user}};
+  pgwire::parameter_list result{{"user", by_pool_user ? where.server->user : who.user}};
   if (!where.dbname.empty()) {
     result.emplace_back("database", where.dbname);
   } else if (who.database) {

@@ -26,8 +26,9 @@ struct session_request {
 };
 
 /// The parameters of the server's startup packet. The client's are kept, except those that the route decides
-/// (search_path, role, its settings, and session_authorization where it gives a role) and hints that PostgreSQL
-/// would not know as a setting.
+/// (search_path, role, its settings, and session_authorization where a role is given) and hints that PostgreSQL
+/// would not know as a setting. Where the server has a user of its own who logs in, the role is the route's, else the
+/// client's: never that user.
 pgwire::parameter_list server_parameters(const session_request& client, const routing::identity& who,
                                          const routing::route& where);
 

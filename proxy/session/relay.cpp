@@ -105,7 +105,7 @@ task<void> relay::pump(const direction& way, std::string early) {
       }
       if (!settle(way, verdict)) co_return;
     }
-    if (read.bytes < scratch.size()) {
+    if (read.emptied) {
       rounds = 0;
       auto [error] = co_await way.from.wait_readable();
       if (error) co_return finish(way.source_lost);

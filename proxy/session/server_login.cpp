@@ -2,8 +2,13 @@
 
 #include <utility>
 
+#include <spdlog/spdlog.h>
+
+#include "protocol/saslprep.hpp"
 #include "protocol/sqlstate.hpp"
 #include "protocol/startup.hpp"
+#include "proxy/random.hpp"
+#include "proxy/session/secure_server.hpp"
 #include "proxy/worker.hpp"
 
 namespace proxy {
@@ -34,12 +39,8 @@ server_login::failure client_fault(pgwire::errc code) {
 
 }  // namespace
 
-server_login::server_login(worker& home, transport& client, transport& server)
-    : home_(home),
-      client_(client),
-      server_(server),
-      dial_(home.context(), server),
-      from_client_(home, client, pgwire::most_login_message) {}
+server_login::server_login(worker& home, transport& client, message_reader& from_client, transport& server)
+    : home_(home), client_(client), from_client_(from_client), server_(server), dial_(home.context(), server) {}
 
 task<std::expected<server_login::entered, ending>> server_login::run(const request& what) {
   what_ = &what;
@@ -66,7 +67,7 @@ task<server_login::attempt> server_login::try_host(const routing::host& host) {
   if (!addresses) co_return std::unexpected(unreachable(addresses.error()));
   attempt outcome = std::unexpected(unreachable("its name has no address"));
   for (const endpoint& address : *addresses) {
-    outcome = co_await try_address(address);
+    outcome = co_await try_address(host, address);
     if (outcome || !outcome.error().try_next) break;
   }
   server_memory& memory = home_.shared().servers;
@@ -78,23 +79,36 @@ task<server_login::attempt> server_login::try_host(const routing::host& host) {
   co_return outcome;
 }
 
-task<server_login::attempt> server_login::try_address(const endpoint& address) {
+task<server_login::attempt> server_login::try_address(const routing::host& host, const endpoint& address) {
   start_clock();
   const auto connected = co_await dial_.connect(address);
   if (!connected) {
     stop_clock();
     co_return std::unexpected(unreachable(connected.error()));
   }
-  auto outcome = co_await log_in(address);
+  const auto secured = co_await secure_server(server_, *what_->how, what_->server->tls, host.address);
+  if (!secured) {
+    stop_clock();
+    co_return std::unexpected(unreachable(secured.error()));
+  }
+  auto outcome = co_await log_in(host, address);
   stop_clock();
   co_return outcome;
 }
 
-task<server_login::attempt> server_login::log_in(const endpoint& address) {
-  pgwire::login_fsm login(what_->mode);
+pgwire::login_fsm server_login::begin() {
+  if (!what_->with) return {};
+  std::optional<std::string> end_point;
+  if (server_.tls()) end_point = server_end_point(server_.tls());
+  if (end_point && end_point->empty()) end_point.reset();
+  return {*what_->with, random_nonce(), std::move(end_point)};
+}
+
+task<server_login::attempt> server_login::log_in(const routing::host& host, const endpoint& address) {
+  using fsm = pgwire::login_fsm;
+  fsm login = begin();
   message_reader from_server(home_, server_, pgwire::most_login_message);
   entered result;
-  result.address = address;
 
   if (!co_await server_.write_all(as_bytes(what_->startup))) {
     co_return std::unexpected(failed(login, words(read_failure::broken)));
@@ -102,24 +116,36 @@ task<server_login::attempt> server_login::log_in(const endpoint& address) {
   for (;;) {
     const auto message = co_await from_server.next();
     if (!message) co_return std::unexpected(failed(login, words(message.error())));
-    const auto action = login.on_server_message(message->type, message->body);
+    auto action = login.on_server_message(message->type, message->body);
+    if (const auto* slow = std::get_if<fsm::derive>(&action)) {
+      const fsm::derive what = *slow;
+      const auto salted = co_await derive(what);
+      if (!salted) co_return std::unexpected(failed(login, "the lodge has too many logins to compute"));
+      action = login.on_derived(*salted);
+    }
 
-    using fsm = pgwire::login_fsm;
     if (std::holds_alternative<fsm::keep>(action)) {
       result.greeting += message->wire;
       if (result.greeting.size() > most_greeting) co_return std::unexpected(failed(login, "its greeting has no end"));
+    } else if (const auto* said = std::get_if<fsm::reply>(&action)) {
+      if (!co_await server_.write_all(as_bytes(said->message.view()))) {
+        co_return std::unexpected(failed(login, words(read_failure::broken)));
+      }
+    } else if (std::holds_alternative<fsm::proceed>(action)) {
+      continue;
     } else if (std::holds_alternative<fsm::forward_to_client>(action) ||
                std::holds_alternative<fsm::ask_client>(action)) {
-      result.greeting += message->wire;
+      const auto* asked = std::get_if<fsm::ask_client>(&action);
+      result.greeting += asked != nullptr && !asked->instead.empty() ? std::string_view(asked->instead) : message->wire;
       const bool told = co_await client_.write_all(as_bytes(result.greeting));
       result.greeting.clear();
       if (!told) co_return std::unexpected(client_left());
-      if (std::holds_alternative<fsm::ask_client>(action)) {
+      if (asked != nullptr) {
         auto unanswered = co_await ask_client(login);
         if (unanswered) co_return std::unexpected(std::move(*unanswered));
       }
     } else if (const auto* key = std::get_if<fsm::key>(&action)) {
-      result.key = key->value;
+      result.cancel = cancel_target{address, host.address, what_->how, what_->server->tls, key->value};
     } else if (std::holds_alternative<fsm::ready>(action)) {
       if (login.standby()) co_return std::unexpected(standby(login));
       result.server_early = message->wire;  // before `rest`, which ends the view
@@ -137,9 +163,25 @@ task<server_login::attempt> server_login::log_in(const endpoint& address) {
       co_return std::unexpected(wants_secret(wants->method));
     } else {
       const auto code = std::get<fsm::failed>(action).code;
-      co_return std::unexpected(failed(login, "it broke the protocol: " + std::string(pgwire::describe(code).text)));
+      co_return std::unexpected(failed(login, "its login failed: " + std::string(pgwire::describe(code).text)));
     }
   }
+}
+
+// PBKDF2 takes milliseconds, so it is done elsewhere; for the server's own role once and for all.
+task<std::optional<pgwire::secret_key>> server_login::derive(const pgwire::login_fsm::derive& what) {
+  const bool own_role = !what_->server->user.empty();
+  if (own_role) {
+    if (auto known = what_->how->salted_password(what.salt, what.iterations)) co_return known;
+  }
+  auto work = [password = *what_->with->password, what] {
+    const auto prepared = pgwire::saslprep(password.view());
+    return pgwire::salted_password(prepared.view(), pgwire::as_bytes(what.salt), what.iterations);
+  };
+  const auto salted = co_await home_.shared().computing.run(home_.context().get_executor(), std::move(work));
+  if (!salted) co_return std::nullopt;
+  if (own_role) what_->how->remember(what.salt, what.iterations, *salted);
+  co_return *salted;
 }
 
 // Takes the client's answer to the server. People type: only the startup's own deadline runs meanwhile.
@@ -148,7 +190,15 @@ task<std::optional<server_login::failure>> server_login::ask_client(pgwire::logi
   const auto answer = co_await from_client_.next();
   start_clock();
   if (!answer) {
-    if (answer.error() != read_failure::malformed) co_return client_left();
+    if (answer.error() != read_failure::malformed) {
+      if (login.plus_withheld()) {
+        spdlog::info(
+            "the client left when server \"{}\" asked for SCRAM: its channel binding, which some clients "
+            "demand, cannot pass through a lodge; another auth.method can offer the lodge's own",
+            what_->server->name);
+      }
+      co_return client_left();
+    }
     co_return client_fault(pgwire::errc::bad_length);
   }
   if (const auto fault = login.on_client_message(answer->type, answer->body)) co_return client_fault(*fault);
@@ -184,9 +234,11 @@ server_login::failure server_login::standby(const pgwire::login_fsm& login) cons
 server_login::failure server_login::wants_secret(const std::string& method) const {
   failure made{"it asks for a password (" + method + ")", {}, false, false};
   made.told = ending::fatal(sqlstate::connection_unestablished,
-                            "server \"" + what_->server->name + "\" asks for a password (" + method +
-                                "), and with auth.method trust the lodge has none to give",
-                            {}, "Use auth.method passthrough, or let the server trust the lodge in pg_hba.conf.");
+                            "server \"" + what_->server->name + "\" asks for a password (" + method + ") of role \"" +
+                                what_->with->role + "\", and the lodge has none to give",
+                            {},
+                            "Use auth.method passthrough, give the server a user and a password_file, or let it trust "
+                            "the lodge in pg_hba.conf.");
   return made;
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "protocol/login_fsm.hpp"
+#include "proxy/session/cancel_registry.hpp"
 #include "proxy/session/dial.hpp"
 #include "proxy/session/ending.hpp"
 #include "proxy/session/message_reader.hpp"
@@ -25,18 +26,18 @@ class server_login {
  public:
   struct request {
     std::shared_ptr<const routing::server> server;
-    pgwire::login_mode mode;
-    std::string startup;              ///< the whole packet
+    std::shared_ptr<const server_access> how;
+    std::optional<pgwire::server_credentials> with;  ///< nothing: by passthrough
+    std::string startup;                             ///< the whole packet
     clock::duration connect_timeout;  ///< for one attempt at one address, the client's own time to answer excepted
   };
 
   /// What a login gave.
   struct entered {
-    endpoint address;
-    std::optional<pgwire::cancel_key> key;  ///< the server's own
-    std::string greeting;      ///< whole messages for the client, BackendKeyData and ReadyForQuery excepted
-    std::string server_early;  ///< ReadyForQuery, and whatever the server sent after it
-    std::string client_early;  ///< what the client sent beyond its answers
+    std::optional<cancel_target> cancel;  ///< where this connection's statements are cancelled, by which key
+    std::string greeting;                 ///< whole messages for the client, BackendKeyData and ReadyForQuery excepted
+    std::string server_early;             ///< ReadyForQuery, and whatever the server sent after it
+    std::string client_early;             ///< what the client sent beyond its answers
   };
 
   /// One host's failure: what is told if it is the last.
@@ -47,8 +48,8 @@ class server_login {
     bool standby = false;
   };
 
-  /// All must outlive the login. `server` becomes the connection.
-  server_login(worker& home, transport& client, transport& server);
+  /// All must outlive the login. `from_client` reads `client`; `server` becomes the connection.
+  server_login(worker& home, transport& client, message_reader& from_client, transport& server);
 
   /// The error is what the client is to be told.
   task<std::expected<entered, ending>> run(const request& what);
@@ -62,9 +63,11 @@ class server_login {
   using attempt = std::expected<entered, failure>;
 
   task<attempt> try_host(const routing::host& host);
-  task<attempt> try_address(const endpoint& address);
-  task<attempt> log_in(const endpoint& address);
+  task<attempt> try_address(const routing::host& host, const endpoint& address);
+  task<attempt> log_in(const routing::host& host, const endpoint& address);
+  [[nodiscard]] pgwire::login_fsm begin();
   task<std::optional<failure>> ask_client(pgwire::login_fsm& login);
+  task<std::optional<pgwire::secret_key>> derive(const pgwire::login_fsm::derive& what);
   [[nodiscard]] failure failed(const pgwire::login_fsm& login, std::string why) const;
   [[nodiscard]] failure unreachable(std::string why) const;
   [[nodiscard]] failure standby(const pgwire::login_fsm& login) const;
@@ -74,9 +77,9 @@ class server_login {
 
   worker& home_;
   transport& client_;
+  message_reader& from_client_;
   transport& server_;
   dial dial_;
-  message_reader from_client_;
   const request* what_ = nullptr;
   clock::time_point attempt_ends_ = clock::time_point::max();
   bool overstayed_ = false;

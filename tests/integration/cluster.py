@@ -14,6 +14,8 @@ from pathlib import Path
 
 import psycopg2
 
+from certificates import Authority, key_of
+
 BIN = Path(os.environ.get("PGLODGE_POSTGRES_BIN", "/usr/lib/postgresql/15/bin"))
 
 PASSWORD = "open sesame"
@@ -21,9 +23,13 @@ PASSWORD = "open sesame"
 # How a role is let in is what pg_hba.conf says: the name tells.
 HBA = """\
 local all all trust
+hostssl all app_tls 127.0.0.1/32 scram-sha-256
+hostssl all app_cert 127.0.0.1/32 cert
+hostnossl all app_tls,app_cert all reject
 host all app 127.0.0.1/32 scram-sha-256
 host all app_md5 127.0.0.1/32 md5
 host all app_plain 127.0.0.1/32 password
+host all pool 127.0.0.1/32 scram-sha-256
 host all all 127.0.0.1/32 trust
 """
 
@@ -35,11 +41,15 @@ CREATE ROLE tenant_initech NOLOGIN;
 SET password_encryption = 'scram-sha-256';
 CREATE ROLE app LOGIN PASSWORD '{PASSWORD}';
 CREATE ROLE app_plain LOGIN PASSWORD '{PASSWORD}';
+CREATE ROLE app_tls LOGIN PASSWORD '{PASSWORD}';
+CREATE ROLE app_cert LOGIN;
+CREATE ROLE pool LOGIN PASSWORD 'pool password';
 SET password_encryption = 'md5';
 CREATE ROLE app_md5 LOGIN PASSWORD '{PASSWORD}';
 CREATE ROLE trusted LOGIN;
 CREATE ROLE intruder LOGIN;
-GRANT tenant_globex, tenant_soylent, tenant_acme, tenant_initech TO app, app_md5, app_plain, trusted;
+GRANT tenant_globex, tenant_soylent, tenant_acme, tenant_initech TO app, app_md5, app_plain, app_tls, app_cert, trusted;
+GRANT app, app_md5, tenant_globex, tenant_soylent TO pool;
 GRANT pg_signal_backend TO trusted;
 CREATE DATABASE saas;
 CREATE DATABASE acme;
@@ -76,9 +86,12 @@ class Cluster:
         self.folder = Path(tempfile.mkdtemp(prefix="pglodge-pg-"))
         self.port = free_port()
         self.data = self.folder / "data"
+        self.authority = Authority(self.folder / "certificates")
+        self.certificate = self.authority.issue("postgres", "postgres", hosts=["localhost", "127.0.0.1"])
         if os.geteuid() == 0:
             user = pwd.getpwnam("postgres")
-            os.chown(self.folder, user.pw_uid, user.pw_gid)
+            for path in (self.folder, key_of(self.certificate)):
+                os.chown(path, user.pw_uid, user.pw_gid)
 
     @property
     def host(self):
@@ -98,6 +111,8 @@ class Cluster:
         settings = {
             "port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": self.folder, "fsync": "off",
             "full_page_writes": "off", "max_connections": 300, "shared_buffers": "64MB",
+            "ssl": "on", "ssl_cert_file": self.certificate, "ssl_key_file": key_of(self.certificate),
+            "ssl_ca_file": self.authority.file,
         }
         flags = " ".join(f"-c {name}={value}" for name, value in settings.items())
         # A file, not a pipe: the server keeps it open for as long as it lives.

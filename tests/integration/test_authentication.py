@@ -89,21 +89,3 @@ def test_trust_in_front_of_a_server_that_asks(trusting_lodge, role, method):
     assert error.sqlstate == "08001"
     assert method in error.message.lower()
     assert "passthrough" in error.hint
-
-
-def test_a_method_not_in_force_lets_nobody_in(start_lodge, postgres):
-    users = {"auth": {"method": "scram-sha-256", "query": {"database": "shared", "user": "postgres", "sql": "SELECT $1, NULL"}}}
-    with start_lodge(standard_routes(postgres.host), users) as lodge, lodge.wire() as wire:
-        wire.send(startup({"user": "trusted.globex", "database": "crm"}))
-        assert wire.refusal().sqlstate == "28000"
-
-
-def test_a_listener_that_demands_tls_lets_nobody_in(start_lodge, postgres):
-    port = free_port()
-    listeners = {"listen": [{"address": f"127.0.0.1:{port}",
-                             "tls": {"mode": "require", "certificate": "server.crt", "key": "server.key"}}]}
-    with start_lodge(standard_routes(postgres.host), listeners) as lodge:
-        lodge.port = port
-        with lodge.wire() as wire:
-            wire.send(startup({"user": "trusted.globex", "database": "crm"}))
-            assert wire.refusal().sqlstate == "28000"

@@ -129,12 +129,3 @@ def test_a_client_that_leaves_while_a_server_is_waited_for(start_lodge):
             wire.send(startup({"user": "anybody.globex", "database": "crm"}))
             mute.wait(lambda s: s.open == 1)
         mute.wait(lambda s: s.open == 0)
-
-
-def test_a_tls_that_is_demanded_is_not_given_up(start_lodge, postgres):
-    table = standard_routes(postgres.host)
-    table["servers"]["main"]["tls"] = {"mode": "require"}
-    with start_lodge(table) as lodge:
-        error = refused(lodge, "trusted.globex")
-        assert error.sqlstate == "08001"
-        assert "TLS" in error.message

@@ -70,6 +70,16 @@ class Wire:
     def __exit__(self, *_):
         self.close()
 
+    def start_tls(self, context, server_hostname=None):
+        """By SSLRequest; gives the wire."""
+        self.send(SSL_REQUEST)
+        assert self.exactly(1) == b"S"
+        return self.shake_hands(context, server_hostname)
+
+    def shake_hands(self, context, server_hostname=None, session=None):
+        self.socket = context.wrap_socket(self.socket, server_hostname=server_hostname, session=session)
+        return self
+
     def close(self):
         self.socket.close()
 

@@ -16,6 +16,12 @@ session_request request_of(parameters given) {
   return *read;
 }
 
+routing::route route_to(std::string user = {}) {
+  routing::route where;
+  where.server = std::make_shared<const routing::server>(routing::server{.name = "main", .user = std::move(user)});
+  return where;
+}
+
 routing::identity identity_of(std::string user, std::optional<std::string> database) {
   routing::identity who;
   who.user = std::move(user);
@@ -26,7 +32,7 @@ routing::identity identity_of(std::string user, std::optional<std::string> datab
 }  // namespace
 
 TEST_CASE("schema, role and settings are appended; the client's own parameters stay in order") {
-  routing::route where;
+  routing::route where = route_to();
   where.dbname = "saas";
   where.search_path = {"tenant_acme", "public"};
   where.role = "tenant_acme";
@@ -48,7 +54,7 @@ TEST_CASE("schema, role and settings are appended; the client's own parameters s
 }
 
 TEST_CASE("what the route decides is taken out of the client's parameters and options, however it is spelt") {
-  routing::route where;
+  routing::route where = route_to();
   where.dbname = "saas";
   where.search_path = {"a"};
   where.role = "r";
@@ -68,7 +74,7 @@ TEST_CASE("what the route decides is taken out of the client's parameters and op
 }
 
 TEST_CASE("without a role of the route the client may ask for one") {
-  routing::route where;
+  routing::route where = route_to();
   where.dbname = "saas";
   const auto request = request_of({{"user", "app"}, {"role", "other"}, {"search_path", "mine"}});
   CHECK(server_parameters(request, identity_of("app", std::nullopt), where) ==
@@ -77,7 +83,7 @@ TEST_CASE("without a role of the route the client may ask for one") {
 
 TEST_CASE("the database is the route's, else the client's own, else left out") {
   const auto request = request_of({{"user", "app"}, {"database", "crm"}});
-  routing::route where;
+  routing::route where = route_to();
   CHECK(server_parameters(request, identity_of("app", "crm"), where) ==
         parameters{{"user", "app"}, {"database", "crm"}});
   CHECK(server_parameters(request, identity_of("app", std::nullopt), where) == parameters{{"user", "app"}});
@@ -87,7 +93,7 @@ TEST_CASE("the database is the route's, else the client's own, else left out") {
 }
 
 TEST_CASE("a hint that PostgreSQL would not know as a setting does not reach it, one with a dot does") {
-  routing::route where;
+  routing::route where = route_to();
   where.dbname = "saas";
   auto who = identity_of("app", std::nullopt);
   who.consumed = {"tenant", "app.tenant", "application_name"};
@@ -115,4 +121,15 @@ TEST_CASE("options that the server could not read are refused") {
   const auto read = session_request::read(std::move(startup));
   REQUIRE_FALSE(read);
   CHECK(read.error() == pgwire::errc::bad_options);
+}
+
+TEST_CASE("a server's own user logs in, and the session's role is the route's, else the client's own") {
+  routing::route where = route_to("pool");
+  where.dbname = "saas";
+  const auto request = request_of({{"user", "app"}, {"role", "pool"}, {"options", "-c role=pool"}});
+  CHECK(server_parameters(request, identity_of("app", std::nullopt), where) ==
+        parameters{{"user", "pool"}, {"database", "saas"}, {"role", "app"}});
+  where.role = "tenant_acme";
+  CHECK(server_parameters(request, identity_of("app", std::nullopt), where) ==
+        parameters{{"user", "pool"}, {"database", "saas"}, {"role", "tenant_acme"}});
 }

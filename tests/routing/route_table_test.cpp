@@ -118,6 +118,14 @@ TEST_CASE("an unknown tenant is refused, or lives where the defaults say") {
   CHECK(resolved(open, "nobody").rule == "defaults");
 }
 
+TEST_CASE("an id that makes too long a name is refused: PostgreSQL would cut it, and meet somebody else") {
+  table t;
+  t.parts.unknown = unknown_tenants::use_defaults;
+  const auto all = t.build();
+  CHECK(all.resolve(of_tenant(std::string(56, 'x'))));
+  CHECK(all.resolve(of_tenant(std::string(57, 'x'))).error().sqlstate == "3D000");
+}
+
 TEST_CASE("no tenant: refused with the ways to name one, or routed by words of its own") {
   table t;
   t.parts.hints = {{hint_source::startup, "app.tenant", std::nullopt}};

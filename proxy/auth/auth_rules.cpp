@@ -1,0 +1,42 @@
+#include "proxy/auth/auth_rules.hpp"
+
+#include "routing/pattern.hpp"
+
+namespace proxy {
+namespace {
+
+bool fits_exactly(std::string_view wanted, std::string_view there) { return wanted.empty() || wanted == there; }
+
+bool fits_address(const conf::auth_rule& rule, const std::optional<conf::ip_address>& peer) {
+  switch (rule.from) {
+    case conf::auth_rule::origin::anywhere: return true;
+    case conf::auth_rule::origin::unix_socket: return !peer;
+    case conf::auth_rule::origin::network: return peer && conf::contains(rule.network, *peer);
+  }
+  return false;
+}
+
+bool fits_tenant(std::string_view pattern, std::string_view tenant) {
+  return pattern.empty() || (!tenant.empty() && routing::matches_pattern(pattern, tenant));
+}
+
+}  // namespace
+
+bool fits(const conf::auth_rule& rule, const auth_facts& facts) {
+  return (!rule.tls || *rule.tls == facts.tls) && fits_address(rule, facts.peer) &&
+         fits_exactly(rule.database, facts.database) && fits_exactly(rule.role, facts.role) &&
+         fits_tenant(rule.tenant, facts.tenant);
+}
+
+auth_decision method_for(const conf::auth_settings& settings, const auth_facts& facts) {
+  for (std::size_t i = 0; i < settings.rules.size(); ++i) {
+    if (fits(settings.rules[i], facts)) return {settings.rules[i].method, i};
+  }
+  return {settings.method, std::nullopt};
+}
+
+std::string to_string(const auth_decision& decision) {
+  return decision.rule ? "auth.rules[" + std::to_string(*decision.rule) + "]" : "auth.method";
+}
+
+}  // namespace proxy

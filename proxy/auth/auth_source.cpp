@@ -1,0 +1,118 @@
+#include "proxy/auth/auth_source.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <exception>
+#include <utility>
+
+#include "conf/words.hpp"
+#include "proxy/random.hpp"
+
+namespace proxy {
+namespace {
+
+constexpr clock::duration for_ever = clock::duration::max();
+
+secret_likeness likeness_of(const user_table* users) {
+  return users != nullptr ? users->likeness().value_or(secret_likeness()) : secret_likeness();
+}
+
+secret_likeness likeness_of(const stored_secret& secret) {
+  secret_likeness like{.kind = secret.kind()};
+  if (const auto* scram = std::get_if<pgwire::scram_secret>(&secret.secret())) like.iterations = scram->iterations;
+  return like;
+}
+
+}  // namespace
+
+auth_tools::auth_tools() { fill_random(mock_key.writable()); }
+
+auth_source::auth_source(auth_tools& tools, std::shared_ptr<const user_table> users, std::unique_ptr<role_query> query)
+    : tools_(tools),
+      users_(std::move(users)),
+      query_(std::move(query)),
+      likeness_(likeness_of(users_.get())),
+      cache_(query_ ? clock::duration(answer_life) : for_ever) {}
+
+task<auth_source::finding> auth_source::find(executor home, std::string role, std::weak_ptr<wait_point>& waits_at) {
+  if (auto known = at_hand(role)) co_return known;
+  const auto waiting = std::make_shared<waiter>(home);
+  waits_at = waiting;
+  if (!ask(role, waiting)) co_return std::unexpected(failure::unavailable);
+  auto found = co_await waiting->wait();
+  if (!found) co_return std::unexpected(failure::cancelled);
+  co_return std::move(*found);
+}
+
+const pgwire::secret_string* auth_source::known_password(std::string_view role) const {
+  return users_ ? users_->password(role) : nullptr;
+}
+
+void auth_source::close_idle(clock::time_point now) {
+  if (query_) query_->close_idle(now);
+}
+
+// Null: it must be asked for.
+stored_secret_ptr auth_source::at_hand(const std::string& role) {
+  const auto* entry = users_ ? users_->find(role) : nullptr;
+  if (entry != nullptr && *entry) return *entry;
+  const std::scoped_lock lock(mutex_);
+  if (auto known = cache_.find(role, clock::now())) return known;
+  const bool is_decided = entry != nullptr || !query_;
+  return is_decided ? put_mock(role) : nullptr;
+}
+
+// With the mutex.
+stored_secret_ptr auth_source::put_mock(const std::string& role) {
+  auto mock = stored_secret::mock(tools_.mock_key, role, likeness_);
+  cache_.put(role, mock, clock::now());
+  return mock;
+}
+
+// False: it cannot be asked for.
+bool auth_source::ask(const std::string& role, const std::shared_ptr<waiter>& for_whom) {
+  const std::scoped_lock lock(mutex_);
+  const auto [entry, is_first] = asked_.try_emplace(role);
+  if (is_first) {
+    auto job = [self = shared_from_this(), role] { self->answer(role); };
+    if (!tools_.asking.try_post(std::move(job))) {
+      asked_.erase(entry);
+      return false;
+    }
+  }
+  entry->second.push_back(for_whom);
+  return true;
+}
+
+// In a thread that asks.
+void auth_source::answer(const std::string& role) {
+  finding found = std::unexpected(failure::unavailable);
+  try {
+    found = put_question(role);
+  } catch (const std::exception& error) {
+    spdlog::error("auth.query for role {}: {}", conf::in_quotes(role), error.what());
+  }
+  std::vector<std::weak_ptr<waiter>> waiting;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (auto entry = asked_.extract(role)) waiting = std::move(entry.mapped());
+  }
+  for (const auto& one : waiting) waiter::bring(one, found);
+}
+
+auth_source::finding auth_source::put_question(const std::string& role) {
+  auto answered = query_->ask(role, tools_.stop.get_token());
+  if (!answered) {
+    spdlog::error("role {} cannot be authenticated now: {}", conf::in_quotes(role), answered.error());
+    return std::unexpected(failure::unavailable);
+  }
+  if (!answered->remark.empty()) spdlog::warn("auth.query for role {}: {}", conf::in_quotes(role), answered->remark);
+  const std::scoped_lock lock(mutex_);
+  if (!answered->secret) return put_mock(role);
+  auto known = std::make_shared<const stored_secret>(*std::move(answered->secret));
+  likeness_ = likeness_of(*known);
+  cache_.put(role, known, clock::now());
+  return known;
+}
+
+}  // namespace proxy

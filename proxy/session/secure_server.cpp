@@ -1,0 +1,42 @@
+#include "proxy/session/secure_server.hpp"
+
+#include <array>
+
+#include "protocol/startup.hpp"
+
+namespace proxy {
+namespace {
+
+// The one byte that answers an SSLRequest; nothing if the server closed or the wait was cancelled.
+task<std::optional<char>> read_answer(transport& server) {
+  std::array<std::byte, 1> answer{};
+  for (;;) {
+    const io_result read = server.read_some(answer);
+    if (read.status == io_status::done) co_return static_cast<char>(answer.front());
+    if (read.status != io_status::would_block) co_return std::nullopt;
+    auto [cancelled] = co_await server.wait_readable();
+    if (cancelled) co_return std::nullopt;
+  }
+}
+
+}  // namespace
+
+task<std::expected<void, std::string>> secure_server(transport& server, const server_access& how,
+                                                     routing::tls_mode mode, const std::string& host) {
+  std::expected<void, std::string> done;
+  if (mode == routing::tls_mode::disable || host.starts_with('/')) co_return done;
+  const std::string request = pgwire::encode_ssl_request();
+  if (!co_await server.write_all(as_bytes(request))) co_return std::unexpected(std::string("the connection broke"));
+  const auto answer = co_await read_answer(server);
+  if (!answer) co_return std::unexpected(std::string("it closed when it was asked for TLS"));
+  if (*answer == 'N' && mode == routing::tls_mode::prefer) co_return done;
+  if (*answer == 'N') co_return std::unexpected(std::string("it does not offer TLS, which servers.*.tls.mode demands"));
+  if (*answer != 'S') co_return std::unexpected(std::string("it gave no answer of the protocol when asked for TLS"));
+  // Whatever is there already was not sent by TLS, and must not be read as if it were (CVE-2021-23222).
+  if (server.peek()) co_return std::unexpected(std::string("it sent bytes before TLS that nobody asked for"));
+  auto secured = co_await server.secure(how.tls->connect_on(server.descriptor(), host));
+  if (!secured) co_return std::unexpected("no TLS came about: " + secured.error());
+  co_return done;
+}
+
+}  // namespace proxy

@@ -1,0 +1,239 @@
+// The throttle: its two rules with a clock that is moved by hand, and the real thing over two event loops.
+#include "proxy/auth/auth_throttle.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <catch2/catch.hpp>
+#include <deque>
+
+using namespace proxy;
+using namespace std::chrono_literals;
+
+namespace {
+
+conf::ip_address ip(std::string_view text) { return conf::parse_ip(text).value(); }
+conf::ip_address numbered(unsigned i) {
+  return conf::ip_of_v4({10, static_cast<std::uint8_t>(i >> 16), static_cast<std::uint8_t>(i >> 8 & 0xff),
+                         static_cast<std::uint8_t>(i & 0xff)});
+}
+
+const clock::time_point start{1h};
+
+}  // namespace
+
+TEST_CASE("the delay grows with the failures") {
+  const auto [failures, delay] = GENERATE(table<unsigned, std::chrono::milliseconds>({{0, 0ms},
+                                                                                      {1, 0ms},
+                                                                                      {2, 0ms},
+                                                                                      {3, 500ms},
+                                                                                      {4, 1s},
+                                                                                      {5, 2s},
+                                                                                      {6, 4s},
+                                                                                      {7, 8s},
+                                                                                      {8, 10s},
+                                                                                      {9, 10s},
+                                                                                      {100, 10s},
+                                                                                      {4'294'967'295, 10s}}));
+  CHECK(delay_after(failures) == delay);
+}
+
+TEST_CASE("failures are counted by neighbourhood, until a minute passes without one") {
+  failure_delays delays;
+  const auto one = ip("192.0.2.1");
+  CHECK(delays.delay_of(one, start) == 0s);
+  for (int i = 0; i < 3; ++i) delays.failed(one, start + i * 50s);
+  const auto last = start + 100s;
+  CHECK(delays.delay_of(one, last) == 500ms);
+  CHECK(delays.delay_of(one, last + 59s) == 500ms);
+  CHECK(delays.delay_of(one, last + 60s) == 0s);
+  CHECK(delays.delay_of(ip("192.0.2.2"), last) == 0s);
+
+  delays.failed(one, last + 60s);  // counts from one again
+  CHECK(delays.delay_of(one, last + 60s) == 0s);
+  CHECK(delays.size() == 1);
+}
+
+TEST_CASE("the table of failures is bounded: the oldest go") {
+  failure_delays delays;
+  constexpr auto most = failure_delays::most_neighbourhoods;
+  for (unsigned i = 0; i < most; ++i) {
+    for (int n = 0; n < 3; ++n) delays.failed(numbered(i), start);
+  }
+  CHECK(delays.size() == most);
+  delays.failed(numbered(0), start);  // not the oldest any more
+  delays.failed(numbered(most), start);
+  CHECK(delays.size() == most);
+  CHECK(delays.delay_of(numbered(0), start) == 1s);
+  CHECK(delays.delay_of(numbered(1), start) == 0s);
+  CHECK(delays.delay_of(numbered(2), start) == 500ms);
+  delays.failed(numbered(most), start + 61s);
+  CHECK(delays.size() == 1);
+}
+
+TEST_CASE("admission: so many at a time, the rest in order") {
+  admission gate({.at_a_time = 2, .of_one_neighbourhood = 2, .waiting = 2});
+  using enum admission::answer;
+  const auto visitor = [](std::uint64_t id) { return admission::visitor{id, std::nullopt}; };
+  CHECK(gate.arrive(visitor(1)) == enter);
+  CHECK(gate.arrive(visitor(2)) == enter);
+  CHECK(gate.arrive(visitor(3)) == wait);
+  CHECK(gate.arrive(visitor(4)) == wait);
+  CHECK(gate.arrive(visitor(5)) == refuse);
+  CHECK(gate.leave(visitor(2)) == 3);
+  CHECK(gate.inside() == 2);
+  gate.give_up(4);
+  CHECK(gate.waiting() == 0);
+  CHECK(gate.leave(visitor(1)) == std::nullopt);
+  CHECK(gate.leave(visitor(3)) == std::nullopt);
+  CHECK(gate.inside() == 0);
+}
+
+TEST_CASE("admission: no neighbourhood takes all places, and those who may enter do not wait for those who may not") {
+  admission gate({.at_a_time = 3, .of_one_neighbourhood = 1, .waiting = 9});
+  using enum admission::answer;
+  const admission::visitor a1{1, ip("192.0.2.1")}, a2{2, ip("192.0.2.1")}, b{3, ip("192.0.2.2")}, u{4, std::nullopt},
+      v{5, std::nullopt};
+  CHECK(gate.arrive(a1) == enter);
+  CHECK(gate.arrive(a2) == wait);
+  CHECK(gate.arrive(b) == enter);
+  CHECK(gate.arrive(u) == enter);
+  CHECK(gate.arrive(v) == wait);
+  CHECK(gate.leave(b) == 5);  // not a2, which was first
+  CHECK(gate.leave(u) == std::nullopt);
+  CHECK(gate.leave(a1) == 2);
+}
+
+namespace {
+
+using turn = auth_throttle::turn;
+using outcome = auth_throttle::outcome;
+
+// A client that asks for a turn, and keeps it.
+struct client {
+  std::weak_ptr<wait_point> waits_at;
+  std::optional<turn> got;
+
+  void ask(asio::io_context& loop, auth_throttle& throttle, std::optional<conf::ip_address> from) {
+    asio::co_spawn(loop, run(loop, throttle, from), asio::detached);
+    loop.restart();
+    loop.poll();
+  }
+  [[nodiscard]] bool is_in() const { return got && got->how == outcome::entered; }
+
+ private:
+  task<void> run(asio::io_context& loop, auth_throttle& throttle, std::optional<conf::ip_address> from) {
+    got = co_await throttle.enter(loop.get_executor(), from, waits_at);
+  }
+};
+
+struct fixture {
+  auth_throttle throttle{admission::bounds{.at_a_time = 1, .of_one_neighbourhood = 1, .waiting = 2}};
+  asio::io_context one{1}, other{1};
+  std::deque<client> clients;
+
+  client& ask(asio::io_context& loop, std::optional<conf::ip_address> from = std::nullopt) {
+    clients.emplace_back().ask(loop, throttle, from);
+    return clients.back();
+  }
+  void poll() {
+    for (auto* loop : {&one, &other}) {
+      loop->restart();
+      loop->poll();
+    }
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a place that is given back goes to who waits, in whatever loop") {
+  fixture f;
+  client& first = f.ask(f.one);
+  client& second = f.ask(f.other);
+  client& third = f.ask(f.one);
+  CHECK(first.is_in());
+  CHECK_FALSE(second.got);
+  CHECK(f.ask(f.other).got->how == outcome::refused);
+
+  first.got->held = {};
+  f.poll();
+  CHECK(second.is_in());
+  CHECK_FALSE(third.got);
+  second.got->held = {};
+  f.poll();
+  CHECK(third.is_in());
+}
+
+TEST_CASE("who gives up leaves the queue") {
+  fixture f;
+  client& first = f.ask(f.one);
+  client& second = f.ask(f.other);
+  client& third = f.ask(f.one);
+  second.waits_at.lock()->cancel();
+  f.poll();
+  CHECK(second.got->how == outcome::cancelled);
+  first.got->held = {};
+  f.poll();
+  CHECK(third.is_in());
+}
+
+TEST_CASE("a place that comes too late goes to the next") {
+  fixture f;
+  client& first = f.ask(f.one);
+  client& second = f.ask(f.other);
+  client& third = f.ask(f.one);
+  first.got->held = {};  // given to the second, which has not heard of it
+  second.waits_at.lock()->cancel();
+  f.poll();
+  f.poll();
+  CHECK((second.is_in() || third.is_in()));
+  if (second.is_in()) second.got->held = {};
+  f.poll();
+  CHECK(third.is_in());
+}
+
+TEST_CASE("a session that is destroyed while it waits leaves the queue") {
+  auth_throttle throttle{admission::bounds{.at_a_time = 1, .of_one_neighbourhood = 1, .waiting = 9}};
+  asio::io_context one{1};
+  client first, third;
+  first.ask(one, throttle, std::nullopt);
+  {
+    asio::io_context other{1};
+    client second;
+    second.ask(other, throttle, std::nullopt);
+  }
+  third.ask(one, throttle, std::nullopt);
+  first.got->held = {};
+  one.restart();
+  one.poll();
+  CHECK(third.is_in());
+}
+
+TEST_CASE("who was wrong waits, others do not") {
+  fixture f;
+  const auto wrong = ip("192.0.2.1");
+  for (int i = 0; i < 3; ++i) f.throttle.failed(wrong, clock::now());
+  for (int i = 0; i < 9; ++i) f.throttle.failed(std::nullopt, clock::now());
+
+  const auto begin = clock::now();
+  client& delayed = f.ask(f.one, wrong);
+  CHECK_FALSE(delayed.got);
+  CHECK(f.ask(f.one, ip("192.0.2.2")).is_in());
+  f.clients.back().got->held = {};
+  CHECK(f.ask(f.one, std::nullopt).is_in());
+  f.clients.back().got->held = {};
+  f.one.restart();
+  f.one.run();
+  CHECK(delayed.is_in());
+  CHECK(clock::now() - begin >= failure_delays::first_delay);
+}
+
+TEST_CASE("a delay can be cut short") {
+  fixture f;
+  const auto wrong = ip("2001:db8::1");
+  for (int i = 0; i < 9; ++i) f.throttle.failed(wrong, clock::now());
+  client& delayed = f.ask(f.one, ip("2001:db8::2"));  // of the same /64
+  REQUIRE_FALSE(delayed.got);
+  delayed.waits_at.lock()->cancel();
+  f.poll();
+  CHECK(delayed.got->how == outcome::cancelled);
+}
