@@ -50,6 +50,15 @@ std::optional<auth_method> read_rule_method(const yaml_value& value) {
   return read_text(value) == "reject" ? auth_method::reject : read_method(value);
 }
 
+// `has_secrets`: whether there is anywhere to take them from.
+void check_method(const yaml_value& value, auth_method method, bool has_secrets) {
+  using enum auth_method;
+  const bool needs_secrets = method == password || method == md5 || method == scram_sha_256;
+  if (needs_secrets && !has_secrets) {
+    value.error(std::string(to_string(method)) + " needs the roles' secrets; write auth.users or auth.query");
+  }
+}
+
 // What `certificate` and `key` say where `in` has both.
 void read_certificate(const yaml_value& in, bool is_needed, listen_settings& door) {
   const auto certificate = in.find("certificate");
@@ -162,7 +171,7 @@ void read_origin(const yaml_value& address, auth_rule& rule) {
   rule.network = *net;
 }
 
-auth_rule read_auth_rule(const yaml_value& value) {
+auth_rule read_auth_rule(const yaml_value& value, bool has_secrets) {
   auth_rule rule;
   if (!value.is_mapping()) return rule;
   if (const auto tls = value.find("tls")) rule.tls = tls->on_off();
@@ -172,6 +181,7 @@ auth_rule read_auth_rule(const yaml_value& value) {
   rule.tenant = read_text(value.find("tenant")).value_or("");
   if (const auto method = value.find("method")) {
     rule.method = read_rule_method(*method).value_or(rule.method);
+    check_method(*method, rule.method, has_secrets);
   } else {
     value.error_missing("method", "write what those whom the rule fits must do, such as method: scram-sha-256");
   }
@@ -195,21 +205,17 @@ void read_auth(const yaml_value& auth, auth_settings& into) {
   if (!auth.is_mapping()) return;
   read_path(auth.find("users"), into.users);
   if (const auto query = auth.find("query")) into.query = read_auth_query(*query);
-  if (const auto rules = auth.find("rules"); rules && rules->is_list("[{ method: passthrough }]")) {
-    rules->for_each([&](const yaml_value& item) { into.rules.push_back(read_auth_rule(item)); });
-  }
-  using enum auth_method;
   const bool has_secrets = auth.find("users") || auth.find("query");
+  if (const auto rules = auth.find("rules"); rules && rules->is_list("[{ method: passthrough }]")) {
+    rules->for_each([&](const yaml_value& item) { into.rules.push_back(read_auth_rule(item, has_secrets)); });
+  }
   const auto method = auth.find("method");
   if (!method) {
-    into.method = has_secrets ? scram_sha_256 : passthrough;
+    into.method = has_secrets ? auth_method::scram_sha_256 : auth_method::passthrough;
     return;
   }
   into.method = read_method(*method).value_or(into.method);
-  const bool needs_secrets = into.method == password || into.method == md5 || into.method == scram_sha_256;
-  if (needs_secrets && !has_secrets) {
-    method->error(std::string(to_string(into.method)) + " needs the roles' secrets; write auth.users or auth.query");
-  }
+  check_method(*method, into.method, has_secrets);
 }
 
 void read_admin(const yaml_value& admin, admin_settings& into) {

@@ -1,5 +1,9 @@
 #include "proxy/auth/auth_throttle.hpp"
 
+#include <spdlog/spdlog.h>
+
+#include <exception>
+
 #include "proxy/auth/peer_address.hpp"
 
 namespace proxy {
@@ -21,7 +25,13 @@ class finally {
 }  // namespace
 
 auth_throttle::place::~place() {
-  if (in_ != nullptr) in_->leave(who_);
+  if (in_ == nullptr) return;
+  try {
+    in_->leave(who_);
+  } catch (const std::exception& error) {
+    // Who would have been next waits until its session's startup has lasted too long.
+    spdlog::error("the next authentication could not be told that it may begin: {}", error.what());
+  }
 }
 
 task<auth_throttle::turn> auth_throttle::enter(executor home, std::optional<conf::ip_address> who,

@@ -53,7 +53,7 @@ class client_auth {
  public:
   /// All must outlive it. `computing` is for PBKDF2. The transport must have been read up to the last message's end and
   /// no further, which `run` keeps so.
-  client_auth(executor home, slow_work& computing, auth_throttle& throttle, std::shared_ptr<auth_source> source,
+  client_auth(const executor& home, slow_work& computing, auth_throttle& throttle, std::shared_ptr<auth_source> source,
               transport& client)
       : home_(home), computing_(computing), throttle_(throttle), source_(std::move(source)), client_(client) {}
 

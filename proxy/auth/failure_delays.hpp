@@ -24,7 +24,7 @@ namespace proxy {
 class failure_delays {
  public:
   using clock = std::chrono::steady_clock;
-  static constexpr std::size_t most_neighbourhoods = 16 * 1024;
+  static constexpr std::size_t most_neighbourhoods = std::size_t{16} * 1024;
   static constexpr std::uint32_t free_failures = 2;
   static constexpr std::chrono::milliseconds first_delay{500};
   static constexpr std::chrono::milliseconds most_delay{10'000};

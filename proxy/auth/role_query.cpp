@@ -167,13 +167,14 @@ std::expected<role_query::connection, std::string> role_query::connect_to(const 
   // With a zero byte at its end.
   secret_string password(settings_.password ? settings_.password->view().size() + 1 : 1);
   if (settings_.password) std::ranges::copy(settings_.password->view(), password.writable().begin());
+  const char* const password_text = password.writable().data();
 
   parameter_pairs with;
   with.add("host", where.address.c_str());
   with.add("port", port.c_str());
   with.add("dbname", settings_.dbname.c_str());
   with.add("user", settings_.user.c_str());
-  with.add("password", password.view().data());
+  with.add("password", password_text);
   with.add("passfile", no_file);
   with.add("options", options.c_str());
   with.add("application_name", "pglodge-auth");

@@ -20,7 +20,7 @@ namespace proxy {
 class secret_cache {
  public:
   using clock = std::chrono::steady_clock;
-  static constexpr std::size_t most_roles = 16 * 1024;
+  static constexpr std::size_t most_roles = std::size_t{16} * 1024;
 
   explicit secret_cache(clock::duration life, std::size_t most = most_roles) : life_(life), most_(most) {}
 

@@ -53,24 +53,20 @@ class slow_work {
   auto run(executor home, Work work) {
     using value = std::expected<std::invoke_result_t<Work&>, slow_refusal>;
     auto begin = [this, home]<class Handler>(Handler&& handler, Work job) {
-      start<value>(home, std::forward<Handler>(handler), std::move(job));
+      this->template start<value>(home, std::forward<Handler>(handler), std::move(job));
     };
     return asio::async_initiate<const asio::deferred_t, void(value)>(std::move(begin), asio::deferred, std::move(work));
   }
 
-  /// The same for what nobody waits for. False: refused, and `work` was destroyed without being called.
+  /// The same for what nobody waits for, and which therefore may not throw. False: refused, and `work` was destroyed
+  /// without being called.
   template <class Work>
   bool try_post(Work work) {
+    static_assert(std::is_nothrow_invocable_v<Work&>);
     if (closed_) return false;
     auto place = jobs_.add();
     if (jobs_.value() > most_jobs) return false;
-    auto job = [place = std::move(place), work = std::move(work)]() mutable {
-      try {
-        work();
-      } catch (...) {
-        // Nobody to be told; what the job owned tells by its destruction.
-      }
-    };
+    auto job = [place = std::move(place), work = std::move(work)]() mutable { work(); };
     asio::post(*pool_, std::move(job));
     return true;
   }
@@ -87,7 +83,7 @@ class slow_work {
 
  private:
   template <class Value, class Handler, class Work>
-  void start(executor home, Handler handler, Work work) {
+  void start(const executor& home, Handler handler, Work work) {
     const auto where = asio::get_associated_executor(handler, home);
     if (closed_) return reply(where, std::move(handler), Value(std::unexpected(slow_refusal::closed)));
     auto place = jobs_.add();

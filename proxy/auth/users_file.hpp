@@ -27,7 +27,7 @@
 
 namespace proxy {
 
-inline constexpr std::size_t most_users_file_bytes = 64 * 1024 * 1024;
+inline constexpr std::size_t most_users_file_bytes = std::size_t{64} * 1024 * 1024;
 /// Told one by one; of more only the number is said.
 inline constexpr std::size_t most_users_file_errors = 100;
 

@@ -18,7 +18,7 @@ namespace proxy {
 
 class wait_point {
  public:
-  explicit wait_point(executor home) : alarm_(home, clock::time_point::max()) {}
+  explicit wait_point(const executor& home) : alarm_(home, clock::time_point::max()) {}
 
   /// Ends a running wait, which then gives nothing. Does nothing to one that has not begun: to be called again.
   void cancel() { alarm_.cancel(); }

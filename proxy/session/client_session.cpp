@@ -67,38 +67,45 @@ task<void> client_session::run(std::shared_ptr<client_session> self) {
   co_await self->goodbye(why);
 }
 
+// Coming in is a coroutine of its own, so that what it needed is gone while the session merely goes on.
 task<ending> client_session::serve(std::shared_ptr<client_session> self) {
+  auto entered = co_await come_in();
+  if (!entered) co_return std::move(entered.error());
+  co_return co_await relay_until_end(std::move(*entered), std::move(self));
+}
+
+task<client_session::step<server_login::entered>> client_session::come_in() {
   auto first = co_await greet(client_, visitor_.tls.get());
-  if (!first) co_return std::move(first.error());
+  if (!first) co_return std::unexpected(std::move(first.error()));
   if (const auto* key = std::get_if<pgwire::cancel_key>(&*first)) {
     const pgwire::cancel_key presented = *key;
-    co_return co_await pass_cancel_on(presented);
+    co_return std::unexpected(co_await pass_cancel_on(presented));
   }
   auto request = session_request::read(std::move(std::get<pgwire::startup_message>(*first)));
-  if (!request) co_return ending::of(request.error());
+  if (!request) co_return std::unexpected(ending::of(request.error()));
   if (!client_.tls() && !visitor_.plain_text_allowed) {
-    co_return ending::fatal(sqlstate::invalid_authorization, "this listener demands TLS", {},
-                            "Connect with sslmode=require, or better verify-full.");
+    co_return std::unexpected(ending::fatal(sqlstate::invalid_authorization, "this listener demands TLS", {},
+                                            "Connect with sslmode=require, or better verify-full."));
   }
 
   auto identified = routing::identify(home_.current()->routes->hints(), facts_of(*request));
-  if (!identified) co_return ending::of(identified.error());
+  if (!identified) co_return std::unexpected(ending::of(identified.error()));
   who_ = std::move(*identified);
 
-  if (auto failed = co_await agree_on_version(request->startup)) co_return std::move(*failed);
+  if (auto failed = co_await agree_on_version(request->startup)) co_return std::unexpected(std::move(*failed));
   auto passed = co_await authenticate();
-  if (!passed) co_return std::move(passed.error());
+  if (!passed) co_return std::unexpected(std::move(passed.error()));
   pass_ = std::move(*passed);
   auto placed = co_await place();
-  if (!placed) co_return std::move(placed.error());
+  if (!placed) co_return std::unexpected(std::move(placed.error()));
   route_ = std::move(*placed);
 
   auto entered = co_await enter(*request);
-  if (!entered) co_return std::move(entered.error());
-  spdlog::debug("{}: entered, user {}, by {}, at {}/{}", name(), who_.user, route_->rule, route_->server->name,
-                route_->database);
-  server_login::entered at_server = std::move(*entered);
-  co_return co_await relay_until_end(std::move(at_server), std::move(self));
+  if (entered) {
+    spdlog::debug("{}: entered, user {}, by {}, at {}/{}", name(), who_.user, route_->rule, route_->server->name,
+                  route_->database);
+  }
+  co_return entered;
 }
 
 // Before anything else is said, authentication included (PostgreSQL docs, 55.2.1).

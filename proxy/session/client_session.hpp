@@ -72,6 +72,7 @@ class client_session {
   using step = std::expected<T, ending>;
 
   task<ending> serve(std::shared_ptr<client_session> self);
+  task<step<server_login::entered>> come_in();
   [[nodiscard]] routing::session_facts facts_of(const session_request& request) const;
   [[nodiscard]] std::optional<pgwire::server_credentials> server_credentials(const server_access& how);
   task<std::optional<ending>> agree_on_version(const pgwire::startup_message& startup);

@@ -78,6 +78,15 @@ TEST_CASE("mistakes: pglodge.yaml", "[errors]") {
        {"1:17: auth.rules.0.method: missing; write what those whom the rule fits must do, such as method: "
         "scram-sha-256",
         "1:24: auth.rules.0.tls: \"maybe\" is not one of on, off, true or false"}},
+      {"auth: { rules: [{ address: 10.0.0.1/8, method: reject }, { address: localhost, method: trust }] }",
+       {"1:28: auth.rules.0.address: \"10.0.0.1/8\" has bits behind its prefix; write 10.0.0.0/8 for the network, or "
+        "the address alone",
+        "1:69: auth.rules.1.address: \"localhost\" is no IP address or network; write 192.0.2.7, 10.0.0.0/8, "
+        "2001:db8::/32 or unix"}},
+      {"auth: { rules: [{ method: md5 }, { method: cert }] }",
+       {"1:27: auth.rules.0.method: md5 needs the roles' secrets; write auth.users or auth.query"}},
+      {"auth: { method: reject }",
+       {"1:17: auth.method: \"reject\" is not one of trust, password, md5, scram-sha-256, cert or passthrough"}},
       {"auth: { rules: { method: trust } }",
        {"1:16: auth.rules: expected a list, not a mapping; write each entry after \"- \""}},
       {"admin: { users: postgres, http: 127.0.0.1 }",

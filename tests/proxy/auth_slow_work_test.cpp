@@ -26,8 +26,9 @@ task<void> compute(slow_work& work, executor home, std::string text, std::option
 class stopper {
  public:
   explicit stopper(slow_work& work) {
-    auto wait = [go = go_.get_future()] { go.wait(); };
-    REQUIRE(work.try_post(std::move(wait)));
+    auto wait = [go = go_.get_future()]() noexcept { go.wait(); };
+    const bool posted = work.try_post(std::move(wait));
+    REQUIRE(posted);
   }
   void let_go() { go_.set_value(); }
 
@@ -82,7 +83,7 @@ TEST_CASE("beyond the bound it is busy") {
   asio::io_context loop(1);
   stopper all(work);
   std::size_t queued = 1;
-  while (work.try_post([] {})) ++queued;
+  while (work.try_post([]() noexcept {})) ++queued;
   CHECK(queued == slow_work::most_jobs);
   std::optional<slow_refusal> result;
   bool ran = false;
@@ -92,7 +93,7 @@ TEST_CASE("beyond the bound it is busy") {
   CHECK_FALSE(ran);
   all.let_go();
   while (work.jobs() > 0) std::this_thread::yield();
-  CHECK(work.try_post([] {}));
+  CHECK(work.try_post([]() noexcept {}));
 }
 
 TEST_CASE("at the end, what is queued does not run, and the coroutines that wait for it end with their loop") {
@@ -108,10 +109,10 @@ TEST_CASE("at the end, what is queued does not run, and the coroutines that wait
     CHECK(alive.use_count() > 1);
     // The running job ends only now; the other is in the queue until close.
     std::thread closing([&] { work.close(); });
-    while (work.try_post([] {})) std::this_thread::yield();
+    while (work.try_post([]() noexcept {})) std::this_thread::yield();
     all.let_go();
     closing.join();
-    CHECK_FALSE(work.try_post([] {}));
+    CHECK_FALSE(work.try_post([]() noexcept {}));
     work.close();
   }
   CHECK(alive.use_count() == 1);

@@ -278,7 +278,7 @@ TEST_CASE("connections that are not used are closed") {
   fake_server server(honest);
   role_query query(asking({server.where()}));
   CHECK(asked(query, "app") == "open sesame");
-  query.close_idle(clock::now() + 59s);
+  query.close_idle(clock::now() + 30s);
   CHECK(asked(query, "app") == "open sesame");
   CHECK(server.connections() == 1);
   query.close_idle(clock::now() + 60s);
@@ -371,7 +371,8 @@ TEST_CASE("those who ask for the same role at the same time share a question") {
   });
   finder at("", std::make_unique<role_query>(asking({server.where()})));
   std::vector<std::shared_ptr<finder::search>> all;
-  for (int i = 0; i < 20; ++i) all.push_back(at.begin("app"));
+  all.resize(20);
+  for (auto& one : all) one = at.begin("app");
   CHECK_FALSE(all.front()->found.has_value());
 
   SECTION("and its answer") { go = true; }
@@ -400,7 +401,8 @@ TEST_CASE("a lodge that closes while questions are open") {
   auto settings = asking({server.where()});
   finder at("", std::make_unique<role_query>(std::move(settings)));
   std::vector<std::shared_ptr<finder::search>> all;
-  for (int i = 0; i < 10; ++i) all.push_back(at.begin("role" + std::to_string(i)));
+  all.resize(10);
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = at.begin("role" + std::to_string(i));
   const auto begin = clock::now();
   at.tools.close();
   CHECK(clock::now() - begin < 2s);  // it does not wait for the server
