@@ -54,7 +54,7 @@ struct frame {
 
 class frame_scanner {
  public:
-  static constexpr std::size_t most_wanted_body = 8 * 1024;
+  static constexpr std::size_t most_wanted_body = std::size_t{8} * 1024;
 
   /// `rules` must outlive the scanner.
   explicit frame_scanner(const frame_rules& rules) : rules_(&rules) {}

@@ -47,7 +47,7 @@ void raise_descriptor_limit() {
 class daemon {
  public:
   explicit daemon(const std::filesystem::path& config)
-      : reloader_(main_, shared_.auth, config, [this](snapshot_ptr next) { publish(std::move(next)); }) {}
+      : reloader_(main_, shared_.auth, config, [this](snapshot_ptr next) { publish(next); }) {}
 
   int run() {
     desk::configure_log("info", desk::log_format::text);
@@ -135,7 +135,7 @@ class daemon {
       spdlog::warn("a change of listen takes a restart; the doors stay as they were");
   }
 
-  void publish(snapshot_ptr next) {
+  void publish(const snapshot_ptr& next) {
     apply(*next->settings);
     fit_doors(*next);
     for (const auto& one : workers_) one->publish(next);

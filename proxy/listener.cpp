@@ -122,7 +122,7 @@ std::string name_of(int listening) {
 
 std::expected<std::vector<std::unique_ptr<listener>>, std::string> listener::open(asio::io_context& context,
                                                                                   const conf::listen_settings& where,
-                                                                                  on_visit visit) {
+                                                                                  const on_visit& visit) {
   std::vector<owned_descriptor> sockets;
   if (where.unix_folder.empty()) {
     auto made = listen_tcp(where);
@@ -134,6 +134,7 @@ std::expected<std::vector<std::unique_ptr<listener>>, std::string> listener::ope
     sockets.push_back(std::move(*made));
   }
   std::vector<std::unique_ptr<listener>> doors;
+  doors.reserve(sockets.size());
   for (owned_descriptor& one : sockets) {
     doors.push_back(std::unique_ptr<listener>(new listener(context, one.release(), where, visit)));
   }

@@ -25,7 +25,7 @@ class listener {
   /// error is one line that says which address and why. `visit` gets each connection.
   static std::expected<std::vector<std::unique_ptr<listener>>, std::string> open(asio::io_context& context,
                                                                                  const conf::listen_settings& where,
-                                                                                 on_visit visit);
+                                                                                 const on_visit& visit);
   ~listener();
   listener(const listener&) = delete;
   listener& operator=(const listener&) = delete;

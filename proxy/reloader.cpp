@@ -88,12 +88,12 @@ void reloader::begin() {
     result->read = read();
     if (result->read.errors.empty()) result->changes = routing::diff(*old->routes, *result->read.routes);
     old.reset();
-    asio::post(main_, [this, result = std::move(result)]() mutable { finish(std::move(result)); });
+    asio::post(main_, [this, result = std::move(result)] { finish(result); });
   };
   asio::post(thread_, std::move(work));
 }
 
-void reloader::finish(std::shared_ptr<outcome> result) {
+void reloader::finish(const std::shared_ptr<outcome>& result) {
   running_ = false;
   if (closed_) return;
   reading& loaded = result->read;

@@ -44,7 +44,7 @@ class reloader {
   };
   [[nodiscard]] reading read() const;
   void begin();
-  void finish(std::shared_ptr<outcome> loaded);
+  void finish(const std::shared_ptr<outcome>& loaded);
   void retire(snapshot_ptr old);
   task<void> keep_house();
   void bury();

@@ -40,7 +40,7 @@ void worker::take(visitor who) {
 
 void worker::admit(visitor who, counted place) {
   auto session = std::make_shared<client_session>(*this, std::move(who), std::move(place));
-  asio::co_spawn(context_, client_session::run(session), [](std::exception_ptr failure) {
+  asio::co_spawn(context_, client_session::run(session), [](const std::exception_ptr& failure) {
     if (!failure) return;
     try {
       std::rethrow_exception(failure);

@@ -47,7 +47,7 @@ struct shared_state {
   /// When the workers' threads have ended, before they are destroyed: what other threads do for their sessions ends.
   void close() {
     computing.close();
-    auth.asking.close();
+    auth.close();
     throttle.close();
   }
 };
@@ -89,7 +89,7 @@ class worker {
   task<void> sweep();
   void tell_slice(std::shared_ptr<std::vector<std::uint64_t>> ids, std::size_t from);
 
-  static constexpr std::size_t scratch_size = 64 * 1024;
+  static constexpr std::size_t scratch_size = std::size_t{64} * 1024;
 
   shared_state& shared_;
   counter load_;

@@ -340,9 +340,8 @@ std::optional<ending> client_session::why_leave() const {
   if (draining_) return lodge_closes();
   const auto now = look_up();
   if (!now) {
-    ending why = now.error();
-    const bool gone = why.report.code == sqlstate::invalid_catalog_name;
-    return gone ? moved(who_.tenant) : why;
+    const bool gone = now.error().report.code == sqlstate::invalid_catalog_name;
+    return gone ? moved(who_.tenant) : now.error();
   }
   if (routing::place_changed(*route_, *now)) return moved(who_.tenant);
   return std::nullopt;
