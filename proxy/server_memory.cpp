@@ -1,6 +1,7 @@
 #include "proxy/server_memory.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace proxy {
 namespace {
@@ -21,13 +22,15 @@ void server_memory::saw_primary(const routing::host& host) {
 
 std::vector<routing::host> server_memory::in_order(const std::vector<routing::host>& hosts,
                                                    clock::time_point now) const {
-  std::vector<routing::host> ordered = hosts;
   const std::scoped_lock lock(mutex_);
-  if (standby_until_.empty()) return ordered;
-  std::stable_partition(ordered.begin(), ordered.end(), [&](const routing::host& host) {
+  if (standby_until_.empty()) return hosts;
+  const auto is_standby = [&](const routing::host& host) {
     const auto known = standby_until_.find(key_of(host));
-    return known == standby_until_.end() || known->second <= now;
-  });
+    return known != standby_until_.end() && known->second > now;
+  };
+  std::vector<routing::host> ordered;
+  std::ranges::remove_copy_if(hosts, std::back_inserter(ordered), is_standby);
+  std::ranges::copy_if(hosts, std::back_inserter(ordered), is_standby);
   return ordered;
 }
 

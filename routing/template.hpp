@@ -21,8 +21,8 @@ class name_template {
   static std::expected<name_template, std::string> parse(std::string_view text,
                                                          std::initializer_list<std::string_view> known);
 
-  using captures =
-      std::vector<std::pair<std::string_view, std::string_view>>;  ///< variable, value (views into the input)
+  using captures = std::vector<std::pair<std::string_view, std::string_view>>;  ///< views: of the template,
+                                                                                ///< and of the input
   [[nodiscard]] std::optional<captures> match(std::string_view input) const;
 
   /// Every {tenant} replaced. For templates with no other variable.

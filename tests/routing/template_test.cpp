@@ -14,7 +14,8 @@ name_template made(std::string_view text) {
 
 // "role=app tenant=acme", or "-" where nothing matches.
 std::string taken_apart(std::string_view text, std::string_view input) {
-  const auto found = made(text).match(input);
+  const name_template pattern = made(text);
+  const auto found = pattern.match(input);
   if (!found) return "-";
   std::string all;
   for (const auto& [name, value] : *found) {
