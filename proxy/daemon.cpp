@@ -47,7 +47,7 @@ void raise_descriptor_limit() {
 class daemon {
  public:
   explicit daemon(const std::filesystem::path& config)
-      : reloader_(main_, shared_.auth, config, [this](snapshot_ptr next) { publish(next); }) {}
+      : reloader_(main_, shared_.auth, config, [this](const snapshot_ptr& next) { publish(next); }) {}
 
   int run() {
     desk::configure_log("info", desk::log_format::text);

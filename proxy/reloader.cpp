@@ -110,7 +110,7 @@ void reloader::finish(const std::shared_ptr<outcome>& result) {
     spdlog::info("reloaded ({}), version {}: {}", result->reason, next->version,
                  result->changes.empty() ? "no change of routes" : joined(result->changes));
     retire(std::exchange(current_, next));
-    publish_(std::move(next));
+    publish_(next);
   }
   watcher_.watch(files_, folders_, result->read_at);
   if (!pending_reason_.empty() && !running_) begin();

@@ -19,7 +19,7 @@ namespace proxy {
 
 class reloader {
  public:
-  using publisher = std::function<void(snapshot_ptr)>;
+  using publisher = std::function<void(const snapshot_ptr&)>;
 
   /// `publish` is called on `main`'s thread with each good new snapshot. `tools` must outlive every snapshot.
   reloader(asio::io_context& main, auth_tools& tools, std::filesystem::path file, publisher publish);

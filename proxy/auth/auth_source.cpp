@@ -74,6 +74,8 @@ bool auth_source::ask(const std::string& role, const std::shared_ptr<waiter>& fo
   const std::scoped_lock lock(mutex_);
   const auto [entry, is_first] = asked_.try_emplace(role);
   if (is_first) {
+    // What could still be thrown is want of memory: better the end than that those who ask wait for ever.
+    // NOLINTNEXTLINE(bugprone-exception-escape)
     auto job = [self = shared_from_this(), role]() noexcept { self->answer(role); };
     if (!tools_.asking.try_post(std::move(job))) {
       asked_.erase(entry);

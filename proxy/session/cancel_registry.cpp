@@ -21,11 +21,11 @@ cancel_registry::handle::~handle() {
   if (registry_ != nullptr) registry_->remove(id_);
 }
 
-cancel_registry::handle cancel_registry::add(pgwire::cancel_key client_key, cancel_target target) {
+cancel_registry::handle cancel_registry::add(const pgwire::cancel_key& client_key, cancel_target target) {
   const std::scoped_lock lock(mutex_);
   const std::uint64_t id = next_id_++;
   by_process_id_.emplace(client_key.process_id(), id);
-  entries_.emplace(id, entry{std::move(client_key), std::move(target)});
+  entries_.emplace(id, entry{client_key, std::move(target)});
   return {*this, id};
 }
 

@@ -51,7 +51,7 @@ class cancel_registry {
   };
 
   /// Makes `client_key` valid for `target`. Safe from any thread; the registry must outlive the handle.
-  handle add(pgwire::cancel_key client_key, cancel_target target);
+  handle add(const pgwire::cancel_key& client_key, cancel_target target);
 
   /// The target of exactly this key, if a session holds it now. Safe from any thread.
   [[nodiscard]] std::optional<cancel_target> find(const pgwire::cancel_key& presented) const;

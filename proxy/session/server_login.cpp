@@ -18,7 +18,7 @@ namespace sqlstate = pgwire::sqlstate;
 namespace {
 
 // What a server may say before its first ReadyForQuery: a few dozen parameters and notices.
-constexpr std::size_t most_greeting = 1024 * 1024;
+constexpr std::size_t most_greeting = std::size_t{1024} * 1024;
 
 std::string words(read_failure how) {
   switch (how) {
