@@ -1,19 +1,46 @@
 #!/usr/bin/env bash
-# Installs what the build and the tests need on Debian 12; --all adds what only .ci/run needs. Quick when all is there.
+# Installs what the build and the tests need on Debian 12; --all adds what only .ci/run needs, and the drivers of which
+# the tests skip what is missing: Java's and Node's, whose 320 MB of runtimes nobody needs who wants to build a lodge.
+# Quick when all is there.
 set -euo pipefail
 
 packages=(
   g++-12 cmake ninja-build ccache libboost1.81-dev libyaml-cpp-dev libspdlog-dev catch2 libcli11-dev
-  libpq-dev libssl-dev libidn-dev
+  libpq-dev libssl-dev libidn-dev libpg-query-dev libprotobuf-c-dev
   postgresql-15 postgresql-client-15
   python3-pytest python3-psycopg2 python3-psycopg python3-asyncpg python3-jsonschema python3-yaml
   openssl python3-cryptography git ca-certificates
 )
+all=
 case ${1:-} in
   '') ;;
-  --all) packages+=(clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev shellcheck) ;;
+  --all)
+    all=yes
+    packages+=(clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev shellcheck)
+    packages+=(libpostgresql-jdbc-java openjdk-17-jdk-headless)
+    # Debian's node-postgres wants Debian's Node. Beside another one it comes from npm, which is then there as well.
+    command -v node >/dev/null || packages+=(nodejs node-pg)
+    ;;
   *) echo "usage: ${0##*/} [--all]" >&2; exit 2 ;;
 esac
+
+sudo=()
+become_root() {
+  [ "$(id -u)" != 0 ] || return 0
+  command -v sudo >/dev/null || { echo "dependencies: become root, or install sudo" >&2; exit 1; }
+  sudo=(sudo)
+}
+
+add_node_postgres() {
+  [ -n "$all" ] && command -v npm >/dev/null || return 0
+  local folders
+  folders=/usr/share/nodejs:$(npm root --global)
+  NODE_PATH=$folders node -e "require('pg')" 2>/dev/null && return 0
+  echo "dependencies: installing node-postgres"
+  become_root
+  "${sudo[@]}" npm install --global --ignore-scripts --no-fund --no-audit --silent pg@8.23.1 ||
+    echo "dependencies: node-postgres could not be had; its tests will be skipped" >&2
+}
 
 missing=()
 for package in "${packages[@]}"; do
@@ -21,16 +48,13 @@ for package in "${packages[@]}"; do
   [ "$status" = installed ] || missing+=("$package")
 done
 if [ ${#missing[@]} -eq 0 ]; then
+  add_node_postgres
   echo "dependencies: all there"
   exit 0
 fi
 
 echo "dependencies: installing ${missing[*]}"
-sudo=()
-if [ "$(id -u)" != 0 ]; then
-  command -v sudo >/dev/null || { echo "dependencies: become root, or install sudo" >&2; exit 1; }
-  sudo=(sudo)
-fi
+become_root
 # The tests start PostgreSQL servers of their own; the package's default one would only be in the way.
 if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
   "${sudo[@]}" mkdir -p /etc/postgresql-common
@@ -39,3 +63,4 @@ fi
 "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq update
 "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends \
   -o Dpkg::Options::=--force-confold "${missing[@]}" >/dev/null
+add_node_postgres

@@ -5,7 +5,6 @@
 #include "protocol/error_response.hpp"
 #include "protocol/frame_scanner.hpp"
 #include "protocol/frontend_messages.hpp"
-#include "protocol/password_secret.hpp"
 
 namespace pgwire {
 namespace {
@@ -29,6 +28,11 @@ std::string method_name(asked_for asked) {
 bool too_long(std::span<const std::byte> body) { return body.size() + 4 > most_login_message; }
 
 constexpr std::string_view plus_suffix = "-PLUS";
+
+template <class Keys>
+bool has_keys(const server_credentials& with) {
+  return with.keys && std::holds_alternative<Keys>(*with.keys);
+}
 
 // Of a message that may hold a secret; the text that it was built in is wiped.
 secret_string secret_message(std::string built) {
@@ -106,14 +110,11 @@ login_fsm::action login_fsm::answer(const backend::authentication& asked) {
     case asked_for::cleartext_password:
       if (!credentials_->password) break;
       return reply{secret_message(frontend::password{credentials_->password->view()}.encode())};
-    case asked_for::md5_password: {
-      if (!credentials_->password) break;
-      const auto digest = md5_answer(plain_secret{*credentials_->password}, credentials_->role, as_bytes(asked.data));
-      if (!digest) return failed{digest.error()};
-      return reply{secret_message(frontend::password{digest->view()}.encode())};
-    }
+    case asked_for::md5_password:
+      if (!credentials_->password && !has_keys<md5_secret>(*credentials_)) break;
+      return answer_md5(as_bytes(asked.data));
     case asked_for::sasl:
-      if (!credentials_->password && !credentials_->keys) break;
+      if (!credentials_->password && !has_keys<scram_keys>(*credentials_)) break;
       return begin_scram(asked);
     case asked_for::sasl_continue:
       if (!scram_) return failed{errc::misplaced_message};
@@ -126,10 +127,19 @@ login_fsm::action login_fsm::answer(const backend::authentication& asked) {
   return wants_secret{method_name(asked.request)};
 }
 
+// A password also fits a server that keeps another secret of it, so it goes first, here and below.
+login_fsm::action login_fsm::answer_md5(byte_view salt) {
+  const password_secret secret = credentials_->password ? password_secret(plain_secret{*credentials_->password})
+                                                        : password_secret(std::get<md5_secret>(*credentials_->keys));
+  const auto digest = md5_answer(secret, credentials_->role, salt);
+  if (!digest) return failed{digest.error()};
+  return reply{secret_message(frontend::password{digest->view()}.encode())};
+}
+
 login_fsm::action login_fsm::begin_scram(const backend::authentication& asked) {
   if (scram_) return failed{errc::misplaced_message};
-  // A password also fits a server that keeps another secret of it, so it goes first.
-  const auto keys = credentials_->password ? std::nullopt : credentials_->keys;
+  std::optional<scram_keys> keys;
+  if (!credentials_->password) keys = std::get<scram_keys>(*credentials_->keys);
   scram_.emplace(asked.mechanisms, nonce_, end_point_, keys);
   return follow(scram_->initial());
 }

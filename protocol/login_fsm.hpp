@@ -19,6 +19,7 @@
 #include "protocol/backend_messages.hpp"
 #include "protocol/cancel_key.hpp"
 #include "protocol/error.hpp"
+#include "protocol/password_secret.hpp"
 #include "protocol/scram_client_fsm.hpp"
 #include "protocol/secret.hpp"
 
@@ -27,12 +28,15 @@ namespace pgwire {
 /// Bound on the length field of any message before the first ReadyForQuery.
 inline constexpr std::uint32_t most_login_message = 64 * 1024;
 
-/// What the lodge logs in with. A password serves every method; keys serve SCRAM only, at servers that keep the secret
-/// they came from. Neither: the server must let the role in unasked.
+/// What logs in where the password is not known. Each serves one method, at servers that keep the secret it came from;
+/// an md5 secret holds the role's name, so it serves that role only.
+using login_keys = std::variant<scram_keys, md5_secret>;
+
+/// What the lodge logs in with. A password serves every method. Neither: the server must let the role in unasked.
 struct server_credentials {
   std::string role;
   std::optional<secret_string> password;
-  std::optional<scram_keys> keys;
+  std::optional<login_keys> keys;
 };
 
 class login_fsm {
@@ -95,6 +99,7 @@ class login_fsm {
   action on_authentication(std::span<const std::byte> body);
   action pass_on(const backend::authentication& asked);
   action answer(const backend::authentication& asked);
+  action answer_md5(byte_view salt);
   action begin_scram(const backend::authentication& asked);
   action follow(const scram_client_fsm::action& next);
   action on_start(char type, std::span<const std::byte> body);

@@ -82,7 +82,7 @@ result<secret_string> md5_of(const password_secret& secret, std::string_view rol
   return std::unexpected(errc::bad_password_secret);
 }
 
-verdict verdict_of(bool same) { return same ? verdict::right : verdict::wrong; }
+password_check verdict_of(bool same) { return same ? password_check::right : password_check::wrong; }
 
 // By their digests, so that the time tells nothing of the secret's length either.
 bool same_text(std::string_view a, std::string_view b) { return sha256(as_bytes(a)) == sha256(as_bytes(b)); }
@@ -114,14 +114,14 @@ secret_string encode_scram_secret(const scram_secret& secret) {
 
 bool verification_is_slow(const password_secret& secret) { return std::holds_alternative<scram_secret>(secret); }
 
-verdict verify_password(const password_secret& secret, std::string_view role, std::string_view password) {
-  if (!acceptable(password)) return verdict::wrong;
+password_check verify_password(const password_secret& secret, std::string_view role, std::string_view password) {
+  if (!acceptable(password)) return password_check::wrong;
   return std::visit(
       overloaded{
           [&](const plain_secret& plain) { return verdict_of(same_text(plain.password.view(), password)); },
           [&](const md5_secret& md5) {
             const auto hex = md5_hex(password, role);
-            return hex ? verdict_of(*hex == md5.hex) : verdict::impossible;
+            return hex ? verdict_of(*hex == md5.hex) : password_check::impossible;
           },
           [&](const scram_secret& scram) {
             const auto derived = build_scram_secret(password, as_bytes(scram.salt), scram.iterations);
@@ -143,10 +143,10 @@ result<secret_string> md5_answer(const password_secret& secret, std::string_view
   return answer;
 }
 
-verdict verify_md5_answer(const password_secret& secret, std::string_view role, byte_view salt,
-                          std::string_view answer) {
+password_check verify_md5_answer(const password_secret& secret, std::string_view role, byte_view salt,
+                                 std::string_view answer) {
   const auto expected = md5_answer(secret, role, salt);
-  if (!expected) return verdict::impossible;
+  if (!expected) return password_check::impossible;
   return verdict_of(constant_time_equal(as_bytes(expected->view()), as_bytes(answer)));
 }
 

@@ -55,7 +55,7 @@ result<password_secret> parse_password_secret(std::string_view text);
 /// The text that parses to `secret`.
 secret_string encode_scram_secret(const scram_secret& secret);
 
-enum class verdict : std::uint8_t {
+enum class password_check : std::uint8_t {
   right,
   wrong,
   impossible,  ///< cannot be told: MD5 is not available, or an md5 answer was given for a SCRAM secret
@@ -67,7 +67,7 @@ enum class verdict : std::uint8_t {
 
 /// Method `password`: is `password` the one that `secret` was made of? Empty, over-long ones and ones with a zero
 /// byte are wrong. SCRAM secrets are compared after SASLprep, the others byte by byte.
-verdict verify_password(const password_secret& secret, std::string_view role, std::string_view password);
+password_check verify_password(const password_secret& secret, std::string_view role, std::string_view password);
 
 /// Method `md5`: the text that answers the server's salt of 4 bytes (PostgreSQL docs, 55.2.1): "md5" and 32 digits.
 /// For checking a client's and for logging in at a server. Errors: md5_unavailable; bad_password_secret for SCRAM
@@ -75,8 +75,8 @@ verdict verify_password(const password_secret& secret, std::string_view role, st
 result<secret_string> md5_answer(const password_secret& secret, std::string_view role, byte_view salt);
 
 /// Method `md5`: is `answer` the one? Plain and md5 secrets; PostgreSQL holds a SCRAM exchange for the others.
-verdict verify_md5_answer(const password_secret& secret, std::string_view role, byte_view salt,
-                          std::string_view answer);
+password_check verify_md5_answer(const password_secret& secret, std::string_view role, byte_view salt,
+                                 std::string_view answer);
 
 /// Slow. The secret that PostgreSQL would store for `password`, which is not prepared yet. `salt` and `iterations`
 /// within the bounds above.

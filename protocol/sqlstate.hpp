@@ -12,6 +12,7 @@ inline constexpr std::string_view feature_not_supported = "0A000";
 inline constexpr std::string_view invalid_authorization = "28000";
 inline constexpr std::string_view invalid_password = "28P01";
 inline constexpr std::string_view invalid_catalog_name = "3D000";
+inline constexpr std::string_view insufficient_privilege = "42501";
 inline constexpr std::string_view syntax_error = "42601";
 inline constexpr std::string_view too_many_connections = "53300";
 inline constexpr std::string_view limit_exceeded = "53400";  // configuration_limit_exceeded

@@ -5,6 +5,7 @@
 // own are, so that a renewed certificate is in force as soon as it is written.
 #pragma once
 
+#include <atomic>
 #include <expected>
 #include <filesystem>
 #include <memory>
@@ -34,6 +35,9 @@ class server_access {
                                                                   std::uint32_t iterations) const;
   void remember(std::string salt, std::uint32_t iterations, const pgwire::secret_key& salted) const;
 
+  /// True the first time: what is asked for each connection is then said once.
+  [[nodiscard]] bool first_in_plain_text() const { return !in_plain_text_.exchange(true, std::memory_order_relaxed); }
+
  private:
   struct derived {
     std::string salt;
@@ -42,6 +46,7 @@ class server_access {
   };
   mutable std::mutex mutex_;
   mutable std::optional<derived> derived_;
+  mutable std::atomic<bool> in_plain_text_ = false;
 };
 
 struct credentials {

@@ -102,7 +102,7 @@ class daemon {
 
   void start_workers() {
     const unsigned count = first_->settings->workers.value_or(cores());
-    for (unsigned i = 0; i < count; ++i) workers_.push_back(std::make_unique<worker>(shared_, first_));
+    for (unsigned i = 0; i < count; ++i) workers_.push_back(std::make_unique<worker>(i, shared_, first_));
     for (const auto& one : workers_) one->start();
   }
 

@@ -8,10 +8,12 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 namespace proxy {
 namespace {
@@ -25,6 +27,36 @@ void transport::adopt(int family, int descriptor) {
   socket_.assign(asio::generic::stream_protocol(family, 0), descriptor);
   error_code ignored;
   socket_.native_non_blocking(true, ignored);
+}
+
+transport::detached::detached(detached&& other) noexcept
+    : family_(other.family_), descriptor_(std::exchange(other.descriptor_, -1)), tls_(std::move(other.tls_)) {}
+
+transport::detached& transport::detached::operator=(detached&& other) noexcept {
+  std::swap(family_, other.family_);
+  std::swap(descriptor_, other.descriptor_);
+  tls_.swap(other.tls_);
+  return *this;
+}
+
+transport::detached::~detached() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+std::optional<transport::detached> transport::detach() {
+  if (!socket_.is_open() || tls_broken_) return std::nullopt;
+  error_code failed;
+  const auto local = socket_.local_endpoint(failed);
+  if (failed) return std::nullopt;
+  const int family = local.protocol().family();
+  const int descriptor = socket_.release(failed);
+  if (failed) return std::nullopt;
+  return detached(family, descriptor, std::move(tls_));
+}
+
+void transport::adopt(detached&& stream) {
+  adopt(stream.family_, std::exchange(stream.descriptor_, -1));
+  tls_ = std::move(stream.tls_);
 }
 
 task<std::expected<void, std::string>> transport::secure(tls_stream stream) {

@@ -48,6 +48,26 @@ class transport {
   /// Takes ownership of a stream descriptor of the given address family, and makes it non-blocking.
   void adopt(int family, int descriptor);
 
+  /// A stream on its way from one event loop to another. Move-only: it closes what nobody adopts.
+  class detached {
+   public:
+    detached(detached&& other) noexcept;
+    detached& operator=(detached&& other) noexcept;
+    ~detached();
+
+   private:
+    friend class transport;
+    detached(int family, int descriptor, tls_stream tls)
+        : family_(family), descriptor_(descriptor), tls_(std::move(tls)) {}
+    int family_;
+    int descriptor_;
+    tls_stream tls_;
+  };
+  /// Lets go of the stream, between messages and with nothing to be written; every wait ends. Nothing if it is closed.
+  [[nodiscard]] std::optional<detached> detach();
+  /// Takes a stream over; this transport must be closed.
+  void adopt(detached&& stream);
+
   /// From now on TLS is spoken, by a stream that was made for `descriptor()`. Shakes hands, waiting as needed. The
   /// error is for people; the transport is then good for nothing but closing.
   task<std::expected<void, std::string>> secure(tls_stream stream);

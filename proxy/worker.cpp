@@ -21,8 +21,8 @@ constexpr std::size_t sessions_per_slice = 64;
 
 }  // namespace
 
-worker::worker(shared_state& shared, snapshot_ptr first)
-    : shared_(shared), scratch_(scratch_size), current_(std::move(first)) {}
+worker::worker(unsigned number, shared_state& shared, snapshot_ptr first)
+    : number_(number), shared_(shared), scratch_(scratch_size), current_(std::move(first)) {}
 
 worker::~worker() { stop(); }
 
@@ -86,6 +86,15 @@ void worker::enter(client_session& session) { sessions_.emplace(session.id(), &s
 
 void worker::leave(client_session& session) { sessions_.erase(session.id()); }
 
+// One worker does it for all.
+void worker::retire_connections(clock::time_point now) {
+  const auto& timeouts = current_->settings->timeouts;
+  const auto before = [&](clock::duration age) {
+    return age == clock::duration::zero() ? clock::time_point::min() : now - age;
+  };
+  shared_.pools.retire(before(timeouts.server_idle), before(timeouts.server_lifetime));
+}
+
 task<void> worker::sweep() {
   for (;;) {
     sweeper_.expires_after(sweep_interval);
@@ -93,6 +102,7 @@ task<void> worker::sweep() {
     if (error) co_return;
     const auto now = clock::now();
     for (const auto& [id, session] : sessions_) session->on_tick(now);
+    if (number_ == 0) retire_connections(now);
   }
 }
 

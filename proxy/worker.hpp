@@ -20,8 +20,11 @@
 #include "proxy/auth/slow_work.hpp"
 #include "proxy/counted.hpp"
 #include "proxy/io.hpp"
+#include "proxy/pool/server_pool.hpp"
 #include "proxy/server_memory.hpp"
+#include "proxy/session/byte_run.hpp"
 #include "proxy/session/cancel_registry.hpp"
+#include "proxy/session/pooled_traffic.hpp"
 #include "proxy/snapshot.hpp"
 #include "proxy/visitor.hpp"
 
@@ -39,6 +42,7 @@ enum class closing {
 struct shared_state {
   cancel_registry cancels;
   server_memory servers;
+  server_pools pools;
   auth_tools auth;
   auth_throttle throttle;
   slow_work computing{2};
@@ -49,12 +53,14 @@ struct shared_state {
     computing.close();
     auth.close();
     throttle.close();
+    pools.close();
   }
 };
 
 class worker {
  public:
-  worker(shared_state& shared, snapshot_ptr first);
+  /// `number` tells it from its neighbours.
+  worker(unsigned number, shared_state& shared, snapshot_ptr first);
   ~worker();
   worker(const worker&) = delete;
   worker& operator=(const worker&) = delete;
@@ -80,6 +86,14 @@ class worker {
   [[nodiscard]] std::span<std::byte> scratch() { return scratch_; }
   [[nodiscard]] const snapshot_ptr& current() const { return current_; }
   [[nodiscard]] shared_state& shared() { return shared_; }
+  [[nodiscard]] unsigned number() const { return number_; }
+  [[nodiscard]] statement_tools& statements() { return statements_; }
+  /// Bytes on their way to a server and to a client, for whoever runs now. Their contents never survive a co_await.
+  struct run_pair {
+    byte_run to_server;
+    byte_run to_client;
+  };
+  [[nodiscard]] run_pair& runs() { return runs_; }
 
   void enter(client_session& session);
   void leave(client_session& session);
@@ -87,11 +101,15 @@ class worker {
  private:
   void admit(visitor who, counted place);
   task<void> sweep();
+  void retire_connections(clock::time_point now);
   void tell_slice(std::shared_ptr<std::vector<std::uint64_t>> ids, std::size_t from);
 
   static constexpr std::size_t scratch_size = std::size_t{64} * 1024;
 
+  const unsigned number_;
   shared_state& shared_;
+  statement_tools statements_;
+  run_pair runs_;
   counter load_;
   std::vector<std::byte> scratch_;
   snapshot_ptr current_;

@@ -66,6 +66,7 @@ struct route {
   std::vector<std::string> users;        ///< who may enter; empty: everybody
   bool guard = false;
   pool_mode pool = pool_mode::transaction;
+  std::optional<std::uint32_t> pool_size;  ///< server connections of the place at a time
   tenant_state state = tenant_state::active;
   std::string message;  ///< of a suspended tenant
   routing::limits limits;

@@ -1,6 +1,40 @@
 #include "routing/session_state.hpp"
 
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <utility>
+
 namespace routing {
+namespace {
+
+constexpr std::string_view role_setting = "role";
+
+auto find_in(const setting_list& sorted, std::string_view name) {
+  const auto at = std::ranges::lower_bound(sorted, name, {}, &setting_list::value_type::first);
+  return at != sorted.end() && at->first == name ? at : sorted.end();
+}
+
+// Sorted by name, of several entries of one name the last.
+setting_list sorted_unique(setting_list settings) {
+  std::ranges::stable_sort(settings, {}, &setting_list::value_type::first);
+  setting_list unique;
+  for (auto& setting : settings) {
+    if (!unique.empty() && unique.back().first == setting.first) {
+      unique.back().second = std::move(setting.second);
+    } else {
+      unique.push_back(std::move(setting));
+    }
+  }
+  return unique;
+}
+
+std::uint64_t mix(std::uint64_t seed, std::string_view text) {
+  // The constant of Fibonacci hashing: 2^64 divided by the golden ratio.
+  return (seed ^ std::hash<std::string_view>{}(text)) * 0x9E3779B97F4A7C15U + (seed >> 29);
+}
+
+}  // namespace
 
 std::string quote_identifier(std::string_view name) {
   std::string quoted = "\"";
@@ -9,6 +43,16 @@ std::string quote_identifier(std::string_view name) {
     quoted += c;
   }
   return quoted += '"';
+}
+
+std::string quote_literal(std::string_view text) {
+  const bool escaped = text.find('\\') != std::string_view::npos;
+  std::string quoted = escaped ? "E'" : "'";
+  for (const char c : text) {
+    if (c == '\'' || c == '\\') quoted += c;
+    quoted += c;
+  }
+  return quoted += '\'';
 }
 
 std::string search_path_value(const std::vector<std::string>& schemas) {
@@ -23,6 +67,114 @@ setting_list session_defaults(const route& where) {
   if (!where.role.empty()) settings.emplace_back("role", where.role);
   settings.insert(settings.end(), where.settings.begin(), where.settings.end());
   return settings;
+}
+
+session_state::session_state(const setting_list& tenant, const setting_list& own)
+    : tenant_(sorted_unique(tenant)), own_(sorted_unique(own)) {
+  if (const auto role = find_in(tenant_, role_setting); role != tenant_.end()) {
+    role_ = role->second;
+    tenant_.erase(role);
+  }
+  seal();
+}
+
+session_state session_state::with(std::string_view name, std::optional<std::string_view> value) const {
+  session_state changed = *this;
+  const auto at = std::ranges::lower_bound(changed.own_, name, {}, &setting_list::value_type::first);
+  const bool there = at != changed.own_.end() && at->first == name;
+  if (value && there) {
+    at->second = *value;
+  } else if (value) {
+    changed.own_.emplace(at, name, *value);
+  } else if (there) {
+    changed.own_.erase(at);
+  }
+  changed.seal();
+  return changed;
+}
+
+const std::string* session_state::find(std::string_view name) const {
+  if (const auto own = find_in(own_, name); own != own_.end()) return &own->second;
+  if (name == role_setting) return role_.empty() ? nullptr : &role_;
+  const auto given = find_in(tenant_, name);
+  return given != tenant_.end() ? &given->second : nullptr;
+}
+
+bool affects_reading(std::string_view setting) {
+  static constexpr std::array<std::string_view, 16> harmless{
+      "application_name",         "bytea_output",  "client_min_messages",  "extra_float_digits",  "jit",
+      "log_min_messages",         "log_statement", "maintenance_work_mem", "random_page_cost",    "seq_page_cost",
+      "synchronous_commit",       "work_mem",      "effective_cache_size", "hash_mem_multiplier", "temp_buffers",
+      "default_statistics_target"};
+  // The settings of applications mean nothing to PostgreSQL.
+  if (setting.contains('.') || setting.ends_with("_timeout") || setting.starts_with("enable_")) return false;
+  return std::ranges::find(harmless, setting) == harmless.end();
+}
+
+void session_state::seal() {
+  fingerprint_ = mix(1, role_);
+  for (const auto& [name, value] : tenant_) fingerprint_ = mix(mix(fingerprint_, name), value);
+  fingerprint_ = mix(fingerprint_, "own");
+  for (const auto& [name, value] : own_) fingerprint_ = mix(mix(fingerprint_, name), value);
+  if (role_.empty() && tenant_.empty() && own_.empty()) fingerprint_ = 0;
+  reading_fingerprint_ = mix(2, role_);
+  for (const auto& [name, value] : tenant_) {
+    if (affects_reading(name) && find_in(own_, name) == own_.end()) {
+      reading_fingerprint_ = mix(mix(reading_fingerprint_, name), value);
+    }
+  }
+  for (const auto& [name, value] : own_) {
+    if (affects_reading(name)) reading_fingerprint_ = mix(mix(reading_fingerprint_, name), value);
+  }
+}
+
+std::vector<dress_step> difference(const session_state& worn, const session_state& wanted) {
+  std::vector<dress_step> steps;
+  const bool same_tenant = worn.role() == wanted.role() && worn.tenant() == wanted.tenant();
+  const std::string* const worn_role = worn.find(role_setting);
+  const std::string* const wanted_role = wanted.find(role_setting);
+  // Taking off and the tenant's part need the rights of the role that logged in.
+  const bool as_login_role = !same_tenant && worn_role != nullptr;
+  if (as_login_role) steps.push_back({std::string(role_setting), "none"});
+
+  const auto take_off = [&](const setting_list& settings) {
+    for (const auto& [name, value] : settings) {
+      if (name != role_setting && wanted.find(name) == nullptr) steps.push_back({name, std::nullopt});
+    }
+  };
+  take_off(worn.own());
+  take_off(worn.tenant());
+  const auto put_on = [&](const setting_list& settings, bool tenants) {
+    for (const auto& [name, value] : settings) {
+      if (name == role_setting) continue;
+      if (tenants && find_in(wanted.own(), name) != wanted.own().end()) continue;
+      const std::string* before = worn.find(name);
+      if (before == nullptr || *before != value) steps.push_back({name, value});
+    }
+  };
+  put_on(wanted.tenant(), true);
+  const bool same_role =
+      worn_role != nullptr && wanted_role != nullptr ? *worn_role == *wanted_role : worn_role == wanted_role;
+  if (as_login_role || !same_role) {
+    if (wanted_role != nullptr) {
+      steps.push_back({std::string(role_setting), *wanted_role});
+    } else if (!as_login_role) {
+      steps.push_back({std::string(role_setting), "none"});
+    }
+  }
+  put_on(wanted.own(), false);
+  return steps;
+}
+
+std::string dress_query(const std::vector<dress_step>& steps) {
+  std::string query = "SELECT ";
+  for (const dress_step& step : steps) {
+    if (&step != &steps.front()) query += ',';
+    query += "pg_catalog.set_config(" + quote_literal(step.name) + "," +
+             (step.value ? quote_literal(*step.value) : std::string("NULL")) +
+             (step.how_far == reach::session ? ",false)" : ",true)");
+  }
+  return query;
 }
 
 }  // namespace routing

@@ -81,7 +81,11 @@ void client_auth::cancel() {
 
 client_auth::outcome client_auth::unasked() const {
   auth_pass pass;
-  if (const auto* password = source_->known_password(request_.role)) pass.password = *password;
+  const auto* users = source_->users();
+  const auto* known = users != nullptr ? users->find(request_.role) : nullptr;
+  if (known == nullptr || !*known) return pass;
+  if (const auto* plain = std::get_if<pgwire::plain_secret>(&(*known)->secret())) pass.password = plain->password;
+  if (const auto* md5 = std::get_if<pgwire::md5_secret>(&(*known)->secret())) pass.keys = *md5;
   return pass;
 }
 
@@ -122,7 +126,7 @@ task<client_auth::outcome> client_auth::by_password(stored_secret_ptr secret) {
 
   auth_pass pass;
   pass.password = pgwire::secret_string(message->text);
-  auto verdict = pgwire::verdict::wrong;
+  auto verdict = pgwire::password_check::wrong;
   if (pgwire::verification_is_slow(secret->secret())) {
     auto job = [secret, role = request_.role, password = *pass.password] {
       return pgwire::verify_password(secret->secret(), role, password.view());
@@ -133,7 +137,7 @@ task<client_auth::outcome> client_auth::by_password(stored_secret_ptr secret) {
   } else {
     verdict = pgwire::verify_password(secret->secret(), request_.role, message->text);
   }
-  if (verdict != pgwire::verdict::right) co_return wrong(*secret, verdict);
+  if (verdict != pgwire::password_check::right) co_return wrong(*secret, verdict);
   co_return passed(*secret, std::move(pass));
 }
 
@@ -148,9 +152,10 @@ task<client_auth::outcome> client_auth::by_md5(stored_secret_ptr secret) {
   if (message->text.empty()) co_return empty_password();
 
   const auto verdict = pgwire::verify_md5_answer(secret->secret(), request_.role, salt, message->text);
-  if (verdict != pgwire::verdict::right) co_return wrong(*secret, verdict);
+  if (verdict != pgwire::password_check::right) co_return wrong(*secret, verdict);
   auth_pass pass;
   if (const auto* plain = std::get_if<pgwire::plain_secret>(&secret->secret())) pass.password = plain->password;
+  if (const auto* md5 = std::get_if<pgwire::md5_secret>(&secret->secret())) pass.keys = *md5;
   co_return passed(*secret, std::move(pass));
 }
 
@@ -183,7 +188,7 @@ task<client_auth::outcome> client_auth::by_scram(stored_secret_ptr secret) {
   }
   if (const auto* failed = std::get_if<fsm::failed>(&next)) {
     if (failed->code != errc::wrong_password) co_return violated(failed->code);
-    co_return wrong(*secret, pgwire::verdict::wrong);
+    co_return wrong(*secret, pgwire::password_check::wrong);
   }
   const auto& accepted = std::get<fsm::accepted>(next);
   auth_pass pass;
@@ -207,16 +212,16 @@ task<std::expected<pgwire::secret_string, ending>> client_auth::ask(std::string_
 
 // The one way in.
 client_auth::outcome client_auth::passed(const stored_secret& secret, auth_pass pass) const {
-  if (secret.is_mock()) return wrong(secret, pgwire::verdict::right);
+  if (secret.is_mock()) return wrong(secret, pgwire::password_check::right);
   return pass;
 }
 
-std::unexpected<ending> client_auth::wrong(const stored_secret& secret, pgwire::verdict verdict) const {
+std::unexpected<ending> client_auth::wrong(const stored_secret& secret, pgwire::password_check verdict) const {
   const bool no_secret =
       secret.is_mock() || (request_.method == auth_method::scram_sha_256 && secret.kind() == secret_kind::md5);
-  log_failure(no_secret                                ? "there is no such role, or it has no secret for this method"
-              : verdict == pgwire::verdict::impossible ? "MD5 is not available"
-                                                       : "the password is wrong");
+  log_failure(no_secret ? "there is no such role, or it has no secret for this method"
+              : verdict == pgwire::password_check::impossible ? "MD5 is not available"
+                                                              : "the password is wrong");
   throttle_.failed(request_.peer, clock::now());
   return std::unexpected(
       ending::fatal(sqlstate::invalid_password, "password authentication failed for user \"" + request_.role + "\""));

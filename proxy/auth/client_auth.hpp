@@ -23,7 +23,7 @@
 #include <string_view>
 
 #include "conf/daemon_file.hpp"
-#include "protocol/scram_keys.hpp"
+#include "protocol/login_fsm.hpp"
 #include "protocol/secret.hpp"
 #include "proxy/auth/auth_channel.hpp"
 #include "proxy/auth/auth_source.hpp"
@@ -46,7 +46,7 @@ struct auth_request {
 /// What an authentication gives for logging in at a server as the same role.
 struct auth_pass {
   std::optional<pgwire::secret_string> password;
-  std::optional<pgwire::scram_keys> keys;  ///< good where the server keeps the secret that the client was checked by
+  std::optional<pgwire::login_keys> keys;  ///< good where the server keeps the secret that the client was checked by
 };
 
 class client_auth {
@@ -76,7 +76,7 @@ class client_auth {
   [[nodiscard]] outcome unasked() const;
 
   [[nodiscard]] outcome passed(const stored_secret& secret, auth_pass pass) const;
-  [[nodiscard]] std::unexpected<ending> wrong(const stored_secret& secret, pgwire::verdict verdict) const;
+  [[nodiscard]] std::unexpected<ending> wrong(const stored_secret& secret, pgwire::password_check verdict) const;
   [[nodiscard]] std::unexpected<ending> empty_password() const;
   [[nodiscard]] std::unexpected<ending> violated(pgwire::errc code) const;
   [[nodiscard]] std::unexpected<ending> not_computed(slow_refusal why) const;

@@ -8,12 +8,19 @@
 
 namespace proxy {
 
+cancel_registry::request::~request() {
+  if (!slot_) return;
+  const std::scoped_lock lock(slot_->mutex);
+  --slot_->under_way;
+}
+
 cancel_registry::handle::handle(handle&& other) noexcept
-    : registry_(std::exchange(other.registry_, nullptr)), id_(other.id_) {}
+    : registry_(std::exchange(other.registry_, nullptr)), id_(other.id_), slot_(std::move(other.slot_)) {}
 
 cancel_registry::handle& cancel_registry::handle::operator=(handle&& other) noexcept {
   std::swap(registry_, other.registry_);
   std::swap(id_, other.id_);
+  std::swap(slot_, other.slot_);
   return *this;
 }
 
@@ -21,24 +28,57 @@ cancel_registry::handle::~handle() {
   if (registry_ != nullptr) registry_->remove(id_);
 }
 
-cancel_registry::handle cancel_registry::add(const pgwire::cancel_key& client_key, cancel_target target) {
+void cancel_registry::handle::aim(std::shared_ptr<const cancel_target> target) {
+  const std::scoped_lock lock(slot_->mutex);
+  slot_->target.swap(target);
+}
+
+void cancel_registry::handle::set_waiting(bool waiting) {
+  const std::scoped_lock lock(slot_->mutex);
+  slot_->waiting = waiting;
+  slot_->requested = false;
+}
+
+bool cancel_registry::handle::requested() const {
+  const std::scoped_lock lock(slot_->mutex);
+  return slot_->requested;
+}
+
+bool cancel_registry::handle::busy() const {
+  const std::scoped_lock lock(slot_->mutex);
+  return slot_->under_way > 0;
+}
+
+cancel_registry::handle cancel_registry::add(const pgwire::cancel_key& client_key,
+                                             std::shared_ptr<const cancel_target> target) {
+  auto aimed = std::make_shared<slot>();
+  aimed->target = std::move(target);
   const std::scoped_lock lock(mutex_);
   const std::uint64_t id = next_id_++;
   by_process_id_.emplace(client_key.process_id(), id);
-  entries_.emplace(id, entry{client_key, std::move(target)});
-  return {*this, id};
+  entries_.emplace(id, entry{client_key, aimed});
+  return {*this, id, std::move(aimed)};
 }
 
-std::optional<cancel_target> cancel_registry::find(const pgwire::cancel_key& presented) const {
-  const std::scoped_lock lock(mutex_);
-  std::optional<cancel_target> found;
-  // Every candidate is compared to the end, so that the time taken says nothing about which one matched.
-  const auto [first, last] = by_process_id_.equal_range(presented.process_id());
-  for (auto it = first; it != last; ++it) {
-    const entry& candidate = entries_.at(it->second);
-    if (candidate.client_key == presented) found = candidate.target;
+std::optional<cancel_registry::request> cancel_registry::find(const pgwire::cancel_key& presented) const {
+  std::shared_ptr<slot> found;
+  {
+    const std::scoped_lock lock(mutex_);
+    // Every candidate is compared to the end, so that the time taken says nothing about which one matched.
+    const auto [first, last] = by_process_id_.equal_range(presented.process_id());
+    for (auto it = first; it != last; ++it) {
+      const entry& candidate = entries_.at(it->second);
+      if (candidate.client_key == presented) found = candidate.aimed;
+    }
   }
-  return found;
+  if (!found) return std::nullopt;
+  const std::scoped_lock lock(found->mutex);
+  if (!found->target) {
+    found->requested = found->waiting;
+    return std::nullopt;
+  }
+  ++found->under_way;
+  return request(found, found->target);
 }
 
 std::size_t cancel_registry::size() const {

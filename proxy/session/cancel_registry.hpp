@@ -5,8 +5,11 @@
 // with pg_cancel_backend(pid)), so several sessions on several servers may share one; the secret decides, and it
 // is compared without an early exit.
 //
-// What it must keep: an entry is there exactly as long as its handle; `find` copies, so what it returns stays
-// valid whatever happens to the session meanwhile.
+// A pooled session holds a server only now and then: its key is aimed at one for that time. A server to which a cancel
+// request is still on its way must not serve anybody else, or the wrong statement is hit: `busy` tells.
+//
+// What it must keep: an entry is there exactly as long as its handle; what `find` gives stays valid whatever happens
+// to the session meanwhile.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +35,32 @@ struct cancel_target {
 };
 
 class cancel_registry {
+  struct slot {
+    std::mutex mutex;
+    std::shared_ptr<const cancel_target> target;  ///< null: the session holds no server
+    bool waiting = false;                         ///< it has a statement that waits for one
+    bool requested = false;                       ///< which shall not run any more
+    unsigned under_way = 0;                       ///< cancel requests to it
+  };
+
  public:
+  /// A cancel request under way. Move-only.
+  class [[nodiscard]] request {
+   public:
+    request(request&& other) noexcept = default;
+    request& operator=(request&&) = delete;
+    ~request();
+    const cancel_target& operator*() const { return *target_; }
+    const cancel_target* operator->() const { return target_.get(); }
+
+   private:
+    friend class cancel_registry;
+    request(std::shared_ptr<slot> of, std::shared_ptr<const cancel_target> target)
+        : slot_(std::move(of)), target_(std::move(target)) {}
+    std::shared_ptr<slot> slot_;
+    std::shared_ptr<const cancel_target> target_;
+  };
+
   /// Move-only; the entry goes with it.
   class [[nodiscard]] handle {
    public:
@@ -43,25 +71,36 @@ class cancel_registry {
     handle& operator=(const handle&) = delete;
     ~handle();
 
+    /// What the key cancels from now on; null: nothing. Of a handle that holds an entry.
+    void aim(std::shared_ptr<const cancel_target> target);
+    /// A statement waits for a server, or does not any more: a cancel request meanwhile is kept for `requested`.
+    void set_waiting(bool waiting);
+    [[nodiscard]] bool requested() const;
+    /// Whether a request is on its way to the target, or to one before.
+    [[nodiscard]] bool busy() const;
+
    private:
     friend class cancel_registry;
-    handle(cancel_registry& registry, std::uint64_t id) : registry_(&registry), id_(id) {}
+    handle(cancel_registry& registry, std::uint64_t id, std::shared_ptr<slot> of)
+        : registry_(&registry), id_(id), slot_(std::move(of)) {}
     cancel_registry* registry_ = nullptr;
     std::uint64_t id_ = 0;
+    std::shared_ptr<slot> slot_;
   };
 
-  /// Makes `client_key` valid for `target`. Safe from any thread; the registry must outlive the handle.
-  handle add(const pgwire::cancel_key& client_key, cancel_target target);
+  /// Makes `client_key` valid for `target`, if any. Safe from any thread; the registry must outlive the handle.
+  handle add(const pgwire::cancel_key& client_key, std::shared_ptr<const cancel_target> target);
 
-  /// The target of exactly this key, if a session holds it now. Safe from any thread.
-  [[nodiscard]] std::optional<cancel_target> find(const pgwire::cancel_key& presented) const;
+  /// The target of exactly this key, if a session holds it now and holds a server. One that waits for a server learns
+  /// of it. Safe from any thread.
+  [[nodiscard]] std::optional<request> find(const pgwire::cancel_key& presented) const;
 
   [[nodiscard]] std::size_t size() const;
 
  private:
   struct entry {
     pgwire::cancel_key client_key;
-    cancel_target target;
+    std::shared_ptr<slot> aimed;
   };
   void remove(std::uint64_t id);
 

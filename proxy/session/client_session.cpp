@@ -69,12 +69,26 @@ task<void> client_session::run(std::shared_ptr<client_session> self) {
 
 // Coming in is a coroutine of its own, so that what it needed is gone while the session merely goes on.
 task<ending> client_session::serve(std::shared_ptr<client_session> self) {
-  auto entered = co_await come_in();
+  auto entered = co_await arrive();
   if (!entered) co_return std::move(entered.error());
-  co_return co_await relay_until_end(std::move(*entered), std::move(self));
+  if (!*entered) co_return co_await pool_until_end(std::move(self));
+  co_return co_await relay_until_end(std::move(**entered), std::move(self));
 }
 
-task<client_session::step<server_login::entered>> client_session::come_in() {
+// Nothing: it shares connections, and `pooled_` is there.
+task<client_session::step<std::optional<server_login::entered>>> client_session::arrive() {
+  auto request = co_await come_in();
+  if (!request) co_return std::unexpected(std::move(request.error()));
+  if (shares_connections(*request)) {
+    pool(*request);
+    co_return std::optional<server_login::entered>();
+  }
+  auto entered = co_await enter(*request);
+  if (!entered) co_return std::unexpected(std::move(entered.error()));
+  co_return std::optional<server_login::entered>(std::move(*entered));
+}
+
+task<client_session::step<session_request>> client_session::come_in() {
   auto first = co_await greet(client_, visitor_.tls.get());
   if (!first) co_return std::unexpected(std::move(first.error()));
   if (const auto* key = std::get_if<pgwire::cancel_key>(&*first)) {
@@ -100,12 +114,47 @@ task<client_session::step<server_login::entered>> client_session::come_in() {
   if (!placed) co_return std::unexpected(std::move(placed.error()));
   route_ = std::move(*placed);
 
-  auto entered = co_await enter(*request);
-  if (entered) {
-    spdlog::debug("{}: entered, user {}, by {}, at {}/{}", name(), who_.user, route_->rule, route_->server->name,
-                  route_->database);
+  spdlog::debug("{}: user {}, by {}, to {}/{}", name(), who_.user, route_->rule, route_->server->name,
+                route_->database);
+  co_return std::move(*request);
+}
+
+// By passthrough the server lets the client in, and nobody else; what speaks replication has a server of its own.
+bool client_session::shares_connections(const session_request& request) const {
+  const bool lodge_knows = pass_.has_value();
+  const bool ordinary = request.startup.find("replication") == nullptr && request.options.other.empty();
+  return route_->pool == routing::pool_mode::transaction && lodge_knows && ordinary;
+}
+
+void client_session::pool(const session_request& request) {
+  pooled_session::request what;
+  what.who = who_;
+  what.where = *route_;
+  what.own = own_settings(request, who_, *route_);
+  what.long_cancel_key = version_ == pgwire::protocol_version{3, 2};
+  pooled_session::host& around = *this;
+  pooled_ = std::make_unique<pooled_session>(id_, home_, client_, from_client_, around, std::move(what));
+}
+
+task<ending> client_session::pool_until_end(std::shared_ptr<client_session> self) {
+  state_ = session_state::pooled;
+  deadline_ = clock::time_point::max();
+  if (ending_) co_return *ending_;
+  if (draining_) pooled_->leave_when_idle(lodge_closes());
+  co_return co_await pooled_->run(std::move(self));
+}
+
+client_session::step<pgwire::server_credentials> client_session::log_in_as(const routing::route& where,
+                                                                           const server_access& how) {
+  if (!where.server->user.empty()) {
+    return pgwire::server_credentials{where.server->user, how.password, std::nullopt};
   }
-  co_return entered;
+  pgwire::server_credentials made{who_.user, pass_->password, pass_->keys};
+  if (!made.password) {
+    const auto* known = home_.current()->secrets->clients->known_password(who_.user);
+    if (known != nullptr) made.password = *known;
+  }
+  return made;
 }
 
 // Before anything else is said, authentication included (PostgreSQL docs, 55.2.1).
@@ -134,16 +183,9 @@ routing::session_facts client_session::facts_of(const session_request& request) 
 // Who logs in at the server; nothing for the client's own exchange. The server's own user never meets a client's keys.
 std::optional<pgwire::server_credentials> client_session::server_credentials(const server_access& how) {
   if (!pass_) return std::nullopt;
-  if (!route_->server->user.empty()) {
-    return pgwire::server_credentials{route_->server->user, how.password, std::nullopt};
-  }
-  pgwire::server_credentials made{who_.user, std::move(pass_->password), std::move(pass_->keys)};
-  pass_.reset();
-  if (!made.password) {
-    const auto* known = home_.current()->secrets->clients->known_password(who_.user);
-    if (known != nullptr) made.password = *known;
-  }
-  return made;
+  auto made = log_in_as(*route_, how);
+  if (route_->server->user.empty()) pass_.reset();
+  return std::move(*made);
 }
 
 // Who the client is, by the method that the configuration demands of it; nothing where the server finds out itself.
@@ -221,7 +263,8 @@ task<client_session::step<server_login::entered>> client_session::enter(const se
     const auto process_id = entered->cancel->server_key.process_id();
     const auto key = make_cancel_key(process_id, long_key ? secret_bytes_3_2 : secret_bytes_3_0);
     entered->greeting += pgwire::encode_backend_key_data(key);
-    cancel_handle_ = home_.shared().cancels.add(key, std::move(*entered->cancel));
+    cancel_handle_ =
+        home_.shared().cancels.add(key, std::make_shared<const cancel_target>(std::move(*entered->cancel)));
   }
   co_return entered;
 }
@@ -269,7 +312,7 @@ task<ending> client_session::pass_cancel_on(const pgwire::cancel_key& presented)
   const auto target = home_.shared().cancels.find(presented);
   if (!target) co_return ending::quiet("a cancel request with a key that no session has");
   cancel_dial_.emplace(home_.context(), server_);
-  co_await forward_cancel(*cancel_dial_, server_, *target);
+  co_await forward_cancel(*cancel_dial_, server_, **target);
   co_return ending::quiet("a cancel request was passed on");
 }
 
@@ -277,6 +320,7 @@ task<ending> client_session::pass_cancel_on(const pgwire::cancel_key& presented)
 // the connection, and the client might lose what it was told.
 task<void> client_session::goodbye(const ending& why) {
   const bool in_relay = relay_.has_value();
+  const bool pooled_whole = !pooled_ || pooled_->client_stream_whole();
   state_ = session_state::leaving;
   deadline_ = clock::now() + most_lingering;
   cancel_handle_ = {};
@@ -292,7 +336,7 @@ task<void> client_session::goodbye(const ending& why) {
   } else {
     spdlog::debug("{}: {}", name(), why.report.message);
   }
-  const bool stream_whole = !in_relay || relay_->client_stream_whole();
+  const bool stream_whole = pooled_whole && (!in_relay || relay_->client_stream_whole());
   if (why.tell_client && stream_whole) {
     const std::string told = why.as_it_came.empty() ? pgwire::encode_error(why.report) : why.as_it_came;
     if (co_await client_.write_all(as_bytes(told))) {
@@ -320,6 +364,7 @@ void client_session::on_tick(clock::time_point now) {
   }
   if (login_) login_->on_tick(now);
   if (state_ == session_state::relaying) relay_->on_tick();
+  if (state_ == session_state::pooled) pooled_->on_tick(now);
   const bool waits_without_reading = state_ == session_state::held || state_ == session_state::entering;
   if (waits_without_reading && !ending_ && client_.peer_closed()) end_with(ending::quiet("the client left"));
   // A cancellation is lost on a wait that had just ended; the next wait must end as well.
@@ -329,6 +374,8 @@ void client_session::on_tick(clock::time_point now) {
 void client_session::on_publish() {
   if (state_ == session_state::held) {
     released_->cancel();
+  } else if (state_ == session_state::pooled) {
+    pooled_->on_publish();
   } else if (state_ == session_state::relaying) {
     when_idle_ = why_leave();
     relay_->leave_when_idle(when_idle_.has_value());
@@ -351,6 +398,9 @@ void client_session::on_closing(closing how) {
   if (how == closing::drain && state_ == session_state::relaying) {
     draining_ = true;
     on_publish();
+  } else if (how == closing::drain && state_ == session_state::pooled) {
+    draining_ = true;
+    pooled_->leave_when_idle(lodge_closes());
   } else if (how == closing::drain && state_ == session_state::cancelling) {
     return;  // it is short, and somebody waits for it
   } else {
@@ -362,6 +412,7 @@ void client_session::end_with(ending why) {
   if (state_ == session_state::leaving || ending_) return;
   ending_ = std::move(why);
   if (relay_) relay_->leave_now();
+  if (pooled_) pooled_->leave_now();
   cancel_waits();
 }
 
@@ -371,6 +422,7 @@ void client_session::cancel_waits() {
   if (released_) released_->cancel();
   if (auth_) auth_->cancel();
   if (login_) login_->cancel();
+  if (pooled_) pooled_->cancel_waits();
   if (cancel_dial_) cancel_dial_->cancel();
 }
 

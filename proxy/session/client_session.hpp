@@ -6,6 +6,7 @@
 //   place     where does that tenant live; a held tenant's client waits here
 //   enter     connect to the place's server and log in there
 //   relay     carry bytes until one side leaves, or its place changes
+//             (a session that shares connections does neither: see pooled_session)
 //   goodbye   tell the client why, where the protocol still allows it
 //
 // Each step takes values and gives values. What comes from outside while a step waits (a deadline, a new table, the
@@ -28,6 +29,7 @@
 #include "proxy/session/client_handshake.hpp"
 #include "proxy/session/ending.hpp"
 #include "proxy/session/placement.hpp"
+#include "proxy/session/pooled_session.hpp"
 #include "proxy/session/relay.hpp"
 #include "proxy/session/server_login.hpp"
 #include "proxy/transport.hpp"
@@ -44,11 +46,12 @@ enum class session_state {
   held,            ///< its tenant is held; it waits for a new table
   entering,        ///< a server is being connected to or logged in at
   relaying,        ///< client and server talk
+  pooled,          ///< the client talks, and has a server while it needs one
   leaving,         ///< the client is told why, and its connection closed
   cancelling,      ///< it was a cancel request, which is being passed on
 };
 
-class client_session {
+class client_session final : private pooled_session::host {
  public:
   /// `place` is what the session counts as in its worker's load.
   client_session(worker& home, visitor who, counted place);
@@ -72,13 +75,19 @@ class client_session {
   using step = std::expected<T, ending>;
 
   task<ending> serve(std::shared_ptr<client_session> self);
-  task<step<server_login::entered>> come_in();
+  task<step<std::optional<server_login::entered>>> arrive();
+  task<step<session_request>> come_in();
+  [[nodiscard]] bool shares_connections(const session_request& request) const;
   [[nodiscard]] routing::session_facts facts_of(const session_request& request) const;
   [[nodiscard]] std::optional<pgwire::server_credentials> server_credentials(const server_access& how);
   task<std::optional<ending>> agree_on_version(const pgwire::startup_message& startup);
   task<step<std::optional<auth_pass>>> authenticate();
   task<step<routing::route>> place();
-  [[nodiscard]] step<routing::route> look_up() const;
+  [[nodiscard]] step<routing::route> look_up() const override;
+  [[nodiscard]] step<pgwire::server_credentials> log_in_as(const routing::route& where,
+                                                           const server_access& how) override;
+  void pool(const session_request& request);
+  task<ending> pool_until_end(std::shared_ptr<client_session> self);
   task<step<server_login::entered>> enter(const session_request& request);
   task<ending> relay_until_end(server_login::entered entered, std::shared_ptr<client_session> self);
   [[nodiscard]] ending ending_of(relay_end how) const;
@@ -88,7 +97,7 @@ class client_session {
   void end_with(ending why);
   void cancel_waits();
   [[nodiscard]] std::optional<ending> why_leave() const;
-  [[nodiscard]] std::string name() const;
+  [[nodiscard]] std::string name() const override;
 
   worker& home_;
   const std::uint64_t id_;
@@ -113,6 +122,7 @@ class client_session {
   std::optional<server_login> login_;
   std::optional<dial> cancel_dial_;
   std::optional<relay> relay_;
+  std::unique_ptr<pooled_session> pooled_;  ///< large, and not everybody has one
   cancel_registry::handle cancel_handle_;
 };
 

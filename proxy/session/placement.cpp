@@ -17,9 +17,11 @@ bool is_setting(std::string_view name) {
 // Which of the client's settings must not reach the server.
 class collision {
  public:
-  collision(const routing::identity& who, bool has_role, const routing::setting_list& defaults)
-      : who_(who), has_role_(has_role) {
-    for (const auto& [name, value] : defaults) decided_.push_back(pgwire::canonical_setting_name(name));
+  collision(const routing::identity& who, const routing::route& where) : who_(who) {
+    for (const auto& [name, value] : tenant_settings(who, where)) {
+      decided_.push_back(pgwire::canonical_setting_name(name));
+    }
+    has_role_ = std::ranges::find(decided_, "role") != decided_.end();
   }
 
   bool operator()(std::string_view name) const {
@@ -33,7 +35,7 @@ class collision {
 
  private:
   const routing::identity& who_;
-  bool has_role_;
+  bool has_role_ = false;
   std::vector<std::string> decided_;
 };
 
@@ -66,14 +68,33 @@ routing::session_facts session_request::facts() const {
   return facts;
 }
 
+routing::setting_list tenant_settings(const routing::identity& who, const routing::route& where) {
+  routing::setting_list settings = routing::session_defaults(where);
+  // Who logs in for everybody is nobody: what a session may do is what its role may.
+  if (!where.server->user.empty() && where.role.empty()) settings.emplace_back("role", who.user);
+  return settings;
+}
+
+routing::setting_list own_settings(const session_request& client, const routing::identity& who,
+                                   const routing::route& where) {
+  const collision collides(who, where);
+  routing::setting_list own;
+  const auto take = [&](const pgwire::parameter& given) {
+    if (!collides(given.first)) own.emplace_back(pgwire::canonical_setting_name(given.first), given.second);
+  };
+  for (const pgwire::parameter& given : client.options.settings) take(given);
+  for (const pgwire::parameter& given : client.startup.parameters) {
+    if (is_setting(given.first)) take(given);
+  }
+  return own;
+}
+
 pgwire::parameter_list server_parameters(const session_request& client, const routing::identity& who,
                                          const routing::route& where) {
-  const bool by_pool_user = !where.server->user.empty();
-  routing::setting_list defaults = routing::session_defaults(where);
-  // Who logs in for everybody is nobody: what a session may do is what its role may.
-  if (by_pool_user && where.role.empty()) defaults.emplace_back("role", who.user);
-  const collision collides(who, by_pool_user || !where.role.empty(), defaults);
+  const routing::setting_list tenant = tenant_settings(who, where);
+  const collision collides(who, where);
 
+  const bool by_pool_user = !where.server->user.empty();
   pgwire::parameter_list result{{"user", by_pool_user ? where.server->user : who.user}};
   if (!where.dbname.empty()) {
     result.emplace_back("database", where.dbname);
@@ -91,7 +112,7 @@ pgwire::parameter_list server_parameters(const session_request& client, const ro
     const bool kept = given.first == "replication" || (is_setting(given.first) && !collides(given.first));
     if (kept) result.push_back(given);
   }
-  result.insert(result.end(), defaults.begin(), defaults.end());
+  result.insert(result.end(), tenant.begin(), tenant.end());
   return result;
 }
 

@@ -32,4 +32,13 @@ struct session_request {
 pgwire::parameter_list server_parameters(const session_request& client, const routing::identity& who,
                                          const routing::route& where);
 
+/// What the route sets: search_path, role, its settings. Where the server has a user of its own who logs in, the role
+/// is the route's, else the client's: never that user.
+routing::setting_list tenant_settings(const routing::identity& who, const routing::route& where);
+
+/// The client's own settings as its session starts: what `server_parameters` keeps of them, by canonical name. Those
+/// are put on after the tenant's.
+routing::setting_list own_settings(const session_request& client, const routing::identity& who,
+                                   const routing::route& where);
+
 }  // namespace proxy

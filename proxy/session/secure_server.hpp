@@ -10,10 +10,16 @@
 
 namespace proxy {
 
+/// Why there is no TLS.
+struct not_secured {
+  std::string why;               ///< for people
+  bool handshake_began = false;  ///< the server said that it speaks TLS, and then no agreement was reached
+};
+
 /// Asks for TLS and shakes hands, or leaves the connection as it is: under `disable`, under `prefer` where the server
-/// declines, and on Unix sockets, as libpq does. `host` is the name as the table has it. The error is for people.
-/// All must outlive the call.
-task<std::expected<void, std::string>> secure_server(transport& server, const server_access& how,
+/// declines, and on Unix sockets, as libpq does. `host` is the name as the table has it. After an error the connection
+/// is of no more use, under `prefer` as well. All must outlive the call.
+task<std::expected<void, not_secured>> secure_server(transport& server, const server_access& how,
                                                      routing::tls_mode mode, const std::string& host);
 
 }  // namespace proxy

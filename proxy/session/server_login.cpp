@@ -80,16 +80,34 @@ task<server_login::attempt> server_login::try_host(const routing::host& host) {
 }
 
 task<server_login::attempt> server_login::try_address(const routing::host& host, const endpoint& address) {
+  const routing::tls_mode mode = what_->server->tls;
+  auto outcome = co_await connect_by(mode, host, address);
+  if (outcome || mode != routing::tls_mode::prefer || !outcome.error().plain_text_may_help) co_return outcome;
+  auto in_plain_text = co_await connect_by(routing::tls_mode::disable, host, address);
+  // Refused both ways, the client is told what was said over TLS.
+  if (!in_plain_text && !outcome.error().told.as_it_came.empty()) co_return outcome;
+  if (what_->how->first_in_plain_text()) {
+    spdlog::warn("server \"{}\": {} was tried in plain text, as tls.mode prefer says, for over TLS: {}",
+                 what_->server->name, routing::to_string(host), outcome.error().why);
+  }
+  co_return in_plain_text;
+}
+
+task<server_login::attempt> server_login::connect_by(routing::tls_mode mode, const routing::host& host,
+                                                     const endpoint& address) {
   start_clock();
   const auto connected = co_await dial_.connect(address);
   if (!connected) {
     stop_clock();
     co_return std::unexpected(unreachable(connected.error()));
   }
-  const auto secured = co_await secure_server(server_, *what_->how, what_->server->tls, host.address);
+  const auto secured = co_await secure_server(server_, *what_->how, mode, host.address);
   if (!secured) {
     stop_clock();
-    co_return std::unexpected(unreachable(secured.error()));
+    failure why = unreachable(secured.error().why);
+    // A server that is silent is not asked again.
+    why.plain_text_may_help = secured.error().handshake_began && !overstayed_ && !cancelled_;
+    co_return std::unexpected(std::move(why));
   }
   auto outcome = co_await log_in(host, address);
   stop_clock();
@@ -145,7 +163,9 @@ task<server_login::attempt> server_login::log_in(const routing::host& host, cons
         if (unanswered) co_return std::unexpected(std::move(*unanswered));
       }
     } else if (const auto* key = std::get_if<fsm::key>(&action)) {
-      result.cancel = cancel_target{address, host.address, what_->how, what_->server->tls, key->value};
+      // A cancel request goes as the session went.
+      const auto mode = server_.tls() ? what_->server->tls : routing::tls_mode::disable;
+      result.cancel = cancel_target{address, host.address, what_->how, mode, key->value};
     } else if (std::holds_alternative<fsm::ready>(action)) {
       if (login.standby()) co_return std::unexpected(standby(login));
       result.server_early = message->wire;  // before `rest`, which ends the view
@@ -158,6 +178,9 @@ task<server_login::attempt> server_login::log_in(const routing::host& host, cons
       refused.told.report.message = error->message;
       refused.told.report.code = error->sqlstate;
       refused.try_next = error->sqlstate == sqlstate::cannot_connect_now && !login.client_involved();
+      // What pg_hba.conf refuses over TLS it may let in without.
+      refused.plain_text_may_help =
+          server_.tls() && error->sqlstate == sqlstate::invalid_authorization && !login.client_involved();
       co_return std::unexpected(std::move(refused));
     } else if (const auto* wants = std::get_if<fsm::wants_secret>(&action)) {
       co_return std::unexpected(wants_secret(wants->method));

@@ -3,6 +3,9 @@
 // Another host can take a failed one's place only while the client has seen nothing of the failed one: a password
 // that was asked for by one server is no answer to another. A standby is recognised by what it reports
 // (in_hot_standby), and is remembered, so that the next session begins with a primary.
+//
+// Under tls.mode prefer plain text takes TLS's place where libpq would let it: when the handshake fails, and when the
+// server lets the role in over no TLS. `prefer` promises nothing, and whoever wants a promise says `require`.
 #pragma once
 
 #include <expected>
@@ -46,6 +49,7 @@ class server_login {
     ending told;
     bool try_next = true;
     bool standby = false;
+    bool plain_text_may_help = false;  ///< under tls.mode prefer: TLS was in the way
   };
 
   /// All must outlive the login. `from_client` reads `client`; `server` becomes the connection.
@@ -64,6 +68,7 @@ class server_login {
 
   task<attempt> try_host(const routing::host& host);
   task<attempt> try_address(const routing::host& host, const endpoint& address);
+  task<attempt> connect_by(routing::tls_mode mode, const routing::host& host, const endpoint& address);
   task<attempt> log_in(const routing::host& host, const endpoint& address);
   [[nodiscard]] pgwire::login_fsm begin();
   task<std::optional<failure>> ask_client(pgwire::login_fsm& login);

@@ -15,16 +15,10 @@
 #include <optional>
 #include <span>
 
-#include "protocol/error.hpp"
 #include "protocol/frame_scanner.hpp"
+#include "proxy/session/traffic_fault.hpp"
 
 namespace proxy {
-
-/// A frame that the protocol forbids.
-struct traffic_fault {
-  pgwire::errc code;
-  char type;  ///< the message type as it came
-};
 
 class traffic_tracker {
  public:

@@ -21,16 +21,16 @@ void check_secret(std::string_view text) {
   const auto salt = as_bytes("salt");
   if (const auto* scram = std::get_if<scram_secret>(&*secret)) {
     must(encode_scram_secret(*scram).view() == text);
-    must(verify_md5_answer(*secret, "role", salt, text) == verdict::impossible);
+    must(verify_md5_answer(*secret, "role", salt, text) == password_check::impossible);
     if (scram->iterations > 2) return;  // no time for more
   }
   const bool plain = std::holds_alternative<plain_secret>(*secret);
-  must(verify_password(*secret, "role", text) == (plain ? verdict::right : verdict::wrong));
-  must(verify_password(*secret, "role", std::string(text) + "x") == verdict::wrong);
+  must(verify_password(*secret, "role", text) == (plain ? password_check::right : password_check::wrong));
+  must(verify_password(*secret, "role", std::string(text) + "x") == password_check::wrong);
   if (verification_is_slow(*secret)) return;
   const auto answer = md5_answer(*secret, "role", salt).value();
-  must(verify_md5_answer(*secret, "role", salt, answer.view()) == verdict::right);
-  must(verify_md5_answer(*secret, "role", salt, text) == verdict::wrong);
+  must(verify_md5_answer(*secret, "role", salt, answer.view()) == password_check::right);
+  must(verify_md5_answer(*secret, "role", salt, text) == password_check::wrong);
 }
 
 void check_base64(std::string_view text) {

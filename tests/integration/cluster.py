@@ -23,9 +23,11 @@ PASSWORD = "open sesame"
 # How a role is let in is what pg_hba.conf says: the name tells.
 HBA = """\
 local all all trust
-hostssl all app_tls 127.0.0.1/32 scram-sha-256
+hostssl all app_tls,asker 127.0.0.1/32 scram-sha-256
 hostssl all app_cert 127.0.0.1/32 cert
-hostnossl all app_tls,app_cert all reject
+hostnossl all app_tls,app_cert,asker all reject
+hostnossl all app_no_tls 127.0.0.1/32 trust
+hostssl all app_no_tls all reject
 host all app 127.0.0.1/32 scram-sha-256
 host all app_md5 127.0.0.1/32 md5
 host all app_plain 127.0.0.1/32 password
@@ -44,11 +46,13 @@ CREATE ROLE app_plain LOGIN PASSWORD '{PASSWORD}';
 CREATE ROLE app_tls LOGIN PASSWORD '{PASSWORD}';
 CREATE ROLE app_cert LOGIN;
 CREATE ROLE pool LOGIN PASSWORD 'pool password';
+CREATE ROLE asker LOGIN PASSWORD 'asker password';
 SET password_encryption = 'md5';
 CREATE ROLE app_md5 LOGIN PASSWORD '{PASSWORD}';
+CREATE ROLE app_no_tls LOGIN;
 CREATE ROLE trusted LOGIN;
 CREATE ROLE intruder LOGIN;
-GRANT tenant_globex, tenant_soylent, tenant_acme, tenant_initech TO app, app_md5, app_plain, app_tls, app_cert, trusted;
+GRANT tenant_globex, tenant_soylent, tenant_acme, tenant_initech TO app, app_md5, app_plain, app_tls, app_cert, app_no_tls, trusted;
 GRANT app, app_md5, tenant_globex, tenant_soylent TO pool;
 GRANT pg_signal_backend TO trusted;
 CREATE DATABASE saas;
@@ -70,6 +74,7 @@ INSERT INTO public.notes VALUES ('42', 'of initech'), ('43', 'of somebody else')
 ALTER TABLE public.notes ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON public.notes USING (tenant_id = current_setting('app.tenant_id', true));
 GRANT ALL ON public.notes TO PUBLIC;
+GRANT SELECT ON pg_catalog.pg_authid TO asker;
 """
 
 DEDICATED = "CREATE TABLE whoami (name text); INSERT INTO whoami VALUES (current_database()); GRANT ALL ON whoami TO PUBLIC;"

@@ -24,9 +24,10 @@ REPORTS = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|UndefinedB
 CRITICAL = re.compile(r"^\S+ critical ", re.MULTILINE)
 
 
-def standard_routes(host):
-    """The table most tests start from. Change the copy as you like."""
-    return copy.deepcopy({
+def standard_routes(host, pool=None):
+    """The table most tests start from. Change the copy as you like. `pool`: "session" for servers that only pretend to be
+    PostgreSQL, and could not be dressed."""
+    table = copy.deepcopy({
         "hints": [{"startup": "app.tenant"}, {"user": "{role}.{tenant}"}, {"database": "{dbname}@{tenant}"}],
         "servers": {"main": {"hosts": [host]}},
         "databases": {
@@ -43,6 +44,9 @@ def standard_routes(host):
             "initech": {"schema": None, "search_path": ["public"], "settings": {"app.tenant_id": "42"}},
         },
     })
+    if pool:
+        table["defaults"]["pool"] = pool
+    return table
 
 
 def eventually(condition, what, timeout=15):
@@ -72,6 +76,8 @@ class Lodge:
             "log": {"level": "debug"},
             **(daemon or {}),
         }
+        # What is left of a pool counts against nobody who looks for lost descriptors.
+        self.settings["timeouts"] = {"server_idle": "500ms", **self.settings.get("timeouts", {})}
         self.routes = routes
         self.config.write_text(yaml.safe_dump(self.settings, sort_keys=False))
         for name, files in (folders or {}).items():

@@ -124,6 +124,24 @@ def test_what_the_client_proved_logs_in_at_a_server_that_asks(lodges, role, meth
     connection.close()
 
 
+@pytest.mark.parametrize("method, password", [("md5", PASSWORD), ("trust", None)])
+def test_an_md5_secret_of_the_users_file_logs_in_at_a_server_that_asks_for_md5(start_lodge, postgres, tmp_path, method, password):
+    secret = md5_of("app_md5", PASSWORD)
+    daemon = {"auth": {"method": method, "users": str(write_users(tmp_path, [("app_md5", secret)]))}, "log": {"level": "trace"}}
+    with start_lodge(standard_routes(postgres.host), daemon) as lodge:
+        connection = connect(lodge, "app_md5", password)
+        assert name_of_place(connection) == ("app_md5", "globex")
+        connection.close()
+        assert secret[3:] not in lodge.log()
+
+
+def test_an_md5_secret_is_nothing_to_a_server_that_asks_for_more(start_lodge, postgres, tmp_path):
+    users = write_users(tmp_path, [("app", md5_of("app", PASSWORD))])
+    with start_lodge(standard_routes(postgres.host), {"auth": {"method": "md5", "users": str(users)}}) as lodge:
+        with pytest.raises(psycopg2.OperationalError, match=r"asks for a password \(scram-sha-256\)"):
+            connect(lodge, "app")
+
+
 @pytest.mark.parametrize("method, kind", [("password", CLEARTEXT), ("md5", SASL), ("scram-sha-256", SASL)])
 def test_unknown_roles_hear_what_those_hear_who_are_wrong(lodges, method, kind):
     def conversation(user):

@@ -146,6 +146,18 @@ def test_the_connection_is_the_lodges_own(ask, sql, secret):
             connect(lodge, "trusted", secret, options=options, application_name="evil").close()
 
 
+def test_an_md5_secret_logs_in_at_a_server_that_asks_for_md5(ask):
+    """The lodge never sees the password: it knows what pg_authid holds, and that answers the server's salt as well."""
+    with ask(method="md5") as lodge:
+        connection = connect(lodge, "app_md5")
+        with connection, connection.cursor() as cursor:
+            cursor.execute("SELECT session_user, name FROM whoami")
+            assert cursor.fetchone() == ("app_md5", "globex")
+        connection.close()
+        with pytest.raises(psycopg2.OperationalError, match='password authentication failed for user "app_md5"'):
+            connect(lodge, "app_md5", "wrong")
+
+
 def test_the_users_file_comes_first(ask, tmp_path):
     file = tmp_path / "users.txt"
     file.write_text('"trusted" "of the file"\n"app" ""\n')

@@ -91,7 +91,7 @@ def test_secrets_are_the_lodges_own_and_never_the_same(lodge):
 def test_what_the_server_gets_to_see(start_lodge):
     """Its own key, only from the right one of ours, and only while the session lives."""
     with FakeServer(trusting(key=b"\0\0\0\x2aABCD")) as server, \
-            start_lodge(standard_routes(server.host), {"auth": {"method": "trust"}}) as lodge:
+            start_lodge(standard_routes(server.host, pool="session"), {"auth": {"method": "trust"}}) as lodge:
         with lodge.login("anybody.globex") as session:
             assert session.process_id == 42
             assert session.secret != b"ABCD"
@@ -106,7 +106,7 @@ def test_what_the_server_gets_to_see(start_lodge):
 
 def test_two_servers_with_the_same_process_id(start_lodge):
     with FakeServer(trusting(key=b"\0\0\0\x2aAAAA")) as first, FakeServer(trusting(key=b"\0\0\0\x2aBBBB")) as second:
-        table = standard_routes(first.host)
+        table = standard_routes(first.host, pool="session")
         table["servers"]["big"] = {"hosts": [second.host]}
         table["databases"]["acme"]["server"] = "big"
         with start_lodge(table, {"auth": {"method": "trust"}}) as lodge, \

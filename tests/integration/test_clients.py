@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import shutil
 import subprocess
 
 import asyncpg
@@ -11,6 +10,7 @@ import psycopg
 import psycopg2
 import pytest
 from cluster import BIN, PASSWORD
+from drivers import node
 
 HOMES = [("globex", "globex"), ("acme", "acme")]
 
@@ -104,12 +104,7 @@ def test_asyncpg(lodge, tenant, name):
     asyncio.run(session())
 
 
-def node_has_pg():
-    node = shutil.which("node")
-    return node and subprocess.run([node, "-e", "require('pg')"], capture_output=True, check=False).returncode == 0
-
-
-@pytest.mark.skipif(not node_has_pg(), reason="node with the package pg is not installed")
+@pytest.mark.skipif(not node(), reason="Node with the package pg is not installed")
 @pytest.mark.parametrize("tenant, name", HOMES)
 def test_node_postgres(lodge, tenant, name):
     script = """
@@ -122,4 +117,4 @@ def test_node_postgres(lodge, tenant, name):
           await client.end();
         })();"""
     where = {"host": "127.0.0.1", "port": lodge.port, "user": f"app.{tenant}", "password": PASSWORD, "database": "crm"}
-    assert run("node", "-e", script, json.dumps(where), name) == f"{name}\n"
+    assert run("node", "-e", script, json.dumps(where), name, **node()) == f"{name}\n"

@@ -110,7 +110,7 @@ def test_a_server_that_talks_nonsense(start_lodge, data):
         writer.write(data)
         await writer.drain()
     with FakeServer(trusting(after_query=nonsense)) as server, \
-            start_lodge(standard_routes(server.host), {"auth": {"method": "trust"}}) as lodge, \
+            start_lodge(standard_routes(server.host, pool="session"), {"auth": {"method": "trust"}}) as lodge, \
             lodge.login("anybody.globex") as session:
         session.send(query("SELECT 1"))
         assert session.refusal().sqlstate == "08P01"
@@ -121,7 +121,7 @@ def test_a_server_that_says_fatal_without_a_code(start_lodge):
         writer.write(error_response(S="FATAL", M="out of cheese"))
         await writer.drain()
     with FakeServer(trusting(after_query=dying)) as server, \
-            start_lodge(standard_routes(server.host), {"auth": {"method": "trust"}}) as lodge, \
+            start_lodge(standard_routes(server.host, pool="session"), {"auth": {"method": "trust"}}) as lodge, \
             lodge.login("anybody.globex") as session:
         session.send(query("SELECT 1"))
         assert session.refusal().fields == {"S": "FATAL", "M": "out of cheese"}

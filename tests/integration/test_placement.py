@@ -96,7 +96,7 @@ def test_a_tenant_by_startup_parameter_can_be_read_back(lodge):
 def test_what_the_server_is_sent(start_lodge):
     """User and database without what the hint took, and nothing of the lodge's own."""
     with FakeServer(trusting()) as server:
-        table = standard_routes(server.host)
+        table = standard_routes(server.host, pool="session")
         table["databases"]["own"] = {"server": "main"}
         table["tenants"]["plain"] = {"database": "own", "schema": None}
         with start_lodge(table, {"auth": {"method": "trust"}}) as lodge:

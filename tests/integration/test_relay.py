@@ -204,7 +204,7 @@ def test_a_server_that_dies(start_lodge, postgres, how):
 def test_a_server_that_dies_within_a_message(start_lodge):
     """An error there would be read as the rest of a row: the client is only closed."""
     with FakeServer(trusting(after_query=vanish_within_a_message)) as server, \
-            start_lodge(standard_routes(server.host)) as lodge, lodge.login("anybody.globex") as session:
+            start_lodge(standard_routes(server.host, pool="session")) as lodge, lodge.login("anybody.globex") as session:
         session.send(query("SELECT 1"))
         with pytest.raises(Closed, match="closed after 45 of"):
             session.read()
@@ -214,7 +214,7 @@ def test_an_error_of_the_server_is_not_the_end(start_lodge):
     async def odd(writer):
         writer.write(error_response(S="ERROR", V="ERROR", C="XX000", M="oops") + message(b"Z", b"I"))
         await writer.drain()
-    with FakeServer(trusting(after_query=odd)) as server, start_lodge(standard_routes(server.host)) as lodge, \
+    with FakeServer(trusting(after_query=odd)) as server, start_lodge(standard_routes(server.host, pool="session")) as lodge, \
             lodge.login("anybody.globex") as session:
         session.send(query("SELECT 1"))
         assert [kind for kind, _ in session.until(b"Z", b"E")] == [b"E"]

@@ -22,7 +22,7 @@ def many_descriptors():
 def test_two_thousand_idle_sessions(start_lodge, many_descriptors):
     if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 8192:
         pytest.skip("the limit of open files is too low for it")
-    with FakeServer(trusting()) as server, start_lodge(standard_routes(server.host), TRUST) as lodge:
+    with FakeServer(trusting()) as server, start_lodge(standard_routes(server.host, pool="session"), TRUST) as lodge:
         before = lodge.memory_peak_mib()
         sessions = []
         for _ in range(2000):

@@ -5,14 +5,14 @@ from certificates import Authority, key_of
 from cluster import PASSWORD
 from fake_server import FakeServer, trusting
 from lodge import standard_routes
-from wire import ServerError, cancel_request, query
+from wire import SSL_REQUEST, ServerError, cancel_request, query
 
 TRUST = {"auth": {"method": "trust"}}
 IN_TLS = "SELECT ssl, (SELECT name FROM whoami) FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
 
 
 def table_with(host, tls, **server):
-    table = standard_routes(host)
+    table = standard_routes(host, pool="session")
     table["servers"]["main"] |= {"tls": tls, **server}
     return table
 
@@ -21,6 +21,14 @@ def refused(lodge, user):
     with pytest.raises(ServerError) as caught:
         lodge.login(user).close()
     return caught.value
+
+
+def cancel(lodge, session):
+    session.send(query("SELECT pg_sleep(60)"))
+    with lodge.wire() as canceller:
+        canceller.send(cancel_request(session.process_id, session.secret))
+        canceller.expect_closed()
+    assert b"C57014\0" in session.until(b"E")[-1][1]
 
 
 @pytest.mark.parametrize("mode", ["prefer", "require", "verify-ca", "verify-full"])
@@ -104,6 +112,91 @@ def test_a_server_without_tls(start_lodge):
             assert (error.sqlstate, "does not offer TLS" in error.detail) == ("08001", True)
 
 
+# Under prefer plain text takes TLS's place where libpq lets it.
+
+def test_prefer_goes_on_in_plain_text_where_the_server_wants_none(start_lodge, postgres):
+    """pg_hba.conf rejects app_no_tls over TLS. It is said once."""
+    with start_lodge(table_with(postgres.host, {"mode": "prefer"}), TRUST) as lodge:
+        for _ in range(3):
+            with lodge.login("app_no_tls.globex") as session:
+                assert session.rows(IN_TLS) == [("f", "globex")]
+                cancel(lodge, session)
+        with lodge.login("trusted.globex") as session:
+            assert session.rows(IN_TLS) == [("t", "globex")]
+        assert lodge.log().count("was tried in plain text, as tls.mode prefer says") == 1
+    with start_lodge(table_with(postgres.host, {"mode": "require"}), TRUST) as lodge:
+        assert "rejects connection" in refused(lodge, "app_no_tls.globex").message
+
+
+def test_prefer_tells_what_was_said_over_tls(start_lodge, postgres):
+    """In plain text app_tls is not even asked for its password."""
+    with start_lodge(table_with(postgres.host, {"mode": "prefer"}), TRUST) as lodge:
+        error = refused(lodge, "nobody_at_all.globex")
+        assert (error.sqlstate, "does not exist" in error.message) == ("28000", True)
+        assert "asks for a password" in refused(lodge, "app_tls.globex").message
+        assert "in plain text" not in lodge.log()
+
+
+class Reread:
+    """A reader whose first bytes have been looked at."""
+    def __init__(self, first, reader):
+        self.first, self.reader = first, reader
+
+    async def readexactly(self, size):
+        first, self.first = self.first, None
+        return first or await self.reader.readexactly(size)
+
+
+def bad_at_tls(then):
+    """Speaks of TLS and cannot; in plain text it trusts everybody."""
+    async def handler(server, reader, writer):
+        first = await reader.readexactly(len(SSL_REQUEST))
+        if first == SSL_REQUEST:
+            writer.write(b"S")
+            await writer.drain()
+            await reader.read(1)
+            await then(reader, writer)
+        else:
+            await trusting()(server, Reread(first, reader), writer)
+    return handler
+
+
+async def speaks_http(reader, writer):
+    writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    await writer.drain()
+
+
+async def leaves(reader, writer):
+    pass
+
+
+async def is_silent(reader, writer):
+    while await reader.read(4096):
+        pass
+
+
+@pytest.mark.parametrize("then", [speaks_http, leaves])
+def test_prefer_goes_on_in_plain_text_after_a_handshake_that_failed(start_lodge, then):
+    with FakeServer(bad_at_tls(then)) as server:
+        with start_lodge(table_with(server.host, {"mode": "prefer"}), TRUST) as lodge:
+            for _ in range(3):
+                with lodge.login("anybody.globex") as session:
+                    assert session.status == "I"
+            assert server.connections == 6
+            assert lodge.log().count("was tried in plain text, as tls.mode prefer says, for over TLS: no TLS came about") == 1
+        with start_lodge(table_with(server.host, {"mode": "require"}), TRUST) as lodge:
+            assert "no TLS came about" in refused(lodge, "anybody.globex").detail
+            assert server.connections == 7
+
+
+def test_prefer_does_not_wait_twice_for_a_silent_server(start_lodge):
+    with FakeServer(bad_at_tls(is_silent)) as server:
+        daemon = {**TRUST, "timeouts": {"connect": "300ms"}}
+        with start_lodge(table_with(server.host, {"mode": "prefer"}), daemon) as lodge:
+            assert "no answer in time" in refused(lodge, "anybody.globex").detail
+            assert server.connections == 1
+
+
 @pytest.mark.parametrize("answer, words", [(b"S" + b"early bytes", "bytes before TLS"), (b"E", "no answer of the protocol"),
                                            (b"", "closed when it was asked"), (b"SHTTP/1.1 400 Bad Request\r\n\r\n", "TLS")])
 def test_an_answer_that_is_none(start_lodge, answer, words):
@@ -122,11 +215,7 @@ def test_an_answer_that_is_none(start_lodge, answer, words):
 def test_cancelling(start_lodge, postgres):
     tls = {"mode": "verify-full", "ca": str(postgres.authority.file)}
     with start_lodge(table_with(postgres.host, tls)) as lodge, lodge.login("trusted.globex") as session:
-        session.send(query("SELECT pg_sleep(60)"))
-        with lodge.wire() as canceller:
-            canceller.send(cancel_request(session.process_id, session.secret))
-            canceller.expect_closed()
-        assert session.until(b"E")[-1][0] == b"E"
+        cancel(lodge, session)
 
 
 # Logging in.

@@ -14,7 +14,7 @@ def daemon(**more):
 
 
 def table_for(*hosts):
-    table = standard_routes("nowhere")
+    table = standard_routes("nowhere", pool="session")
     table["servers"]["main"]["hosts"] = list(hosts)
     return table
 

@@ -185,6 +185,34 @@ TEST_CASE("SCRAM with keys needs nothing slow; other methods need a password") {
   CHECK(std::get<login_fsm::wants_secret>(give(other, auth(kind::md5_password, "salt"))).method == "md5");
 }
 
+TEST_CASE("an md5 secret answers md5 as its password would; other methods need a password") {
+  const md5_secret secret{secret_string("7d0e1dd5c79b2a6cf44b6b5e0dd9d1e5")};
+  const auto with_md5 = [&] { return login_fsm({"app", std::nullopt, secret}, "nonce", std::nullopt); };
+  {
+    login_fsm login = with_md5();
+    const auto said = std::get<login_fsm::reply>(give(login, auth(kind::md5_password, "salt")));
+    CHECK(said.message.view() == frontend::password{md5_answer(secret, "app", as_bytes("salt"))->view()}.encode());
+    CHECK(is<login_fsm::keep>(give(login, auth(kind::ok))));
+    CHECK_FALSE(login.client_involved());
+  }
+  {
+    // What PostgreSQL keeps of the password, and the password, are one to a server that asks for md5.
+    const auto whole = parse_password_secret("md5ca8c5a3a697c1bfcf0b24830dc9b39ad").value();
+    login_fsm by_secret({"md5", std::nullopt, std::get<md5_secret>(whole)}, "nonce", std::nullopt);
+    login_fsm by_password({"md5", secret_string("open sesame"), secret}, "nonce", std::nullopt);
+    CHECK(std::get<login_fsm::reply>(give(by_secret, auth(kind::md5_password, "salt"))).message ==
+          std::get<login_fsm::reply>(give(by_password, auth(kind::md5_password, "salt"))).message);
+  }
+  const auto wanted = [&](const std::string& message) {
+    login_fsm login = with_md5();
+    return std::get<login_fsm::wants_secret>(give(login, message)).method;
+  };
+  CHECK(wanted(auth(kind::cleartext_password)) == "password");
+  CHECK(wanted(auth(kind::sasl, "", {"SCRAM-SHA-256"})) == "scram-sha-256");
+  login_fsm login = with_md5();
+  CHECK(failure(give(login, auth(kind::sasl_continue, "r=1"))) == errc::misplaced_message);
+}
+
 TEST_CASE("SCRAM messages out of place") {
   for (const auto late : {kind::sasl_continue, kind::sasl_final}) {
     login_fsm login = with_password();

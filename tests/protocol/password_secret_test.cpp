@@ -98,25 +98,25 @@ TEST_CASE("bounds of a secret") {
 TEST_CASE("a cleartext password against each kind") {
   for (const auto& text : {"pencil"s, alice, carol}) {
     const auto secret = parsed(text);
-    CHECK(verify_password(secret, "carol", "pencil") == verdict::right);
-    CHECK(verify_password(secret, "carol", "pencil ") == verdict::wrong);
-    CHECK(verify_password(secret, "carol", "Pencil") == verdict::wrong);
-    CHECK(verify_password(secret, "carol", "") == verdict::wrong);
-    CHECK(verify_password(secret, "carol", "pencil\0"s) == verdict::wrong);
-    CHECK(verify_password(secret, "carol", std::string(1 << 20, 'x')) == verdict::wrong);
-    CHECK(verify_password(secret, "carol", text) == (text == "pencil" ? verdict::right : verdict::wrong));
+    CHECK(verify_password(secret, "carol", "pencil") == password_check::right);
+    CHECK(verify_password(secret, "carol", "pencil ") == password_check::wrong);
+    CHECK(verify_password(secret, "carol", "Pencil") == password_check::wrong);
+    CHECK(verify_password(secret, "carol", "") == password_check::wrong);
+    CHECK(verify_password(secret, "carol", "pencil\0"s) == password_check::wrong);
+    CHECK(verify_password(secret, "carol", std::string(1 << 20, 'x')) == password_check::wrong);
+    CHECK(verify_password(secret, "carol", text) == (text == "pencil" ? password_check::right : password_check::wrong));
     CHECK(verification_is_slow(secret) == (text == alice));
   }
-  CHECK(verify_password(parsed(carol), "alice", "pencil") == verdict::wrong);  // the role's name is in it
+  CHECK(verify_password(parsed(carol), "alice", "pencil") == password_check::wrong);  // the role's name is in it
   const std::string longest(most_password_bytes, 'x');
-  CHECK(verify_password(parsed(longest), "", longest) == verdict::right);
+  CHECK(verify_password(parsed(longest), "", longest) == password_check::right);
 }
 
 TEST_CASE("SCRAM secrets are of the prepared password") {
   const auto secret = parsed(bob);
-  CHECK(verify_password(secret, "bob", "p\u00e4ss\u2003w\u00f6rt\ufb01") == verdict::right);
-  CHECK(verify_password(secret, "bob", "pa\u0308ss w\u00f6rtfi") == verdict::right);
-  CHECK(verify_password(secret, "bob", "pass wortfi") == verdict::wrong);
+  CHECK(verify_password(secret, "bob", "p\u00e4ss\u2003w\u00f6rt\ufb01") == password_check::right);
+  CHECK(verify_password(secret, "bob", "pa\u0308ss w\u00f6rtfi") == password_check::right);
+  CHECK(verify_password(secret, "bob", "pass wortfi") == password_check::wrong);
 }
 
 TEST_CASE("an md5 answer") {
@@ -126,14 +126,14 @@ TEST_CASE("an md5 answer") {
   CHECK(answer.view() == "md5" + std::string(md5_hex(carol.substr(3), "\1\2\3\4")->view()));
   CHECK((md5_answer(parsed(carol), "carol", salt).value() == answer));
   for (const auto& secret : {plain, parsed(carol)}) {
-    CHECK(verify_md5_answer(secret, "carol", salt, answer.view()) == verdict::right);
-    CHECK(verify_md5_answer(secret, "carol", as_bytes("\1\2\3\5"), answer.view()) == verdict::wrong);
-    CHECK(verify_md5_answer(secret, "carol", salt, answer.view().substr(1)) == verdict::wrong);
-    CHECK(verify_md5_answer(secret, "carol", salt, "") == verdict::wrong);
-    CHECK(verify_md5_answer(secret, "carol", salt, std::string(1 << 20, 'x')) == verdict::wrong);
+    CHECK(verify_md5_answer(secret, "carol", salt, answer.view()) == password_check::right);
+    CHECK(verify_md5_answer(secret, "carol", as_bytes("\1\2\3\5"), answer.view()) == password_check::wrong);
+    CHECK(verify_md5_answer(secret, "carol", salt, answer.view().substr(1)) == password_check::wrong);
+    CHECK(verify_md5_answer(secret, "carol", salt, "") == password_check::wrong);
+    CHECK(verify_md5_answer(secret, "carol", salt, std::string(1 << 20, 'x')) == password_check::wrong);
   }
-  CHECK(verify_md5_answer(plain, "alice", salt, answer.view()) == verdict::wrong);
-  CHECK(verify_md5_answer(parsed(alice), "alice", salt, answer.view()) == verdict::impossible);
+  CHECK(verify_md5_answer(plain, "alice", salt, answer.view()) == password_check::wrong);
+  CHECK(verify_md5_answer(parsed(alice), "alice", salt, answer.view()) == password_check::impossible);
   CHECK(md5_answer(parsed(alice), "alice", salt).error() == errc::bad_password_secret);
 }
 
@@ -154,10 +154,10 @@ TEST_CASE("the mock secret is steady, differs by role and by key, and verifies n
   CHECK(mock.salt != stable_salt(key, "nobodx"));
   CHECK(mock.salt != stable_salt(sha256(as_bytes("yek")), "nobody"));
   CHECK(verification_is_slow(mock));
-  CHECK(verify_password(mock, "nobody", "pencil") == verdict::wrong);
+  CHECK(verify_password(mock, "nobody", "pencil") == password_check::wrong);
   auto doomed = build_scram_secret("pencil", as_bytes(mock.salt), 4096);
   doomed.mock = true;
-  CHECK(verify_password(doomed, "nobody", "pencil") == verdict::wrong);
+  CHECK(verify_password(doomed, "nobody", "pencil") == password_check::wrong);
 }
 
 TEST_CASE("every error of authentication has words") {

@@ -215,6 +215,12 @@ std::string password_of(const std::expected<auth_pass, ending>& outcome) {
   return outcome && outcome->password ? std::string(outcome->password->view()) : "none";
 }
 
+// Whether it gives role md5's secret for logging in.
+bool has_md5(const std::expected<auth_pass, ending>& outcome) {
+  const auto* md5 = outcome && outcome->keys ? std::get_if<pgwire::md5_secret>(&*outcome->keys) : nullptr;
+  return md5 != nullptr && md5->hex.view() == "ca8c5a3a697c1bfcf0b24830dc9b39ad";
+}
+
 }  // namespace
 
 TEST_CASE("password: against secrets of every kind") {
@@ -241,7 +247,9 @@ TEST_CASE("md5: plain and md5 secrets") {
     visit client(at, by(auth_method::md5, role));
     answer_md5(client, role, right_password);
     CHECK(client.verdict() == "in");
-    CHECK(password_of(client.outcome()) == (role == std::string_view("plain") ? right_password : "none"));
+    const bool plain = role == std::string_view("plain");
+    CHECK(password_of(client.outcome()) == (plain ? right_password : "none"));
+    CHECK(has_md5(client.outcome()) == !plain);
   }
   visit client(at, by(auth_method::md5, role));
   answer_md5(client, role, "wrong");
@@ -259,9 +267,10 @@ TEST_CASE("scram-sha-256: plain and SCRAM secrets; md5 holds the same exchange f
     CHECK(client.verdict() == "in");
     CHECK(password_of(client.outcome()) == (role == "plain" ? right_password : "none"));
     REQUIRE(client.outcome()->keys.has_value());
+    const auto& keys = std::get<pgwire::scram_keys>(*client.outcome()->keys);
     const auto& secret = *(*at.source->users()->find(role))->scram_at_hand();
-    CHECK(pgwire::stored_key_of(client.outcome()->keys->client_key) == secret.stored_key);
-    CHECK(client.outcome()->keys->server_key == secret.server_key);
+    CHECK(pgwire::stored_key_of(keys.client_key) == secret.stored_key);
+    CHECK(keys.server_key == secret.server_key);
   }
   visit client(at, by(method, role));
   answer_scram(client, "wrong");
@@ -373,11 +382,12 @@ TEST_CASE("cert: the common name is the role") {
 
 TEST_CASE("trust asks nobody, reject lets nobody in") {
   lodge at;
-  for (const auto* role : {"plain", "scram", "nobody"}) {
+  for (const auto* role : {"plain", "md5", "scram", "nobody"}) {
     visit client(at, by(auth_method::trust, role));
     CHECK(client.verdict() == "in");
     CHECK(password_of(client.outcome()) == (role == std::string_view("plain") ? right_password : "none"));
-    CHECK_FALSE(client.outcome()->keys.has_value());
+    CHECK(client.outcome()->keys.has_value() == (role == std::string_view("md5")));
+    CHECK(has_md5(client.outcome()) == (role == std::string_view("md5")));
   }
   visit client(at, by(auth_method::reject, "plain"));
   CHECK(client.verdict() == "28000 the lodge's rules refuse the connection of user \"plain\"");

@@ -30,7 +30,7 @@ TEST_CASE("a plain secret's SCRAM secret is built once, and is the password's") 
   CHECK(built[0] == built[1]);
   CHECK(secret->scram_at_hand() == built[0]);
   CHECK_FALSE(built[0]->mock);
-  CHECK(pgwire::verify_password(*built[0], "app", "open sesame") == pgwire::verdict::right);
+  CHECK(pgwire::verify_password(*built[0], "app", "open sesame") == pgwire::password_check::right);
   CHECK(built[0]->salt == pgwire::stable_salt(key, "app"));
   CHECK(plain("x")->build_scram(key, "app").salt == built[0]->salt);
 }
@@ -54,7 +54,7 @@ TEST_CASE("a mock is of the kind it shall be like, and lets nobody in") {
   CHECK(mock->is_mock());
   CHECK(mock->kind() == kind);
   CHECK(pgwire::verification_is_slow(mock->secret()) == (kind == secret_kind::scram));
-  CHECK(pgwire::verify_password(mock->secret(), "nobody", "x") == pgwire::verdict::wrong);
+  CHECK(pgwire::verify_password(mock->secret(), "nobody", "x") == pgwire::password_check::wrong);
   const auto& scram = mock->build_scram(key, "nobody");
   CHECK(scram.mock);
   CHECK(scram.salt == pgwire::stable_salt(key, "nobody"));

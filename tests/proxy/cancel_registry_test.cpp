@@ -6,9 +6,9 @@
 
 namespace {
 
-proxy::cancel_target target_of(std::int32_t server_pid) {
-  proxy::cancel_target target;
-  target.server_key = proxy::make_cancel_key(server_pid, 4);
+std::shared_ptr<const proxy::cancel_target> target_of(std::int32_t server_pid) {
+  auto target = std::make_shared<proxy::cancel_target>();
+  target->server_key = proxy::make_cancel_key(server_pid, 4);
   return target;
 }
 
@@ -21,7 +21,7 @@ TEST_CASE("a key is worth something exactly as long as its handle lives") {
     const auto held = registry.add(key, target_of(7));
     const auto found = registry.find(key);
     REQUIRE(found);
-    CHECK(found->server_key.process_id() == 7);
+    CHECK((*found)->server_key.process_id() == 7);
   }
   CHECK_FALSE(registry.find(key));
   CHECK(registry.size() == 0);
@@ -33,8 +33,8 @@ TEST_CASE("sessions of several servers may share a process id; the secret decide
   const auto other = proxy::make_cancel_key(7, 4);
   const auto first = registry.add(one, target_of(1));
   const auto second = registry.add(other, target_of(2));
-  CHECK(registry.find(one)->server_key.process_id() == 1);
-  CHECK(registry.find(other)->server_key.process_id() == 2);
+  CHECK((*registry.find(one))->server_key.process_id() == 1);
+  CHECK((*registry.find(other))->server_key.process_id() == 2);
 }
 
 TEST_CASE("a wrong secret, a cut one and a wrong process id find nothing") {
@@ -66,4 +66,44 @@ TEST_CASE("secrets are random") {
     seen.emplace(reinterpret_cast<const char*>(key.secret().data()), key.secret().size());
   }
   CHECK(seen.size() == 1000);
+}
+
+TEST_CASE("a key cancels what it is aimed at, and nothing between") {
+  proxy::cancel_registry registry;
+  const auto key = proxy::make_cancel_key(7, 32);
+  auto held = registry.add(key, nullptr);
+  CHECK_FALSE(registry.find(key));
+  held.aim(target_of(1));
+  CHECK((*registry.find(key))->server_key.process_id() == 1);
+  held.aim(target_of(2));
+  CHECK((*registry.find(key))->server_key.process_id() == 2);
+  held.aim(nullptr);
+  CHECK_FALSE(registry.find(key));
+}
+
+TEST_CASE("a request for a statement that waits for a server is kept for it, and for no other") {
+  proxy::cancel_registry registry;
+  const auto key = proxy::make_cancel_key(7, 32);
+  auto held = registry.add(key, nullptr);
+  CHECK_FALSE(registry.find(key));
+  held.set_waiting(true);
+  CHECK_FALSE(held.requested());
+  CHECK_FALSE(registry.find(key));
+  CHECK(held.requested());
+  held.set_waiting(false);
+  CHECK_FALSE(held.requested());
+}
+
+TEST_CASE("a handle is busy while a request is on its way, even to a target before") {
+  proxy::cancel_registry registry;
+  const auto key = proxy::make_cancel_key(7, 32);
+  auto held = registry.add(key, target_of(1));
+  CHECK_FALSE(held.busy());
+  {
+    const auto request = registry.find(key);
+    CHECK(held.busy());
+    held.aim(nullptr);
+    CHECK(held.busy());
+  }
+  CHECK_FALSE(held.busy());
 }

@@ -1,0 +1,447 @@
+#include "protocol/statement.hpp"
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+#include <span>
+#include <utility>
+
+#include "protocol/startup_options.hpp"
+#include "protocol/statement_tree.hpp"
+#include "protocol/statement_words.hpp"
+
+namespace pgwire {
+namespace {
+
+constexpr std::int32_t cursor_with_hold = 0x20;  // CURSOR_OPT_HOLD
+
+template <class T>
+std::span<T* const> list_of(T* const* items, std::size_t count) {
+  return {items, count};
+}
+
+// The part of a name behind its schema.
+std::string_view last_of(std::span<PgQuery__Node* const> name) {
+  if (name.empty() || name.back()->node_case != PG_QUERY__NODE__NODE_STRING) return {};
+  return name.back()->string->sval;
+}
+
+operand constant(std::string text) { return {.from = operand::source::constant, .text = std::move(text)}; }
+
+enum class cast_to : std::uint8_t { other, text, boolean };
+
+struct cast {
+  cast_to to = cast_to::other;
+  bool is_qualified = false;  ///< with pg_catalog; else it may be anyone's type of that name
+};
+
+// Casts that change no value: those with a length do.
+cast read_cast(const PgQuery__TypeName& type) {
+  if (type.n_typmods != 0 || type.n_array_bounds != 0 || type.setof || type.pct_type) return {};
+  const auto names = list_of(type.names, type.n_names);
+  const auto name = last_of(names);
+  const bool is_qualified = names.size() == 2 && last_of(names.first(1)) == "pg_catalog";
+  if (!is_qualified && names.size() != 1) return {};
+  if (name == "text" || name == "varchar") return {.to = cast_to::text, .is_qualified = is_qualified};
+  if (name == "bool") return {.to = cast_to::boolean, .is_qualified = is_qualified};
+  return {};
+}
+
+struct argument {
+  operand value;
+  bool is_null = false;
+  bool by_any_type = false;  ///< behind a cast to a type whose schema is not said
+};
+
+std::optional<std::string> text_of(const PgQuery__AConst& value) {
+  switch (value.val_case) {
+    // A zero is what protobuf leaves out, down to the whole message.
+    case PG_QUERY__A__CONST__VAL_IVAL: return std::to_string(value.ival->ival);
+    case PG_QUERY__A__CONST__VAL_FVAL: return value.fval->fval;
+    case PG_QUERY__A__CONST__VAL_BOOLVAL: return value.boolval->boolval ? "true" : "false";
+    case PG_QUERY__A__CONST__VAL_SVAL: return value.sval->sval;
+    default: return {};
+  }
+}
+
+argument read_argument(const PgQuery__Node* node) {
+  argument read;
+  bool is_cast = false;
+  while (node != nullptr) {
+    switch (node->node_case) {
+      case PG_QUERY__NODE__NODE_NAMED_ARG_EXPR: node = node->named_arg_expr->arg; continue;
+      case PG_QUERY__NODE__NODE_COLLATE_CLAUSE: node = node->collate_clause->arg; continue;
+      case PG_QUERY__NODE__NODE_TYPE_CAST: {
+        const auto to = read_cast(*node->type_cast->type_name);
+        node = node->type_cast->arg;
+        // `true` is a cast to bool in the tree.
+        const bool is_bool = to.to == cast_to::boolean && node != nullptr &&
+                             node->node_case == PG_QUERY__NODE__NODE_A_CONST &&
+                             node->a_const->val_case == PG_QUERY__A__CONST__VAL_BOOLVAL;
+        if (to.to != cast_to::text && !is_bool) return read;
+        if (!to.is_qualified) read.by_any_type = true;
+        is_cast = true;
+        continue;
+      }
+      case PG_QUERY__NODE__NODE_PARAM_REF:
+        if (const auto number = node->param_ref->number; number > 0 && number <= 0xffff) {
+          read.value = {.from = operand::source::bound, .parameter = static_cast<std::uint16_t>(number)};
+        }
+        return read;
+      case PG_QUERY__NODE__NODE_A_CONST: {
+        const auto& value = *node->a_const;
+        read.is_null = value.isnull;
+        // A number with a point becomes another text when it is cast: 1e3 is 1000.
+        if (is_cast && value.val_case == PG_QUERY__A__CONST__VAL_FVAL) return read;
+        if (auto text = text_of(value)) read.value = constant(std::move(*text));
+        return read;
+      }
+      default: return read;
+    }
+  }
+  return read;
+}
+
+// is_local of set_config(): true only where it can be nothing else.
+bool is_surely_true(const PgQuery__Node* node) {
+  while (node != nullptr) {
+    switch (node->node_case) {
+      case PG_QUERY__NODE__NODE_NAMED_ARG_EXPR: node = node->named_arg_expr->arg; continue;
+      case PG_QUERY__NODE__NODE_TYPE_CAST: {
+        const auto to = read_cast(*node->type_cast->type_name);
+        if (to.to != cast_to::boolean || !to.is_qualified) return false;
+        node = node->type_cast->arg;
+        continue;
+      }
+      case PG_QUERY__NODE__NODE_A_CONST: {
+        const auto text = text_of(*node->a_const);
+        constexpr auto truths = std::to_array<std::string_view>({"t", "true", "y", "yes", "on", "1"});
+        return text && std::ranges::find(truths, *text) != truths.end();
+      }
+      default: return false;
+    }
+  }
+  return false;
+}
+
+// As meaning_of() compares.
+bool is_named(std::string_view name, std::string_view known) { return fold_name(name) == known; }
+
+// Reads one text's tree into a verdict.
+class reader {
+ public:
+  explicit reader(std::string_view text) : text_(text) {}
+
+  verdict read(const statement_tree& tree) {
+    for (auto* statement : tree.statements()) {
+      const auto begin = static_cast<std::uint32_t>(statement->stmt_location);
+      const auto length = static_cast<std::uint32_t>(statement->stmt_len);
+      const auto end = length == 0 ? static_cast<std::uint32_t>(text_.size()) : begin + length;
+      out_.statements.push_back({.begin = begin, .end = end});
+      if (statement->stmt == nullptr) continue;
+      read_top(*statement->stmt);
+      walk(*statement->stmt);
+    }
+    return std::move(out_);
+  }
+
+ private:
+  void read_top(PgQuery__Node& node) {
+    switch (node.node_case) {
+      case PG_QUERY__NODE__NODE_SELECT_STMT: read_select(*node.select_stmt); return;
+      case PG_QUERY__NODE__NODE_EXPLAIN_STMT:
+        if (auto* query = node.explain_stmt->query) read_top(*query);
+        return;
+      case PG_QUERY__NODE__NODE_VARIABLE_SET_STMT: read_set(*node.variable_set_stmt); return;
+      case PG_QUERY__NODE__NODE_TRANSACTION_STMT: read_transaction(*node.transaction_stmt); return;
+      case PG_QUERY__NODE__NODE_DISCARD_STMT: read_discard(*node.discard_stmt); return;
+      case PG_QUERY__NODE__NODE_PREPARE_STMT:
+        add(trait::prepared);
+        out_.prepares.emplace_back(node.prepare_stmt->name);
+        return;
+      case PG_QUERY__NODE__NODE_DEALLOCATE_STMT: {
+        add(trait::prepared);
+        const std::string_view name = node.deallocate_stmt->name;
+        if (name.empty()) {
+          add(trait::deallocate_all);
+        } else {
+          out_.deallocates.emplace_back(name);
+        }
+        return;
+      }
+      case PG_QUERY__NODE__NODE_DECLARE_CURSOR_STMT:
+        if ((node.declare_cursor_stmt->options & cursor_with_hold) != 0) add(trait::hold_cursor);
+        return;
+      case PG_QUERY__NODE__NODE_CLOSE_PORTAL_STMT: add(trait::hold_cursor); return;
+      case PG_QUERY__NODE__NODE_LISTEN_STMT:
+      case PG_QUERY__NODE__NODE_UNLISTEN_STMT: add(trait::listening); return;
+      case PG_QUERY__NODE__NODE_LOAD_STMT: add(trait::load); return;
+      case PG_QUERY__NODE__NODE_DO_STMT:
+      case PG_QUERY__NODE__NODE_CALL_STMT: add(trait::unseen); return;
+      case PG_QUERY__NODE__NODE_DROP_STMT:
+      case PG_QUERY__NODE__NODE_DROP_OWNED_STMT: out_.traits.add({trait::drops, trait::defines}); return;
+      // They leave the session and all definitions alone.
+      case PG_QUERY__NODE__NODE_INSERT_STMT:
+      case PG_QUERY__NODE__NODE_UPDATE_STMT:
+      case PG_QUERY__NODE__NODE_DELETE_STMT:
+      case PG_QUERY__NODE__NODE_MERGE_STMT:
+      case PG_QUERY__NODE__NODE_EXECUTE_STMT:
+      case PG_QUERY__NODE__NODE_VARIABLE_SHOW_STMT:
+      case PG_QUERY__NODE__NODE_CONSTRAINTS_SET_STMT:
+      case PG_QUERY__NODE__NODE_FETCH_STMT:
+      case PG_QUERY__NODE__NODE_NOTIFY_STMT:
+      case PG_QUERY__NODE__NODE_COPY_STMT:
+      case PG_QUERY__NODE__NODE_LOCK_STMT:
+      case PG_QUERY__NODE__NODE_TRUNCATE_STMT:
+      case PG_QUERY__NODE__NODE_VACUUM_STMT:
+      case PG_QUERY__NODE__NODE_CHECK_POINT_STMT:
+      case PG_QUERY__NODE__NODE_REINDEX_STMT:
+      case PG_QUERY__NODE__NODE_CLUSTER_STMT:
+      case PG_QUERY__NODE__NODE_REFRESH_MAT_VIEW_STMT:
+      case PG_QUERY__NODE__NODE_ALTER_SYSTEM_STMT: return;
+      default: add(trait::defines); return;
+    }
+  }
+
+  // INTO counts where the server takes it: in the first leaf of the set operations of a statement that is a SELECT.
+  void read_select(PgQuery__SelectStmt& top) {
+    auto* first = &top;
+    while (first->larg != nullptr) first = first->larg;
+    if (first->into_clause == nullptr) return;
+    add(trait::defines);
+    read_relation(*first->into_clause->rel);
+  }
+
+  void read_transaction(const PgQuery__TransactionStmt& statement) {
+    switch (statement.kind) {
+      case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_BEGIN:
+      case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_START: add(trait::begins); return;
+      case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_COMMIT:
+      case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK:
+      case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_PREPARE: add(trait::ends_transaction); return;
+      default: return;
+    }
+  }
+
+  void read_discard(const PgQuery__DiscardStmt& statement) {
+    switch (statement.target) {
+      case PG_QUERY__DISCARD_MODE__DISCARD_PLANS: add(trait::discards_plans); return;
+      case PG_QUERY__DISCARD_MODE__DISCARD_SEQUENCES: add(trait::discards_sequences); return;
+      case PG_QUERY__DISCARD_MODE__DISCARD_TEMP: out_.traits.add({trait::temporary, trait::drops}); return;
+      default:
+        out_.traits.add({trait::reset_all, trait::discard_all, trait::prepared, trait::deallocate_all, trait::listening,
+                         trait::temporary, trait::hold_cursor, trait::advisory_lock, trait::discards_sequences,
+                         trait::discards_plans, trait::drops});
+        return;
+    }
+  }
+
+  void read_set(const PgQuery__VariableSetStmt& statement) {
+    const auto args = list_of(statement.args, statement.n_args);
+    std::vector<operand> values;
+    switch (statement.kind) {
+      case PG_QUERY__VARIABLE_SET_KIND__VAR_RESET_ALL: add(trait::reset_all); return;
+      case PG_QUERY__VARIABLE_SET_KIND__VAR_SET_MULTI:
+        if (std::string_view(statement.name) == "SESSION CHARACTERISTICS") {
+          read_characteristics(args, statement.is_local);
+        }
+        return;
+      case PG_QUERY__VARIABLE_SET_KIND__VAR_SET_VALUE:
+        for (const auto* arg : args) {
+          // SET TIME ZONE INTERVAL '..' is the only value that is an expression.
+          const bool is_constant = arg->node_case == PG_QUERY__NODE__NODE_A_CONST;
+          values.push_back(is_constant ? read_argument(arg).value : operand{});
+        }
+        break;
+      default: break;
+    }
+    add_setting(constant(statement.name), std::move(values), statement.is_local);
+  }
+
+  void read_characteristics(std::span<PgQuery__Node* const> modes, bool local) {
+    for (const auto* mode : modes) {
+      if (mode->node_case != PG_QUERY__NODE__NODE_DEF_ELEM) continue;
+      auto value = read_argument(mode->def_elem->arg).value;
+      if (const std::string_view name = mode->def_elem->defname; name != "transaction_isolation") {
+        value.text = value.text == "0" ? "off" : "on";
+      }
+      add_setting(constant("default_" + std::string(mode->def_elem->defname)), {std::move(value)}, local);
+    }
+  }
+
+  void read_set_config(const PgQuery__FuncCall& call) {
+    std::array<const PgQuery__Node*, 3> by_place{};
+    const auto args = list_of(call.args, call.n_args);
+    bool is_clear = args.size() == by_place.size() && !call.func_variadic;
+    for (std::size_t i = 0; is_clear && i < args.size(); ++i) {
+      auto place = i;
+      if (args[i]->node_case == PG_QUERY__NODE__NODE_NAMED_ARG_EXPR) {
+        constexpr auto names = std::to_array<std::string_view>({"setting_name", "new_value", "is_local"});
+        place = static_cast<std::size_t>(
+            std::distance(names.begin(), std::ranges::find(names, std::string_view(args[i]->named_arg_expr->name))));
+      }
+      is_clear = place < by_place.size() && by_place[place] == nullptr;
+      if (is_clear) by_place[place] = args[i];
+    }
+    if (!is_clear) {  // none of PostgreSQL's own, so what it does cannot be known
+      add(trait::unseen);
+      return;
+    }
+    auto name = read_argument(by_place[0]);
+    auto value = read_argument(by_place[1]);
+    if (name.value.from == operand::source::unknown || name.by_any_type) add(trait::unseen);
+    std::vector<operand> values;
+    if (!value.is_null) values.push_back(std::move(value.value));
+    add_setting(std::move(name.value), std::move(values), is_surely_true(by_place[2]));
+  }
+
+  void add_setting(operand name, std::vector<operand> values, bool local) {
+    if (name.from == operand::source::constant) {
+      name.text = canonical_setting_name(name.text);
+      const std::string_view canonical = name.text;
+      if (fold_name(canonical) != canonical) add(trait::unseen);  // a server may fold it to another name
+      // It has no value that could be shown or set again.
+      if (canonical == "seed") return add(trait::random_seed);
+      if (canonical == "role" || canonical == "session_authorization") add(trait::session_identity);
+      local = local || canonical == "transaction_isolation" || canonical == "transaction_read_only" ||
+              canonical == "transaction_deferrable";
+    }
+    out_.settings.push_back({.name = std::move(name),
+                             .values = std::move(values),
+                             .local = local,
+                             .statement = static_cast<std::uint32_t>(out_.statements.size() - 1)});
+  }
+
+  void read_relation(const PgQuery__RangeVar& relation) {
+    if (std::string_view(relation.relpersistence) == "t") add(trait::temporary);
+    read_name(relation.schemaname);
+  }
+
+  void read_name(std::string_view name) {
+    if (name.empty()) return;
+    if (const auto means = meaning_of(name)) out_.traits.add(*means);
+  }
+
+  // Every message of a statement, wherever an expression can stand.
+  void walk(const PgQuery__Node& statement) {
+    stack_.assign(1, &statement.base);
+    while (!stack_.empty()) {
+      const auto* message = stack_.back();
+      stack_.pop_back();
+      if (!visit(*message)) continue;
+      const auto known = static_cast<std::ptrdiff_t>(stack_.size());
+      append_children(*message, stack_);
+      std::reverse(stack_.begin() + known, stack_.end());
+    }
+  }
+
+  template <class Message>
+  static const Message& as(const ProtobufCMessage& message) {
+    return reinterpret_cast<const Message&>(message);
+  }
+
+  // False: nothing below it matters.
+  bool visit(const ProtobufCMessage& message) {
+    const auto* type = message.descriptor;
+    // What a literal says is no name; and SET in the definition of a function or role is none of the session's.
+    if (type == &pg_query__a__const__descriptor || type == &pg_query__variable_set_stmt__descriptor) return false;
+    if (type == &pg_query__string__descriptor) {
+      read_name(as<PgQuery__String>(message).sval);
+    } else if (type == &pg_query__func_call__descriptor) {
+      const auto& call = as<PgQuery__FuncCall>(message);
+      if (is_named(last_of(list_of(call.funcname, call.n_funcname)), "set_config")) read_set_config(call);
+    } else if (type == &pg_query__range_var__descriptor) {
+      read_relation(as<PgQuery__RangeVar>(message));
+    } else if (type == &pg_query__update_stmt__descriptor) {
+      read_target(as<PgQuery__UpdateStmt>(message).relation);
+    } else if (type == &pg_query__merge_stmt__descriptor) {
+      read_target(as<PgQuery__MergeStmt>(message).relation);
+    } else if (type == &pg_query__execute_stmt__descriptor) {
+      add(trait::prepared);
+      out_.executes.emplace_back(as<PgQuery__ExecuteStmt>(message).name);
+    } else if (type == &pg_query__select_stmt__descriptor) {
+      // Elsewhere than where read_select() looks, INTO is an error.
+      const_cast<PgQuery__SelectStmt&>(as<PgQuery__SelectStmt>(message)).into_clause = nullptr;
+    }
+    return true;
+  }
+
+  // The view's rule calls set_config().
+  void read_target(const PgQuery__RangeVar* relation) {
+    if (relation != nullptr && is_named(relation->relname, "pg_settings")) add(trait::unseen);
+  }
+
+  void add(trait one) { out_.traits.add(one); }
+
+  std::string_view text_;
+  verdict out_;
+  std::vector<const ProtobufCMessage*> stack_;
+};
+
+std::optional<verdict> read_one(std::string_view text, backslash reading) {
+  const auto tree = statement_tree::parse(text, reading);
+  if (!tree) return {};
+  return reader(text).read(*tree);
+}
+
+// The two readings of a text with backslashes, of which the server takes one. Where they differ in values only, those
+// are unknown.
+verdict both(verdict one, const verdict& other) {
+  auto merged = one;
+  bool is_alike = one.settings.size() == other.settings.size();
+  for (std::size_t i = 0; is_alike && i < one.settings.size(); ++i) {
+    auto& values = merged.settings[i].values;
+    const auto& others = other.settings[i].values;
+    is_alike = values.size() == others.size();
+    for (std::size_t k = 0; is_alike && k < values.size(); ++k) {
+      if (values[k] != others[k]) one.settings[i].values[k] = values[k] = {};
+    }
+  }
+  auto expected = other;
+  if (is_alike) {
+    for (std::size_t i = 0; i < merged.settings.size(); ++i) expected.settings[i].values = merged.settings[i].values;
+    if (merged == expected) return merged;
+  }
+  const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
+  append(one.settings, other.settings);
+  append(one.prepares, other.prepares);
+  append(one.executes, other.executes);
+  append(one.deallocates, other.deallocates);
+  one.traits.add(other.traits);
+  one.traits.add(trait::unseen);
+  return one;
+}
+
+// In an encoding such as SJIS a backslash may be the second half of a character, and then it quotes nothing. The parser
+// does not know the encoding.
+bool has_doubtful_backslash(std::string_view text) {
+  for (auto at = text.find('\\'); at != std::string_view::npos; at = text.find('\\', at + 1)) {
+    if (at > 0 && static_cast<unsigned char>(text[at - 1]) >= 0x80) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+bool verdict::harmless() const {
+  return settings.empty() && prepares.empty() && executes.empty() && deallocates.empty() &&
+         traits.without({trait::begins, trait::ends_transaction}).empty();
+}
+
+std::optional<verdict> read_statements(std::string_view text) {
+  auto plain = read_one(text, backslash::plain);
+  if (!text.contains('\\')) return plain;
+  auto escaped = read_one(text, backslash::escapes);
+  if (!plain || !escaped) return plain ? plain : escaped;
+  return both(std::move(*plain), *escaped);
+}
+
+verdict judge(std::string_view text) {
+  if (!may_matter(text)) return {};
+  auto read = read_statements(text);
+  if (!read) return {.traits = {trait::unseen}};
+  if (has_doubtful_backslash(text)) read->traits.add(trait::unseen);
+  return std::move(*read);
+}
+
+}  // namespace pgwire

@@ -1,0 +1,350 @@
+#include "proxy/pool/ledger.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace proxy {
+
+// --- who asks ---
+
+std::optional<grant> ledger::ask(const connection_wish& wish) {
+  request asked{.who = wish.who,
+                .of = tenants_.enrol(wish.tenant),
+                .in = places_.enrol(wish.place),
+                .from = pools_.enrol(wish.key),
+                .state = wish.state,
+                .worker = wish.worker,
+                .only = wish.only,
+                .since = wish.since};
+  const bool other_terms = adopt(asked.of, {wish.tenant_connections, wish.tenant_minimum, wish.weight});
+  const bool other_size = adopt(*asked.in, wish.place_size);
+  if (other_terms || other_size) serve_waiting(owed_);
+
+  tenant& of = *asked.of;
+  place& in = *asked.in;
+  if (can_serve(of, in)) {
+    queue_.charge(of);
+    return serve(std::move(asked));
+  }
+  const auto [at, added] = waiters_.try_emplace(wish.who, std::move(asked));
+  if (!added) return std::nullopt;  // waits already: its first wish stands
+  waiter& who = at->second;
+  pool& from = *who.wish.from;
+  from.waiters.push_back(who.by_pool);
+  ++from.waiting;
+  queue_.push(who, of, in);
+  return std::nullopt;
+}
+
+bool ledger::withdraw(waiter_id who) {
+  const auto found = waiters_.find(who);
+  if (found == waiters_.end()) return false;
+  queue_.withdraw(found->second);
+  --found->second.wish.from->waiting;
+  waiters_.erase(found);
+  return true;
+}
+
+bool ledger::has_more_than_reserved() const {
+  if (!most_) return true;
+  if (is_full()) return false;
+  const std::uint64_t free = *most_ - lent_;
+  return free > std::min<std::uint64_t>(reserved_, *most_ - 1);
+}
+
+bool ledger::can_serve(const tenant& of, const place& in) const {
+  if (is_full() || !in.open) return false;
+  switch (of.stands) {
+    case fair_queue::standing::barred: return false;
+    case fair_queue::standing::ordinary: return has_more_than_reserved();
+    case fair_queue::standing::guaranteed: return true;
+  }
+  return false;
+}
+
+void ledger::serve_waiting(grants& served) {
+  while (!queue_.empty() && !is_full()) {
+    auto* const next = queue_.next(!has_more_than_reserved());
+    if (next == nullptr) return;
+    auto& who = static_cast<waiter&>(*next);
+    queue_.take(who);
+    request wish = std::move(who.wish);
+    --wish.from->waiting;
+    waiters_.erase(wish.who);
+    served.push_back(serve(std::move(wish)));
+  }
+}
+
+// --- how a wish is granted ---
+
+// One who can be served: so there is an idle connection to close wherever there is no room for one more.
+grant ledger::serve(request&& wish) {
+  grant given{.how = grant::kind::use, .who = wish.who};
+  connection* one = choose_idle(wish);
+  if (one != nullptr) {
+    leave_idle(*one);
+  } else {
+    given.how = grant::kind::open;
+    pooled* victim = nullptr;
+    if (wish.in->is_full()) {
+      victim = wish.in->idle.front();
+    } else if (most_ && connections_.size() >= *most_) {
+      victim = idle_.by_age().front();
+    }
+    if (victim != nullptr) {
+      given.how = grant::kind::replace;
+      given.victim = victim->id;
+      forget_idle(static_cast<connection&>(*victim));
+    }
+    one = &create(wish);
+  }
+  given.connection = one->id;
+  lend(*one, std::move(wish));
+  return given;
+}
+
+ledger::connection* ledger::choose_idle(const request& wish) {
+  const bool full = wish.in->is_full();
+  if (wish.only != 0) {
+    const auto found = connections_.find(wish.only);
+    if (found != connections_.end() && found->second.is == status::idle &&
+        found->second.from.get() == wish.from.get() && (!full || found->second.in.get() == wish.in.get())) {
+      return &found->second;
+    }
+  }
+  return static_cast<connection*>(idle_.choose({.pool = wish.from.get(),
+                                                .tenant = wish.of.get(),
+                                                .state = wish.state,
+                                                .worker = wish.worker,
+                                                .only_of = full ? wish.in.get() : nullptr}));
+}
+
+ledger::connection& ledger::create(const request& wish) {
+  const connection_id id = next_connection_++;
+  connection& one = connections_.try_emplace(id).first->second;
+  one.id = id;
+  one.is = status::connecting;
+  one.opened = wish.since;  // until `opened` says better
+  one.from = wish.from;
+  one.in = wish.in;
+  ++one.from->total;
+  ++one.from->opening;
+  ++one.in->total;
+  ++wish.of->opening;
+  ++opening_;
+  return one;
+}
+
+void ledger::lend(connection& one, request&& wish) {
+  if (one.in.get() != wish.in.get()) {  // it comes over
+    --one.in->total;
+    ++wish.in->total;
+  }
+  one.of = std::move(wish.of);
+  one.in = std::move(wish.in);
+  one.worker = wish.worker;
+  if (one.is == status::idle) one.is = status::lent;
+  count_lent(*one.of, *one.in, true);
+}
+
+// --- connections ---
+
+void ledger::opened(connection_id which, time_point now) {
+  const auto found = connections_.find(which);
+  if (found == connections_.end() || found->second.is != status::connecting) return;
+  connection& one = found->second;
+  one.is = status::lent;
+  one.opened = now;
+  --one.from->opening;
+  --one.of->opening;
+  --opening_;
+}
+
+ledger::grants ledger::give_back(connection_id which, std::uint64_t state, time_point now) {
+  grants served = granted();
+  const auto found = connections_.find(which);
+  if (found == connections_.end() || found->second.is == status::idle) return served;
+  connection& one = found->second;
+  if (one.is == status::connecting) opened(which, now);
+  end_lease(one);
+  one.state = state;
+  one.idle_since = now;
+  come_idle(one);
+  serve_waiting(served);
+  return served;
+}
+
+ledger::grants ledger::closed(connection_id which) {
+  grants served = granted();
+  const auto found = connections_.find(which);
+  if (found == connections_.end()) return served;
+  connection& one = found->second;
+  if (one.is != status::idle) {
+    if (one.is == status::connecting) opened(which, one.opened);
+    end_lease(one);
+    come_idle(one);
+  }
+  forget_idle(one);
+  serve_waiting(served);
+  return served;
+}
+
+bool ledger::should_close(connection_id which, time_point opened_before) const {
+  const auto found = connections_.find(which);
+  if (found == connections_.end()) return true;
+  const connection& one = found->second;
+  const place& in = *one.in;
+  return one.opened < opened_before || (most_ && lent_ > *most_) || (in.size && in.lent > *in.size);
+}
+
+std::vector<connection_id> ledger::retire(time_point idle_before, time_point opened_before) {
+  std::vector<connection*> idle;  // the least recently used first
+  idle.reserve(idle_.size());
+  for (pooled& one : idle_.by_age()) idle.push_back(static_cast<connection*>(&one));
+  std::vector<connection_id> retired;
+  const auto retire_if = [&](const auto& must_leave) {
+    std::erase_if(idle, [&](connection* one) {
+      if (!must_leave(*one)) return false;
+      retired.push_back(one->id);
+      forget_idle(*one);
+      return true;
+    });
+  };
+  retire_if([&](const connection& one) { return one.idle_since < idle_before || one.opened < opened_before; });
+  retire_if([](const connection& one) { return one.in->size && one.in->total > *one.in->size; });
+  retire_if([this](const connection&) { return most_ && connections_.size() > *most_; });
+  return retired;
+}
+
+void ledger::end_lease(connection& one) {
+  one.is = status::idle;
+  count_lent(*one.of, *one.in, false);
+}
+
+void ledger::come_idle(connection& one) {
+  one.pool = one.from.get();
+  one.place = one.in.get();
+  one.tenant = one.of.get();
+  ++one.from->idle_count;
+  idle_.enter(one);
+}
+
+void ledger::leave_idle(connection& one) {
+  idle_.leave(one);
+  --one.from->idle_count;
+}
+
+void ledger::forget_idle(connection& one) {
+  leave_idle(one);
+  --one.from->total;
+  --one.in->total;
+  connections_.erase(one.id);
+}
+
+// --- budgets ---
+
+ledger::grants ledger::set_most_connections(std::optional<std::uint32_t> most) {
+  most_ = most;
+  grants served = granted();
+  serve_waiting(served);
+  return served;
+}
+
+ledger::grants ledger::set_place_size(const std::string& name, std::optional<std::uint32_t> size) {
+  grants served = granted();
+  if (places_.find(name) == nullptr) return served;  // its first wish will say
+  if (adopt(*places_.enrol(name), size)) serve_waiting(served);
+  return served;
+}
+
+ledger::grants ledger::set_minimum(const std::string& name, std::uint32_t minimum) {
+  grants served = granted();
+  if (minimum == 0 && tenants_.find(name) == nullptr) return served;
+  const auto of = tenants_.enrol(name);
+  if (adopt(of, {of->most, minimum, of->weight})) serve_waiting(served);
+  return served;
+}
+
+// Whether anything changed.
+bool ledger::adopt(const tenants::handle& of, const terms& now) {
+  tenant& who = *of;
+  const std::uint32_t weight = std::max<std::uint32_t>(1, now.weight);
+  if (who.most == now.most && who.minimum == now.minimum && who.weight == weight) return false;
+  reserved_ -= who.lacks();
+  who.most = now.most;
+  who.minimum = now.minimum;
+  who.weight = weight;
+  reserved_ += who.lacks();
+  if (who.minimum > 0) {
+    reserved_for_.try_emplace(&who, of);
+  } else {
+    reserved_for_.erase(&who);
+  }
+  stand(who);
+  return true;
+}
+
+bool ledger::adopt(place& in, std::optional<std::uint32_t> size) {
+  if (in.size == size) return false;
+  in.size = size;
+  stand(in);
+  return true;
+}
+
+void ledger::count_lent(tenant& of, place& in, bool lent) {
+  reserved_ -= of.lacks();
+  if (lent) {
+    ++of.lent;
+    ++in.lent;
+    ++lent_;
+  } else {
+    --of.lent;
+    --in.lent;
+    --lent_;
+  }
+  reserved_ += of.lacks();
+  stand(of);
+  stand(in);
+}
+
+void ledger::stand(tenant& of) {
+  using enum fair_queue::standing;
+  if (of.most && of.lent >= *of.most) {
+    of.stands = barred;
+  } else {
+    of.stands = of.lent < of.minimum ? guaranteed : ordinary;
+  }
+  queue_.reposition(of);
+}
+
+void ledger::stand(place& in) {
+  const bool open = !in.size || in.lent < *in.size;
+  if (open == in.open) return;
+  in.open = open;
+  queue_.reposition(in);
+}
+
+// --- counts ---
+
+ledger::totals ledger::count(const std::string& name) const {
+  const auto* const found = tenants_.find(name);
+  if (found == nullptr) return {};
+  return {.lent = found->lent, .opening = found->opening, .idle = 0, .waiting = found->waiting};
+}
+
+std::vector<ledger::pool_totals> ledger::pools() const {
+  std::vector<pool_totals> all;
+  for (const auto& [key, one] : pools_) {
+    if (one.total == 0 && one.waiting == 0) continue;
+    pool_totals& row = all.emplace_back();
+    row.key = key;
+    row.lent = one.total - one.idle_count;
+    row.opening = one.opening;
+    row.idle = one.idle_count;
+    row.waiting = one.waiting;
+    if (const waiter* first = one.waiters.front()) row.waiting_since = first->wish.since;
+  }
+  return all;
+}
+
+}  // namespace proxy

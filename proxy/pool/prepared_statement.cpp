@@ -1,0 +1,105 @@
+#include "proxy/pool/prepared_statement.hpp"
+
+#include <functional>
+#include <utility>
+
+#include "protocol/backend_messages.hpp"
+
+namespace proxy {
+namespace {
+
+// No client's name for a statement begins like this, unless it means to, and then it only ever meets its own error.
+constexpr std::string_view name_prefix = "pglodge_";
+
+std::uint64_t hash_of(std::string_view text, const std::vector<std::uint32_t>& types) {
+  std::uint64_t hash = std::hash<std::string_view>{}(text);
+  for (const std::uint32_t type : types) hash = (hash ^ type) * 0x100000001B3U;  // the prime of FNV-1a
+  return hash;
+}
+
+}  // namespace
+
+statement_ptr statement_store::share(std::string_view text, std::vector<std::uint32_t> types,
+                                     std::shared_ptr<const pgwire::verdict> verdict) {
+  const std::uint64_t hash = hash_of(text, types);
+  auto [at, end] = known_.equal_range(hash);
+  while (at != end) {
+    const statement_ptr known = at->second.lock();
+    if (!known) {
+      at = known_.erase(at);
+      continue;
+    }
+    if (known->text == text && known->parameter_types == types) return known;
+    ++at;
+  }
+  auto made = std::make_shared<const prepared_statement>(
+      prepared_statement{std::string(text), std::move(types), std::move(verdict), hash});
+  if (known_.size() >= sweep_at_) sweep();
+  known_.emplace(hash, made);
+  return made;
+}
+
+void statement_store::sweep() {
+  std::erase_if(known_, [](const auto& known) { return known.second.expired(); });
+  sweep_at_ = 2 * known_.size() + 1024;
+}
+
+const server_statements::prepared* server_statements::find(const statement_ptr& statement, std::uint64_t state) {
+  const auto found = by_key_.find(key{statement, state});
+  if (found == by_key_.end()) return nullptr;
+  by_use_.splice(by_use_.begin(), by_use_, found->second);
+  return &*found->second;
+}
+
+void server_statements::set_shape(std::string_view name, std::uint64_t shape) {
+  if (const auto found = by_name_.find(name); found != by_name_.end()) found->second->shape = shape;
+}
+
+const std::string& server_statements::add(const statement_ptr& statement, std::uint64_t state) {
+  if (const auto before = by_key_.find(key{statement, state}); before != by_key_.end()) {
+    unwanted_.push_back(before->second->name);
+    remove(unwanted_.back());
+  }
+  if (by_use_.size() >= most) {
+    unwanted_.push_back(by_use_.back().name);
+    remove(unwanted_.back());
+  }
+  by_use_.push_front(entry{{std::string(name_prefix) + std::to_string(next_++), std::nullopt}, {statement, state}});
+  by_key_.emplace(by_use_.front().what, by_use_.begin());
+  by_name_.emplace(by_use_.front().name, by_use_.begin());
+  return by_use_.front().name;
+}
+
+void server_statements::remove(std::string_view name) {
+  const auto found = by_name_.find(name);
+  if (found == by_name_.end()) return;
+  const auto gone = found->second;
+  by_name_.erase(found);
+  by_key_.erase(gone->what);
+  by_use_.erase(gone);
+}
+
+void server_statements::clear() {
+  by_key_.clear();
+  by_name_.clear();
+  by_use_.clear();
+  unwanted_.clear();
+  unnamed.reset();
+  unnamed_unknown = false;
+}
+
+std::uint64_t shape_of(pgwire::byte_view row_description) {
+  std::uint64_t shape = 1;
+  if (row_description.empty()) return shape;
+  const auto described = pgwire::backend::row_description::decode(row_description);
+  if (!described) return shape;
+  for (const auto& field : described->fields) {
+    for (const std::uint64_t part : {std::uint64_t{std::hash<std::string_view>{}(field.name)},
+                                     std::uint64_t{field.type_oid}, static_cast<std::uint64_t>(field.type_modifier)}) {
+      shape = (shape ^ part) * 0x100000001B3U;
+    }
+  }
+  return shape;
+}
+
+}  // namespace proxy

@@ -1,0 +1,188 @@
+#include "proxy/pool/server_pool.hpp"
+
+#include <boost/asio/post.hpp>
+#include <utility>
+
+#include "proxy/worker.hpp"
+
+namespace proxy {
+namespace {
+
+// Greetings remembered for a server: a bound against clients that each start differently.
+constexpr std::size_t most_greetings = 10'000;
+
+}  // namespace
+
+server_pool::server_pool(std::shared_ptr<const routing::server> server)
+    : server_(std::move(server)), ledger_(server_->max_connections) {}
+
+std::optional<server_pool::permission> server_pool::ask(const connection_wish& wish,
+                                                        const std::shared_ptr<wake_up>& bell) {
+  const std::scoped_lock lock(mutex_);
+  const auto granted = ledger_.ask(wish);
+  if (!granted) waiting_[wish.who] = bell;
+  carry_out(ledger_.granted());
+  if (!granted) return std::nullopt;
+  return hand_over(*granted);
+}
+
+std::optional<server_pool::permission> server_pool::collect(waiter_id who) {
+  const std::scoped_lock lock(mutex_);
+  const auto found = granted_.find(who);
+  if (found == granted_.end()) return std::nullopt;
+  permission mine = std::move(found->second);
+  granted_.erase(found);
+  return mine;
+}
+
+void server_pool::give_up(waiter_id who) {
+  {
+    const std::scoped_lock lock(mutex_);
+    waiting_.erase(who);
+    if (ledger_.withdraw(who)) {
+      carry_out(ledger_.granted());
+      return;
+    }
+  }
+  if (auto unwanted = collect(who)) hand_back(std::move(*unwanted));
+}
+
+void server_pool::hand_back(permission unused) {
+  if (!unused.connection) return closed(unused.id);
+  // It lives where it lives: only there may it be touched.
+  worker& there = unused.connection->home();
+  asio::post(there.context(),
+             [self = shared_from_this(), connection = std::move(unused.connection)] { self->give_back(connection); });
+}
+
+// Under the mutex: who waits gets what the ledger grants.
+void server_pool::carry_out(const ledger::grants& granted) {
+  for (const grant& each : granted) {
+    granted_[each.who] = hand_over(each);
+    const auto waiter = waiting_.find(each.who);
+    if (waiter == waiting_.end()) continue;
+    wake_up::bring(waiter->second, {});
+    waiting_.erase(waiter);
+  }
+}
+
+server_pool::permission server_pool::hand_over(const grant& what) {
+  if (what.victim != 0) close_idle_now(what.victim);
+  permission given{what.connection, nullptr};
+  if (what.how == grant::kind::use) {
+    const auto found = idle_.find(what.connection);
+    given.connection = std::move(found->second);
+    idle_.erase(found);
+  }
+  return given;
+}
+
+void server_pool::close_idle_now(connection_id which) {
+  const auto found = idle_.find(which);
+  if (found == idle_.end()) return;
+  found->second->close_soon();
+  idle_.erase(found);
+}
+
+task<bool> server_pool::bring_home(worker& here, connection_ptr connection) {
+  if (&connection->home() != &here) {
+    using arrival = delivery<std::optional<transport::detached>>;
+    auto arriving = std::make_shared<arrival>(here.context().get_executor());
+    asio::post(connection->home().context(),
+               [connection, to = std::weak_ptr(arriving)] { arrival::bring(to, connection->leave_worker()); });
+    auto stream = co_await arriving->wait();
+    if (stream && *stream) connection->enter_worker(here, std::move(**stream));
+  }
+  if (connection->is_open()) co_return true;
+  closed(connection->id());
+  co_return false;
+}
+
+void server_pool::opened(const connection_ptr& connection) {
+  const std::scoped_lock lock(mutex_);
+  ledger_.opened(connection->id(), clock::now());
+}
+
+void server_pool::give_back(const connection_ptr& connection) {
+  connection->end_lease();
+  const std::scoped_lock lock(mutex_);
+  if (closed_) return;
+  if (!connection->is_open() || ledger_.should_close(connection->id(), opened_before_)) {
+    connection->close();
+    carry_out(ledger_.closed(connection->id()));
+    return;
+  }
+  const auto& worn = connection->session.worn;
+  idle_.emplace(connection->id(), connection);
+  carry_out(ledger_.give_back(connection->id(), worn ? worn->fingerprint() : 0, clock::now()));
+}
+
+void server_pool::closed(connection_id which) {
+  const std::scoped_lock lock(mutex_);
+  if (closed_) return;
+  idle_.erase(which);
+  carry_out(ledger_.closed(which));
+}
+
+void server_pool::retire(clock::time_point idle_before, clock::time_point opened_before) {
+  const std::scoped_lock lock(mutex_);
+  opened_before_ = opened_before;
+  for (const connection_id which : ledger_.retire(idle_before, opened_before)) close_idle_now(which);
+}
+
+void server_pool::close_idle() { retire(clock::time_point::max(), clock::time_point::max()); }
+
+void server_pool::close() {
+  const std::scoped_lock lock(mutex_);
+  closed_ = true;
+  idle_.clear();
+  granted_.clear();
+}
+
+ledger::totals server_pool::count() const {
+  const std::scoped_lock lock(mutex_);
+  return ledger_.count();
+}
+
+parameters_ptr server_pool::greeting(const pool_key& key, const routing::session_state& start) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = greetings_.find({key, start.fingerprint()});
+  return found == greetings_.end() ? nullptr : found->second;
+}
+
+void server_pool::remember_greeting(const pool_key& key, const routing::session_state& start, parameters_ptr reported) {
+  const std::scoped_lock lock(mutex_);
+  if (greetings_.size() >= most_greetings) greetings_.clear();
+  greetings_[{key, start.fingerprint()}] = std::move(reported);
+}
+
+std::shared_ptr<server_pool> server_pools::of(const std::shared_ptr<const routing::server>& server) {
+  const std::scoped_lock lock(mutex_);
+  auto& known = by_name_[server->name];
+  if (known && (known->server() == server || *known->server() == *server)) return known;
+  if (known) known->close_idle();
+  known = std::make_shared<server_pool>(server);
+  return known;
+}
+
+void server_pools::retire(clock::time_point idle_before, clock::time_point opened_before) {
+  for (const auto& pool : all()) pool->retire(idle_before, opened_before);
+}
+
+void server_pools::close() {
+  for (const auto& pool : all()) pool->close();
+}
+
+void server_pools::close_idle() {
+  for (const auto& pool : all()) pool->close_idle();
+}
+
+std::vector<std::shared_ptr<server_pool>> server_pools::all() const {
+  const std::scoped_lock lock(mutex_);
+  std::vector<std::shared_ptr<server_pool>> pools;
+  pools.reserve(by_name_.size());
+  for (const auto& [name, pool] : by_name_) pools.push_back(pool);
+  return pools;
+}
+
+}  // namespace proxy

@@ -1,0 +1,36 @@
+// What lives in a server's session, as far as the lodge knows: it belongs to the connection and moves with it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "protocol/frame_cutter.hpp"
+#include "proxy/pool/prepared_statement.hpp"
+#include "routing/session_state.hpp"
+
+namespace proxy {
+
+/// What a server reports of its settings by ParameterStatus.
+using parameter_map = std::map<std::string, std::string, std::less<>>;
+using parameters_ptr = std::shared_ptr<const parameter_map>;
+
+struct server_session {
+  server_session();
+
+  pgwire::frame_cutter incoming;    ///< the server's stream
+  routing::session_state_ptr worn;  ///< null: not known; nothing may run before it has been reset
+  std::string tenant;               ///< whose statements ran here last; with `used` only
+  bool used = false;                ///< somebody's statements ran here since the last reset
+  bool suspect = false;             ///< something may have changed that nobody saw: reset before anybody else
+  std::uint64_t last_client = 0;    ///< the session that used it last
+  parameters_ptr reported = std::make_shared<const parameter_map>();
+  server_statements statements;
+};
+
+/// How a server's stream is looked at: results pass in runs, or (`every_row`) row by row.
+const pgwire::frame_rules& server_stream_rules();
+const pgwire::frame_rules& every_row_rules();
+
+}  // namespace proxy

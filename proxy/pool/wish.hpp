@@ -1,0 +1,53 @@
+// What goes into the ledger of a server and what comes out: a client's wish for a connection, and its granting.
+#pragma once
+
+#include <chrono>
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace proxy {
+
+using connection_id = std::uint64_t;  ///< given by the ledger, never reused; never 0
+using waiter_id = std::uint64_t;      ///< given by who asks
+
+/// Connections with equal keys are interchangeable once dressed: the same database, logged in as the same role.
+struct pool_key {
+  std::string dbname;
+  std::string user;
+  auto operator<=>(const pool_key&) const = default;
+};
+
+/// What a client asks for. The limits in it are its tenant's and its place's, not its own: the latest wish that names
+/// the tenant or the place says what they are.
+struct connection_wish {
+  waiter_id who = 0;  ///< of nobody who waits
+  pool_key key;
+  std::string place;                                ///< the database entry of the routing table
+  std::optional<std::uint32_t> place_size;          ///< its connections at a time; nothing: no limit of its own
+  std::string tenant;                               ///< empty: sessions without one, which are a tenant together
+  std::optional<std::uint32_t> tenant_connections;  ///< lent to it at a time; nothing: no limit of its own
+  std::uint32_t tenant_minimum = 0;                 ///< which others leave free for it
+  std::uint32_t weight = 1;                         ///< 0 counts as 1
+  std::uint64_t state = 0;                          ///< fingerprint of the session state to wear
+  unsigned worker = 0;                              ///< where the client lives
+  connection_id only = 0;  ///< if it is idle, and has the key, nothing else will do; otherwise, and if 0, no matter
+  std::chrono::steady_clock::time_point since;  ///< when it began to wait
+};
+
+/// What to do for one who asked. The connection counts as lent to it from now on.
+struct grant {
+  enum class kind : std::uint8_t {
+    use,      ///< an idle connection
+    open,     ///< a new one
+    replace,  ///< close the victim first, then open a new one
+  };
+  kind how = kind::use;
+  waiter_id who = 0;
+  connection_id connection = 0;
+  connection_id victim = 0;  ///< of `replace`: the ledger has forgotten it already
+  friend bool operator==(const grant&, const grant&) = default;
+};
+
+}  // namespace proxy

@@ -1,0 +1,144 @@
+// A session that has a server connection only while it needs one: the driver around `pooled_traffic`.
+//
+//   greet   tell the client what a server would: its parameters, a cancel key, that it may begin
+//   wait    until the client says something
+//   lease   a connection that wears the session's state, or will when the first bytes arrive
+//   relay   until the traffic says that the lease may end
+//   return  the connection
+//
+// Two coroutines meet here: the session's own reads the client, the connection's pump reads the server and calls
+// `on_server`. Both run on the worker's thread; what neither side takes at once is set aside, and the source is not
+// read until it is gone.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "protocol/login_fsm.hpp"
+#include "proxy/pool/server_connection.hpp"
+#include "proxy/pool/server_pool.hpp"
+#include "proxy/session/cancel_registry.hpp"
+#include "proxy/session/ending.hpp"
+#include "proxy/session/message_reader.hpp"
+#include "proxy/session/pooled_traffic.hpp"
+#include "proxy/session/server_login.hpp"
+#include "proxy/transport.hpp"
+#include "routing/route.hpp"
+#include "routing/tenant_hint.hpp"
+
+namespace proxy {
+
+class worker;
+
+class pooled_session final : private lessee {
+ public:
+  /// What the session around it knows.
+  class host {
+   public:
+    /// Where the table in force places the session now.
+    [[nodiscard]] virtual std::expected<routing::route, ending> look_up() const = 0;
+    /// Who logs in at the route's server.
+    [[nodiscard]] virtual std::expected<pgwire::server_credentials, ending> log_in_as(const routing::route& where,
+                                                                                      const server_access& how) = 0;
+    [[nodiscard]] virtual std::string name() const = 0;
+
+   protected:
+    ~host() = default;
+  };
+
+  /// What it begins with.
+  struct request {
+    routing::identity who;
+    routing::route where;
+    routing::setting_list own;  ///< the client's settings, from its startup packet
+    bool long_cancel_key = false;
+  };
+
+  /// All must outlive it; `alive` keeps them so while something of the session's is on its way.
+  pooled_session(std::uint64_t id, worker& home, transport& client, message_reader& from_client, host& around,
+                 request what);
+  ~pooled_session();
+  pooled_session(const pooled_session&) = delete;
+  pooled_session& operator=(const pooled_session&) = delete;
+
+  /// From the greeting to the end.
+  task<ending> run(std::shared_ptr<void> alive);
+
+  /// The session shall end once it is idle, or now.
+  void leave_when_idle(ending why);
+  void leave_now();
+  /// The worker has a new table.
+  void on_publish();
+  void on_tick(clock::time_point now);
+  void cancel_waits();
+
+  /// Whether a message could be put into the client's stream now.
+  [[nodiscard]] bool client_stream_whole() const {
+    return unsent_.empty() && !client_cut_ && traffic_.server_at_boundary();
+  }
+  [[nodiscard]] const pooled_traffic& traffic() const { return traffic_; }
+
+ private:
+  void on_server(std::span<const std::byte> chunk) override;
+  void on_server_lost(bool broken) override;
+  void on_server_sent() override { wake(); }
+  [[nodiscard]] bool has_room() const override;
+
+  task<std::optional<ending>> greet();
+  task<std::optional<ending>> converse();
+  task<bool> read_client();
+  [[nodiscard]] session_terms terms() const;
+  [[nodiscard]] connection_wish wish();
+  [[nodiscard]] pool_key key() const;
+  std::optional<ending> follow_table();
+  task<std::optional<ending>> hold();
+
+  bool lease_at_once();
+  task<std::expected<void, ending>> lease();
+  task<std::expected<void, ending>> wait_for_lease();
+  task<std::expected<void, ending>> use(server_pool::permission what);
+  task<std::expected<void, ending>> open(connection_id id);
+  void begin(connection_ptr connection);
+  void give_back();
+  void drop_connection();
+  task<void> return_when_safe(connection_ptr connection, std::shared_ptr<void> alive);
+
+  void send_to_client(const byte_run& bytes);
+  static task<void> send_rest(pooled_session* self, std::shared_ptr<void> alive);
+  task<void> sleep();
+  void wake() { bell_.cancel(); }
+  void end_with(ending why);
+
+  const std::uint64_t id_;
+  worker& home_;
+  transport& client_;
+  message_reader& from_client_;
+  host& around_;
+  std::weak_ptr<void> alive_;
+  request what_;
+  std::uint64_t table_version_ = 0;
+
+  pooled_traffic traffic_;
+  std::shared_ptr<server_pool> pool_;
+  connection_ptr connection_;
+  connection_id last_connection_ = 0;
+  cancel_registry::handle cancel_;
+  std::shared_ptr<server_pool::wake_up> queue_;        ///< while it waits for a connection
+  std::optional<server_pool::permission> permission_;  ///< granted, and not to be had without waiting
+  std::optional<server_login> login_;
+  timer bell_;
+  std::string early_;  ///< what the client sent before its greeting
+
+  std::string unsent_;  ///< for the client, which did not take it at once
+  bool sending_ = false;
+  bool client_cut_ = false;  ///< a server was lost in the middle of a message to the client
+  bool client_closed_ = false;
+  bool read_again_ = true;  ///< more of the client may be there without waiting
+  std::optional<ending> end_;
+  std::optional<ending> when_idle_;
+};
+
+}  // namespace proxy

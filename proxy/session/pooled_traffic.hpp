@@ -1,0 +1,278 @@
+// What passes between a client and whichever server connection it has on loan: sans I/O, fed with both streams.
+//
+// It answers: may this be forwarded, and changed into what; does it need a lease; may the lease end; what has the
+// session's state become; is the session pinned, and why.
+//
+// Two ideas carry it.
+//
+// Every message that a server answers is remembered in order, with whose it is. So answers can be left out (the
+// lodge's own statements), put in (for what the lodge need not ask), or changed, and nothing has to be guessed: an
+// error drops what the server skips up to the next Sync, and undoes what was assumed of it.
+//
+// The server is the judge. What a statement may do to its session is known from its text; what it did is asked of the
+// server when the transaction has ended (an inventory), on the same connection, before anybody else may have it. So
+// savepoints, rollbacks, errors, functions and whatever PostgreSQL will think of next need no rules here.
+//
+// Fail closed: a connection that must be dressed is, together with the client's first statement, in one go:
+//
+//     Parse Bind Execute (set_config ...)   Query ''   the client's statement
+//
+// Without a Sync in between, an error in the dressing makes the server skip everything up to the next Sync, the
+// client's statement included; the empty Query commits the dressing when it went well. What the client sends beyond its
+// first Sync or Query waits until the dressing is known to have succeeded.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "protocol/error_response.hpp"
+#include "protocol/frame_cutter.hpp"
+#include "protocol/frontend_messages.hpp"
+#include "protocol/verdict_cache.hpp"
+#include "proxy/pool/server_session.hpp"
+#include "proxy/session/byte_run.hpp"
+#include "proxy/session/guard.hpp"
+#include "proxy/session/inventory.hpp"
+#include "proxy/session/repeats.hpp"
+#include "proxy/session/traffic_fault.hpp"
+#include "routing/session_state.hpp"
+
+namespace proxy {
+
+/// What the sessions of one worker share. For one thread.
+struct statement_tools {
+  pgwire::verdict_cache verdicts{std::size_t{8} * 1024 * 1024};
+  statement_store statements;
+  /// Whether a client may set what the server calls by this name; asked once.
+  std::unordered_map<std::string, bool> settable;
+  repeats seen;
+  std::uint64_t schema_generation = 0;  ///< counts statements that may have changed the schema under prepared ones
+};
+
+/// What a session is taken for until its tenant or its route changes.
+struct session_terms {
+  std::string tenant;
+  routing::session_state_ptr start;  ///< what RESET and DISCARD ALL come back to
+  session_guard guard;
+};
+
+class pooled_traffic {
+ public:
+  /// `tools` must outlive it. `session`: a number that no other session has.
+  pooled_traffic(std::uint64_t session, statement_tools& tools);
+
+  /// Whose session it is from now on. What the client had set itself since its start goes on being set.
+  void set_terms(session_terms terms);
+
+  // --- the client's stream ---
+
+  enum class step {
+    starved,      ///< everything the client sent has been dealt with
+    needs_lease,  ///< `begin_lease` or `refuse` first
+    waits,        ///< for the server, see `from_server`
+    terminated,   ///< the client said goodbye
+    fault,        ///< it sent what the protocol forbids: `fault`
+  };
+  /// The next bytes of the client; they must stay until `keep_client`, or until `advance` says starved.
+  void feed_client(std::span<const std::byte> chunk) { client_.feed(chunk); }
+  void keep_client() { client_.keep(); }
+  /// Frees what was kept, once it has been sent.
+  void release_client() { client_.release(); }
+  /// Deals with as much as can be dealt with now.
+  step advance(byte_run& to_server, byte_run& to_client);
+  /// Instead of a lease: the message at hand comes to nothing, as if the server had said this (with severity ERROR).
+  void refuse(pgwire::error_report why, byte_run& to_client);
+  [[nodiscard]] const std::optional<traffic_fault>& fault() const { return fault_; }
+  /// Nothing is to be expected from the server, whatever the client left open.
+  [[nodiscard]] bool answered() const { return nothing_expected(); }
+  /// Outside a transaction with nothing outstanding; a pinned session counts as idle then.
+  [[nodiscard]] bool idle() const;
+  [[nodiscard]] bool client_at_boundary() const { return client_.at_boundary(); }
+
+  // --- the lease ---
+
+  /// `server` stays where it is until the lease ends. Puts on what must be worn first.
+  void begin_lease(server_session& server, byte_run& to_server);
+
+  enum class outcome {
+    leased,      ///< it goes on
+    over,        ///< the connection may serve somebody else: `end_lease`
+    undressed,   ///< dressing failed, nothing of the client's ran: close the connection, then `explain_undressed`
+    lost_track,  ///< what the connection holds is not known any more: close it, and the session with it
+  };
+  /// The next bytes of the server. Also gives what the lodge has to say to the server itself.
+  outcome from_server(std::span<const std::byte> chunk, byte_run& to_client, byte_run& to_server);
+  void end_lease();
+  /// After undressed: the lease is gone; tells the client, whose message came to nothing.
+  void explain_undressed(byte_run& to_client);
+  [[nodiscard]] bool leased() const { return server_ != nullptr; }
+  /// Whether a message to the client could be put in now.
+  [[nodiscard]] bool server_at_boundary() const { return server_ == nullptr || server_->incoming.at_boundary(); }
+  [[nodiscard]] bool server_said_fatal() const { return server_said_fatal_; }
+
+  // --- what is known of the session ---
+
+  [[nodiscard]] const routing::session_state_ptr& state() const { return state_; }
+  [[nodiscard]] pin_set pins() const { return pins_; }
+  /// What the client has been told of its settings by ParameterStatus.
+  [[nodiscard]] const parameters_ptr& told() const { return told_; }
+  /// The client's greeting: from now on it hears of every change.
+  void greet(parameters_ptr told) {
+    told_ = std::move(told);
+    greeted_ = true;
+  }
+  /// Why dressing failed, as the server put it.
+  [[nodiscard]] const pgwire::error_report& undressed_why() const { return undressed_why_; }
+  /// The statement at hand asks for what a sequence gave in this very session: only its last connection knows.
+  [[nodiscard]] bool wants_last_connection();
+
+ private:
+  enum class kind : std::uint8_t { parse, bind, describe, execute, close, sync, query, function_call, answer };
+  enum class owner : std::uint8_t { client, dress, restore, inventory, helper };
+  enum class on_skip : std::uint8_t { nothing, forget_name, recall_name, recall_unnamed };
+
+  // A message that is still to be answered.
+  struct expected {
+    kind what;
+    owner whose = owner::client;
+    bool silent = false;      // the client's, as far as an error goes; it does not know of success
+    bool hold_ready = false;  // query: what it reset is restored before the client hears that it is done
+    on_skip undo = on_skip::nothing;
+    statement_ptr statement;    // parse: what is parsed; with recall_*: what the client's name meant before
+    std::string client_name;    // of a statement
+    std::string server_name;    // of one that is lost if this comes to nothing
+    std::string text;           // answer: the bytes; bind, describe: the statement's name at the server
+    bool shape_wanted = false;  // describe: the result's shape, of the server's statement and the client's
+    std::vector<bool> ours;     // query: which of its statements the lodge put in
+    std::size_t done = 0;       // of them
+    bool after_copy = false;    // the client had finished some COPY data just before
+    std::shared_ptr<pgwire::error_report> refusal;  // the server is made to fail; the client is told this
+  };
+
+  // What the client calls by a name.
+  struct client_statement {
+    statement_ptr statement;
+    bool at_server = false;                   // named at the server, though perhaps not at the client
+    std::optional<std::uint64_t> shape = {};  // of its result when the client prepared it
+  };
+
+  [[nodiscard]] std::optional<step> consider(const pgwire::frame_piece& piece, byte_run& to_server,
+                                             byte_run& to_client);
+  void on_query(const pgwire::frame_piece& piece, byte_run& to_server);
+  void forward_query(expected entry);
+  void on_parse(const pgwire::frame_piece& piece, byte_run& to_server);
+  [[nodiscard]] bool on_bind(const pgwire::frame_piece& piece, byte_run& to_server);
+  [[nodiscard]] bool on_describe(const pgwire::frame_piece& piece, byte_run& to_server);
+  void on_execute(const pgwire::frame_piece& piece, byte_run& to_server);
+  void on_close(const pgwire::frame_piece& piece, byte_run& to_server);
+  void on_sync(const pgwire::frame_piece& piece, byte_run& to_server);
+  void on_function_call(const pgwire::frame_piece& piece, byte_run& to_server);
+  void close_segment() { barrier_ = dressing_ || inventory_due() || restoring_; }
+  void settle_barrier() { barrier_ = dressing_ || restoring_ || preparing_ || asking_.has_value(); }
+
+  std::optional<pgwire::error_report> note(const pgwire::verdict& verdict, const pgwire::frontend::bind* values);
+  void note_setting(std::string name);
+  [[nodiscard]] statement_ptr statement_of_portal(std::string_view portal) const;
+  void parse_at_server(const pgwire::frontend::parse& what, const statement_ptr& statement, expected entry,
+                       byte_run& to_server);
+  std::string with_restores(std::string_view text, const pgwire::verdict& verdict, std::vector<bool>& ours) const;
+  void put_on(const routing::session_state& worn, byte_run& to_server);
+  void refuse_at_server(pgwire::error_report why, bool simple, byte_run& to_server);
+  [[nodiscard]] std::vector<routing::dress_step> restores(const pgwire::verdict& verdict) const;
+  struct readiness {
+    std::string name;      // at the server
+    bool waits = false;    // not known yet whether it still is what the client prepared
+    bool changed = false;  // its result is not what the client prepared it for
+  };
+  [[nodiscard]] readiness have_prepared(const client_statement& what, byte_run& to_server);
+  [[nodiscard]] client_statement known_as(std::string_view name) const;
+  void describe_at_server(const std::string& server_name, std::string client_name, byte_run& to_server);
+  void on_shape(const pgwire::frame_piece& piece);
+  void have_unnamed(byte_run& to_server);
+  void have_under_own_name(const std::string& name, bool simple, byte_run& to_server);
+  void have_own_sequences(byte_run& to_server);
+  [[nodiscard]] std::uint64_t clean_key() const;
+  [[nodiscard]] std::uint64_t parse_key() const;
+  void run_hidden(std::string_view sql, owner whose, byte_run& to_server);
+  void hidden_query(std::string_view sql, owner whose, byte_run& to_server);
+  void close_unwanted(byte_run& to_server);
+
+  void server_piece(const pgwire::frame_piece& piece, byte_run& to_client, byte_run& to_server);
+  void on_error(const pgwire::frame_piece& piece, byte_run& to_client);
+  void on_ready(const pgwire::frame_piece& piece, byte_run& to_client, byte_run& to_server);
+  void on_tag(const pgwire::frame_piece& piece);
+  void on_parameter(const pgwire::frame_piece& piece, byte_run& to_client);
+  void on_copy_in();
+  void settle(byte_run& to_server);
+  void take(const inventory& found);
+  [[nodiscard]] bool inventory_due() const { return due_ || !touched_.empty(); }
+  void tell_parameters(byte_run& to_client);
+
+  expected& push(expected what);
+  void pop_front();
+  void give_answers(byte_run& to_client);
+  void undo(const expected& entry, bool failed);
+  void drop_skipped();
+  void forget_lease();
+  [[nodiscard]] expected* front() { return head_ < expected_.size() ? &expected_[head_] : nullptr; }
+  [[nodiscard]] bool nothing_expected() const { return head_ == expected_.size(); }
+  [[nodiscard]] bool hidden() { return front() != nullptr && front()->whose != owner::client; }
+
+  const std::uint64_t session_;
+  statement_tools& tools_;
+  session_terms terms_;
+  routing::session_state_ptr state_;
+  parameters_ptr told_;
+  pgwire::frame_cutter client_;
+  server_session* server_ = nullptr;
+  std::uint64_t client_before_ = 0;  // who had the connection before this lease
+
+  std::vector<expected> expected_;  // from head_ on
+  std::size_t head_ = 0;
+
+  char status_ = 'I';             // as the last ReadyForQuery said
+  bool unsynced_ = false;         // extended-protocol messages went out after the last Sync
+  bool skipping_ = false;         // after an error: the client's messages come to nothing up to its Sync
+  bool copy_in_ = false;          // the server takes COPY data
+  bool rest_passes_ = false;      // of the client's message at hand
+  bool reply_passes_ = false;     // of the server's
+  bool query_failed_ = false;     // the simple query at hand has had an error
+  bool discarded_ = false;        // DISCARD ALL was done since the last settling
+  bool pipeline_failed_ = false;  // so was an error in the extended protocol
+  bool dirty_ = false;            // this transaction may have changed settings: `state_` is not what is in force
+  bool dressing_ = false;         // begun, and not known to have succeeded
+  bool undressed_ = false;
+  bool restoring_ = false;   // a client's ReadyForQuery is held until a restore is done
+  bool preparing_ = false;   // a client's statement is being prepared again, and compared with what it was
+  bool copy_ended_ = false;  // the client has finished its COPY data, perhaps before it was asked for any
+  bool barrier_ = false;     // nothing of the client goes out until the server has caught up
+  bool over_ = false;
+  bool lost_track_ = false;
+  bool server_said_fatal_ = false;
+  bool greeted_ = false;
+
+  std::unordered_map<std::string, client_statement> named_;
+  client_statement unnamed_;
+  std::vector<std::pair<std::string, statement_ptr>> portals_;  // those whose statement has a verdict
+  std::vector<routing::dress_step> restore_after_;
+
+  std::vector<std::string> touched_;  // settings that this transaction may have changed
+  pin_set pins_due_;
+  bool due_ = false;
+  bool every_setting_due_ = false;
+  pin_set pins_;
+  std::optional<inventory_query> asking_;
+
+  pgwire::error_report undressed_why_;
+  std::optional<traffic_fault> fault_;
+};
+
+}  // namespace proxy

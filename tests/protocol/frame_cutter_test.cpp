@@ -1,0 +1,147 @@
+#include "protocol/frame_cutter.hpp"
+
+#include <catch2/catch.hpp>
+#include <string>
+#include <vector>
+
+#include "protocol/byte_reader.hpp"
+
+namespace {
+
+using pgwire::frame_cutter;
+using pgwire::frame_rules;
+
+// 'Q' is wanted whole up to 64 bytes, 'S' is noticed, 'd' passes in runs; nothing else is known.
+const frame_rules& rules() {
+  static const frame_rules made = [] {
+    // A copy: g++ 12 forgets the members' default values when it computes a fresh one ahead of time.
+    frame_rules rules = pgwire::frontend_rules();
+    for (auto& rule : rules.of) rule.look = frame_rules::attention::none;
+    for (const char type : {'Q', 'S', 'd'}) rules.of[static_cast<unsigned char>(type)].most_length = 1000;
+    rules.of['Q'].look = frame_rules::attention::want_body;
+    rules.of['S'].look = frame_rules::attention::notice;
+    return rules;
+  }();
+  return made;
+}
+
+std::string message(char type, const std::string& body) {
+  const auto length = static_cast<char>(body.size() + 4);
+  return std::string(1, type) + std::string(3, '\0') + length + body;
+}
+
+struct seen {
+  char type;
+  std::string bytes;
+  bool begins;
+  bool ends;
+  bool operator==(const seen&) const = default;
+};
+
+std::vector<seen> drain(frame_cutter& cutter) {
+  std::vector<seen> all;
+  while (const auto* piece = cutter.peek()) {
+    all.push_back({piece->type, std::string(pgwire::as_text(piece->bytes)), piece->begins, piece->ends});
+    cutter.pop();
+  }
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("whole messages come one by one, those nobody looks at in runs") {
+  frame_cutter cutter(rules(), 64);
+  const std::string stream = message('d', "one") + message('d', "two") + message('Q', "select") + message('S', "");
+  cutter.feed(pgwire::as_bytes(stream));
+  CHECK(drain(cutter) == std::vector<seen>{{0, message('d', "one") + message('d', "two"), true, true},
+                                           {'Q', message('Q', "select"), true, true},
+                                           {'S', message('S', ""), true, true}});
+  CHECK(cutter.at_boundary());
+}
+
+TEST_CASE("however the stream is cut, the same bytes come out and wanted messages come whole") {
+  const std::string stream = message('d', std::string(40, 'x')) + message('Q', "select 1") + message('S', "") +
+                             message('Q', std::string(100, 'y')) + message('d', "") + message('Q', "");
+  for (std::size_t step = 1; step <= stream.size(); ++step) {
+    frame_cutter cutter(rules(), 64);
+    std::string out;
+    int wanted = 0;
+    for (std::size_t at = 0; at < stream.size(); at += step) {
+      const std::string chunk = stream.substr(at, step);
+      cutter.feed(pgwire::as_bytes(chunk));
+      for (const auto& piece : drain(cutter)) {
+        out += piece.bytes;
+        if (piece.type == 'Q' && piece.begins && piece.ends) ++wanted;
+      }
+    }
+    CHECK(out == stream);
+    CHECK(wanted >= 2);  // the one of 100 bytes is gathered by nobody, and whole only if the chunk has all of it
+    CHECK(cutter.at_boundary());
+  }
+}
+
+TEST_CASE("what is kept is given again, and the chunk may go") {
+  for (std::size_t step = 1; step < 12; ++step) {
+    const std::string stream = message('Q', "select 1") + message('d', "some data") + message('S', "");
+    frame_cutter cutter(rules(), 64);
+    std::string out;
+    for (std::size_t at = 0; at < stream.size(); at += step) {
+      std::string chunk = stream.substr(at, step);
+      cutter.feed(pgwire::as_bytes(chunk));
+      static_cast<void>(cutter.peek());
+      cutter.keep();
+      chunk.assign(chunk.size(), '!');
+      while (const auto* piece = cutter.peek()) {
+        cutter.keep();
+        piece = cutter.peek();
+        REQUIRE(piece != nullptr);
+        out += pgwire::as_text(piece->bytes);
+        cutter.pop();
+      }
+    }
+    CHECK(out == stream);
+    CHECK(cutter.at_boundary());
+  }
+}
+
+TEST_CASE("bytes stay where they are after pop, until they are released") {
+  frame_cutter cutter(rules(), 64);
+  const std::string stream = message('Q', "x");
+  const std::string first = stream.substr(0, 3);
+  const std::string second = stream.substr(3);
+  cutter.feed(pgwire::as_bytes(first));
+  CHECK(cutter.peek() == nullptr);
+  cutter.feed(pgwire::as_bytes(second));
+  const auto bytes = cutter.peek()->bytes;
+  cutter.pop();
+  CHECK(cutter.peek() == nullptr);
+  CHECK(pgwire::as_text(bytes) == stream);
+  cutter.release();
+}
+
+TEST_CASE("a header that the rules forbid ends the stream, and what came before it is given") {
+  frame_cutter cutter(rules(), 64);
+  const std::string stream = message('d', "data") + message('z', "");
+  cutter.feed(pgwire::as_bytes(stream));
+  CHECK(drain(cutter).size() == 1);
+  CHECK(cutter.fault() == pgwire::errc::unknown_message_type);
+  CHECK(cutter.faulty_type() == 'z');
+
+  frame_cutter lengths(rules(), 64);
+  const std::string too_short("Q\0\0\0\3", 5);
+  lengths.feed(pgwire::as_bytes(too_short));
+  CHECK(lengths.peek() == nullptr);
+  CHECK(lengths.fault() == pgwire::errc::bad_length);
+}
+
+TEST_CASE("rules may change between messages") {
+  static frame_rules others = rules();
+  others.of['d'].look = frame_rules::attention::want_body;
+  frame_cutter cutter(rules(), 64);
+  const std::string stream = message('S', "") + message('d', "1") + message('d', "2");
+  cutter.feed(pgwire::as_bytes(stream));
+  static_cast<void>(cutter.peek());
+  cutter.pop();
+  cutter.look_by(others);
+  CHECK(drain(cutter).size() == 2);
+}

@@ -1,0 +1,380 @@
+// The ledger by example: who gets which connection, what budgets, minima and weights do, and the order of who waits.
+// `pool_ledger_model_test.cpp` compares it with a brute-force reference.
+#include "proxy/pool/ledger.hpp"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <deque>
+#include <map>
+#include <utility>
+
+using namespace proxy;
+using namespace std::chrono_literals;
+using kind = grant::kind;
+
+namespace {
+
+const ledger::time_point start{1h};
+
+// A wish of a tenant for the shared database; what a test is about it changes.
+connection_wish by(waiter_id who, std::string tenant, std::uint64_t state = 1) {
+  connection_wish wish;
+  wish.who = who;
+  wish.key = {"saas", "app"};
+  wish.place = "shared";
+  wish.tenant = std::move(tenant);
+  wish.state = state;
+  wish.since = start;
+  return wish;
+}
+connection_wish with(connection_wish wish, const auto&... changes) {
+  (changes(wish), ...);
+  return wish;
+}
+auto in(const std::string& place) {
+  return [place](connection_wish& w) { w.place = place; };
+}
+auto size(std::uint32_t n) {
+  return [n](connection_wish& w) { w.place_size = n; };
+}
+auto most(std::uint32_t n) {
+  return [n](connection_wish& w) { w.tenant_connections = n; };
+}
+auto minimum(std::uint32_t n) {
+  return [n](connection_wish& w) { w.tenant_minimum = n; };
+}
+auto weight(std::uint32_t n) {
+  return [n](connection_wish& w) { w.weight = n; };
+}
+auto worker(unsigned n) {
+  return [n](connection_wish& w) { w.worker = n; };
+}
+auto db(const std::string& name) {
+  return [name](connection_wish& w) { w.key.dbname = name; };
+}
+auto only(connection_id id) {
+  return [id](connection_wish& w) { w.only = id; };
+}
+
+// Opens connections for these wishes and gives them back, in this order.
+std::vector<connection_id> stock(ledger& books, const std::vector<connection_wish>& wishes) {
+  std::vector<connection_id> made;
+  made.reserve(wishes.size());
+  for (const auto& wish : wishes) made.push_back(books.ask(wish).value().connection);
+  for (std::size_t i = 0; i < wishes.size(); ++i) {
+    CHECK(books.give_back(made[i], wishes[i].state, start + i * 1s).empty());
+  }
+  return made;
+}
+connection_id use(ledger& books, const connection_wish& wish) {
+  const auto got = books.ask(wish);
+  REQUIRE(got);
+  CHECK(got->how == kind::use);
+  return got->connection;
+}
+
+}  // namespace
+
+TEST_CASE("ledger: opens, reuses, and opens no more than the server bears") {
+  ledger books(2);
+  const auto first = books.ask(by(1, "a"));
+  CHECK(first == grant{kind::open, 1, 1, 0});
+  CHECK(books.count() == ledger::totals{.lent = 1, .opening = 1, .idle = 0, .waiting = 0});
+  books.opened(1, start);
+  CHECK(books.count() == ledger::totals{.lent = 1, .opening = 0, .idle = 0, .waiting = 0});
+  CHECK(books.give_back(1, 1, start).empty());
+  CHECK(books.count() == ledger::totals{.lent = 0, .opening = 0, .idle = 1, .waiting = 0});
+
+  CHECK(books.ask(by(2, "b")) == grant{kind::use, 2, 1, 0});
+  CHECK(books.ask(by(3, "b")) == grant{kind::open, 3, 2, 0});
+  CHECK_FALSE(books.ask(by(4, "b")));
+  CHECK(books.count("b") == ledger::totals{.lent = 2, .opening = 1, .idle = 0, .waiting = 1});
+  CHECK(books.count("a") == ledger::totals{});
+  CHECK(books.count("nobody") == ledger::totals{});
+  const auto next = books.give_back(1, 1, start);
+  CHECK(next == ledger::grants{{kind::use, 4, 1, 0}});
+}
+
+TEST_CASE("ledger: a connection that failed to open, or was lost, makes room for the next") {
+  ledger books(1);
+  CHECK(books.ask(by(1, "a"))->connection == 1);
+  CHECK_FALSE(books.ask(by(2, "a")));
+  CHECK(books.closed(1) == ledger::grants{{kind::open, 2, 2, 0}});
+  books.opened(2, start);
+  CHECK(books.closed(2).empty());
+  CHECK(books.count() == ledger::totals{});
+  CHECK(books.closed(2).empty());
+  CHECK(books.give_back(2, 1, start).empty());
+  CHECK(books.count() == ledger::totals{});
+
+  CHECK(books.ask(by(3, "a"))->how == kind::open);
+  books.give_back(3, 1, start);
+  CHECK(books.closed(3).empty());  // an idle one that the server closed
+  CHECK(books.count() == ledger::totals{});
+}
+
+TEST_CASE("ledger: who wears the state is chosen first, then who served the tenant, then any") {
+  ledger books(9);
+  const auto made = stock(books, {by(1, "a", 10), by(2, "b", 20), by(3, "c", 30), by(4, "a", 11)});
+  CHECK(use(books, by(5, "x", 20)) == made[1]);
+  CHECK(use(books, by(6, "a", 12)) == made[0]);  // the least recently used of the tenant
+  CHECK(use(books, by(7, "y", 99)) == made[2]);  // the least recently used of all that are left
+  CHECK(use(books, by(8, "y", 99)) == made[3]);
+}
+
+TEST_CASE("ledger: of those that wear the state the most recently used, of the own worker before") {
+  ledger books(9);
+  const auto made = stock(books, {with(by(1, "a", 10), worker(1)), with(by(2, "a", 10), worker(0)),
+                                  with(by(3, "a", 10), worker(1)), with(by(4, "a", 10), worker(0))});
+  CHECK(use(books, with(by(5, "a", 10), worker(1))) == made[2]);
+  CHECK(use(books, with(by(6, "a", 10), worker(2))) == made[3]);
+  CHECK(use(books, with(by(7, "a", 10), worker(1))) == made[0]);
+  CHECK(use(books, with(by(8, "a", 10), worker(1))) == made[1]);
+}
+
+TEST_CASE("ledger: the own worker counts among equals only") {
+  ledger books(9);
+  const auto made = stock(books, {with(by(1, "a", 10), worker(0)), with(by(2, "b", 20), worker(1)),
+                                  with(by(3, "a", 11), worker(0)), with(by(4, "c", 30), worker(1))});
+  CHECK(use(books, with(by(5, "z", 10), worker(1))) == made[0]);
+  CHECK(use(books, with(by(6, "a", 99), worker(1))) == made[2]);
+  CHECK(use(books, with(by(7, "z", 99), worker(1))) == made[1]);
+}
+
+TEST_CASE("ledger: one that is asked for by name is given if it is idle") {
+  ledger books(9);
+  const auto made = stock(books, {by(1, "a", 10), by(2, "a", 10), with(by(3, "a", 10), db("other"))});
+  CHECK(use(books, with(by(4, "a", 10), only(made[0]))) == made[0]);
+  CHECK(use(books, with(by(5, "a", 10), only(made[0]))) == made[1]);         // it is lent
+  CHECK(books.ask(with(by(6, "a", 10), only(made[2])))->how == kind::open);  // it has another key
+  CHECK(books.ask(with(by(7, "a", 10), only(4711)))->how == kind::open);
+}
+
+TEST_CASE("ledger: no connection is opened while an idle one merely wears other clothes") {
+  ledger books(std::nullopt);
+  stock(books, {by(1, "a", 10)});
+  CHECK(books.ask(by(2, "b", 20))->how == kind::use);
+  CHECK(books.ask(by(3, "b", 20))->how == kind::open);
+}
+
+TEST_CASE("ledger: on a full server the least recently used of another key makes room, never a lent one") {
+  ledger books(3);
+  const auto made = stock(books, {by(1, "a"), by(2, "a"), by(3, "a")});
+  CHECK(books.ask(with(by(4, "b"), db("other"))) == grant{kind::replace, 4, 4, made[0]});
+  CHECK(use(books, by(5, "a")) == made[2]);
+  CHECK(books.ask(with(by(6, "b"), db("other"))) == grant{kind::replace, 6, 5, made[1]});
+  CHECK_FALSE(books.ask(with(by(7, "b"), db("third"))));
+  CHECK(books.count() == ledger::totals{.lent = 3, .opening = 2, .idle = 0, .waiting = 1});
+  CHECK(books.give_back(made[2], 1, start) == ledger::grants{{kind::replace, 7, 6, made[2]}});
+  CHECK(books.pools().size() == 2);
+}
+
+TEST_CASE("ledger: in a full place one of its own makes room, whoever is older elsewhere") {
+  ledger books(9);
+  const auto elsewhere = stock(books, {by(1, "a")});
+  const auto made = stock(
+      books, {with(by(2, "b"), in("small"), size(2), db("one")), with(by(3, "b"), in("small"), size(2), db("two"))});
+  const auto third = with(by(4, "b"), in("small"), size(2), db("three"));
+  CHECK(books.ask(third) == grant{kind::replace, 4, 4, made[0]});
+  CHECK(books.ask(with(by(5, "b"), in("small"), size(2), db("two"))) == grant{kind::use, 5, made[1], 0});
+  CHECK_FALSE(books.ask(with(by(6, "b"), in("small"), size(2), db("two"))));
+  CHECK(books.ask(by(7, "a"))->connection == elsewhere[0]);
+}
+
+TEST_CASE("ledger: an idle connection comes over from another place of the same key, if there is room") {
+  ledger books(9);
+  const auto made = stock(books, {with(by(1, "a"), in("other")), with(by(2, "a"), in("other"))});
+  const auto wish = [](waiter_id who) { return with(by(who, "a"), in("small"), size(1)); };
+  CHECK(use(books, wish(3)) == made[1]);
+  CHECK_FALSE(books.ask(wish(4)));  // it counts here now
+  CHECK(books.give_back(made[1], 1, start).at(0).who == 4);
+  CHECK(books.give_back(made[1], 1, start).empty());
+  CHECK(books.ask(with(wish(5), db("third"))) == grant{kind::replace, 5, 3, made[1]});
+}
+
+TEST_CASE("ledger: a tenant's limit holds up nobody else, and within it who came first is served") {
+  ledger books(9);
+  CHECK(books.ask(with(by(1, "a"), most(1))));
+  CHECK_FALSE(books.ask(with(by(2, "a"), most(1))));
+  CHECK_FALSE(books.ask(with(by(3, "a"), most(1))));
+  CHECK(books.ask(by(4, "b")));
+  CHECK(books.give_back(2, 1, start).empty());  // idle, and yet they wait
+  CHECK(books.give_back(1, 1, start).at(0).who == 2);
+  CHECK(books.withdraw(3));
+  CHECK_FALSE(books.withdraw(3));
+  CHECK_FALSE(books.withdraw(2));
+  CHECK(books.count().waiting == 0);
+}
+
+TEST_CASE("ledger: a polite tenant gets the next connection that is given back, however greedy the other") {
+  ledger books(8);
+  std::deque<connection_id> lent;
+  std::map<connection_id, waiter_id> whose;
+  const auto note = [&](const grant& got) {
+    lent.push_back(got.connection);
+    whose[got.connection] = got.who;
+  };
+  for (waiter_id i = 1; i <= 60; ++i) {
+    if (const auto got = books.ask(by(i, "greedy"))) note(*got);
+  }
+  REQUIRE(lent.size() == 8);
+  const waiter_id polite = 100;
+  bool waits = false;
+  for (int turn = 0; turn < 1000; ++turn) {
+    if (turn % 13 == 0 && !waits && std::ranges::none_of(lent, [&](auto id) { return whose[id] == polite; })) {
+      REQUIRE_FALSE(books.ask(by(polite, "polite")));
+      waits = true;
+    }
+    const auto back = lent.front();
+    lent.pop_front();
+    const auto got = books.give_back(back, 1, start);
+    REQUIRE(got.size() == 1);
+    if (waits) REQUIRE(got[0].who == polite);
+    waits = false;
+    const auto who = whose[back];
+    note(got[0]);
+    if (who != polite) REQUIRE_FALSE(books.ask(by(who, "greedy")));
+  }
+}
+
+TEST_CASE("ledger: weights 3 to 1 give 3 to 1 of the grants") {
+  const auto connections = GENERATE(1U, 4U, 8U, 16U);
+  ledger books(connections);
+  std::deque<std::pair<connection_id, waiter_id>> lent;
+  const auto wish = [](waiter_id who) { return who <= 100 ? with(by(who, "a"), weight(3)) : by(who, "b"); };
+  for (waiter_id i = 1; i <= 200; ++i) {
+    if (const auto got = books.ask(wish(i))) lent.emplace_back(got->connection, got->who);
+  }
+  int of_a = 0;
+  constexpr int turns = 4000;
+  for (int turn = 0; turn < turns; ++turn) {
+    const auto [back, who] = lent.front();
+    lent.pop_front();
+    const auto got = books.give_back(back, 1, start);
+    REQUIRE(got.size() == 1);
+    of_a += got[0].who <= 100;
+    lent.emplace_back(got[0].connection, got[0].who);
+    REQUIRE_FALSE(books.ask(wish(who)));
+  }
+  CHECK(of_a > turns * 0.73);
+  CHECK(of_a < turns * 0.77);
+}
+
+TEST_CASE("ledger: a minimum is left free for its tenant by the others") {
+  ledger books(4);
+  CHECK(books.set_minimum("vip", 2).empty());
+  CHECK(books.ask(by(1, "a")));
+  CHECK(books.ask(by(2, "a")));
+  CHECK_FALSE(books.ask(by(3, "a")));
+  CHECK(books.ask(with(by(4, "vip"), minimum(2))));
+  CHECK(books.ask(with(by(5, "vip"), minimum(2))));
+  CHECK_FALSE(books.ask(with(by(6, "vip"), minimum(2))));
+  CHECK(books.give_back(3, 1, start).at(0).who == 6);
+  CHECK(books.give_back(3, 1, start).empty());  // nobody but the vip may have it
+  CHECK(books.ask(with(by(7, "vip"), minimum(2))));
+  CHECK(books.give_back(1, 1, start).at(0).who == 3);  // with nothing lacking all the rest is free
+}
+
+TEST_CASE("ledger: a minimum that is lowered, or exceeds its tenant's limit, sets free what was reserved") {
+  ledger books(2);
+  CHECK(books.set_minimum("vip", 1).empty());
+  CHECK(books.ask(by(1, "a")));
+  CHECK_FALSE(books.ask(by(2, "a")));
+  SECTION("told") { CHECK(books.set_minimum("vip", 0).at(0).who == 2); }
+  SECTION("by a wish of the tenant") {
+    CHECK_FALSE(books.ask(by(3, "vip")));  // who waits is served before who asks
+    CHECK(books.granted().at(0).who == 2);
+    CHECK(books.granted().empty());
+  }
+  SECTION("by a wish of the tenant, and the grant comes with the next call") {
+    CHECK_FALSE(books.ask(by(3, "vip")));
+    const auto got = books.give_back(1, 1, start);
+    REQUIRE(got.size() == 2);
+    CHECK(got[0].who == 2);
+    CHECK(got[1].who == 3);
+  }
+  SECTION("no more is reserved than the tenant may have") {
+    CHECK_FALSE(books.ask(with(by(3, "vip"), minimum(1), most(0))));
+    CHECK(books.granted().at(0).who == 2);
+  }
+}
+
+TEST_CASE("ledger: minima beyond the budget do not shut the others out for good") {
+  ledger books(3);
+  books.set_minimum("x", 2);
+  books.set_minimum("y", 2);
+  CHECK(books.ask(by(1, "a")));
+  CHECK_FALSE(books.ask(by(2, "a")));
+  for (waiter_id i = 3; i < 5; ++i) CHECK(books.ask(with(by(i, "x"), minimum(2))));
+  CHECK_FALSE(books.ask(with(by(5, "y"), minimum(2))));
+  CHECK(books.give_back(1, 1, start).at(0).who == 5);
+}
+
+TEST_CASE("ledger: without a budget of the server nothing is reserved") {
+  ledger books(std::nullopt);
+  books.set_minimum("vip", 100);
+  CHECK(books.ask(by(1, "a")));
+  CHECK(books.ask(by(2, "a")));
+}
+
+TEST_CASE("ledger: raised limits serve who waits, lowered ones are reached by and by") {
+  ledger books(1);
+  for (waiter_id i = 1; i <= 4; ++i) books.ask(with(by(i, "a"), size(3)));
+  const auto raised = books.set_most_connections(9);
+  REQUIRE(raised.size() == 2);
+  CHECK(raised[0] == grant{kind::open, 2, 2, 0});
+  CHECK(raised[1] == grant{kind::open, 3, 3, 0});
+  CHECK(books.set_place_size("shared", 4).at(0).who == 4);
+
+  CHECK(books.set_most_connections(2).empty());
+  CHECK(books.should_close(1, start));
+  CHECK(books.closed(1).empty());
+  CHECK(books.give_back(2, 1, start).empty());
+  CHECK_FALSE(books.should_close(3, start));  // the idle one is the surplus
+  CHECK(books.retire(start, start) == std::vector<connection_id>{2});
+  CHECK(books.set_place_size("shared", 1).empty());
+  CHECK(books.should_close(3, start));
+  CHECK(books.give_back(3, 1, start).empty());
+  CHECK(books.retire(start, start) == std::vector<connection_id>{3});
+  CHECK(books.set_place_size("unheard of", 1).empty());
+  CHECK(books.count().lent == 1);
+}
+
+TEST_CASE("ledger: idle connections end when they have been idle for too long, or are too old") {
+  ledger books(9);
+  const auto made = stock(books, {by(1, "a"), by(2, "a"), by(3, "a")});  // idle since start + 0, 1, 2 s
+  CHECK(books.retire(start, start).empty());
+  CHECK(books.retire(start + 1s, start) == std::vector<connection_id>{made[0]});
+  CHECK(use(books, by(4, "a")) == made[2]);
+  CHECK_FALSE(books.should_close(made[2], start + 2s));
+  CHECK(books.should_close(made[2], start + 3s));
+  CHECK(books.retire(start, start + 3s) == std::vector<connection_id>{made[1]});
+  CHECK(books.count() == ledger::totals{.lent = 1, .opening = 0, .idle = 0, .waiting = 0});
+}
+
+TEST_CASE("ledger: counts by key, with who has stood in the queue for longest") {
+  ledger books(2);
+  stock(books, {by(1, "a")});
+  CHECK(books.ask(with(by(2, "a"), db("other"))));
+  CHECK(books.ask(by(3, "a")));
+  auto late = by(4, "a");
+  late.since = start + 1s;
+  CHECK_FALSE(books.ask(late));
+  CHECK_FALSE(books.ask(by(5, "b")));
+  auto pools = books.pools();
+  std::ranges::sort(pools, {}, &ledger::pool_totals::key);
+  REQUIRE(pools.size() == 2);
+  CHECK(pools[0].key.dbname == "other");
+  CHECK(static_cast<ledger::totals>(pools[0]) == ledger::totals{.lent = 1, .opening = 1, .idle = 0, .waiting = 0});
+  CHECK_FALSE(pools[0].waiting_since);
+  CHECK(static_cast<ledger::totals>(pools[1]) == ledger::totals{.lent = 1, .opening = 0, .idle = 0, .waiting = 2});
+  CHECK(pools[1].waiting_since == start + 1s);
+}
+
+TEST_CASE("ledger: who waits already is not queued twice") {
+  ledger books(1);
+  books.ask(by(1, "a"));
+  CHECK_FALSE(books.ask(by(2, "a")));
+  CHECK_FALSE(books.ask(by(2, "b")));
+  CHECK(books.count().waiting == 1);
+}
