@@ -47,6 +47,7 @@ struct shared_state {
   auth_throttle throttle;
   slow_work computing{2};
   std::atomic<std::uint64_t> next_session_id{1};
+  std::atomic<std::uint64_t> schema_generation{0};
 
   /// When the workers' threads have ended, before they are destroyed: what other threads do for their sessions ends.
   void close() {

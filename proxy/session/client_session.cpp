@@ -130,7 +130,7 @@ void client_session::pool(const session_request& request) {
   pooled_session::request what;
   what.who = who_;
   what.where = *route_;
-  what.own = own_settings(request, who_, *route_);
+  what.startup = request;
   what.long_cancel_key = version_ == pgwire::protocol_version{3, 2};
   pooled_session::host& around = *this;
   pooled_ = std::make_unique<pooled_session>(id_, home_, client_, from_client_, around, std::move(what));

@@ -58,6 +58,13 @@ session_guard::session_guard(const routing::route& where) {
   rules_ = std::move(made);
 }
 
+pgwire::error_report session_guard::unreadable() {
+  return {"ERROR", std::string(pgwire::sqlstate::insufficient_privilege),
+          "the guard cannot read this statement, and lets nothing pass that it cannot read",
+          "It has a syntax error, is longer or deeper than is read, or computes the name of what it sets.",
+          "A route with \"guard: off\" allows it."};
+}
+
 std::optional<pgwire::error_report> session_guard::refuses(
     std::string_view setting, const std::vector<std::optional<std::string>>& values) const {
   if (!rules_ || values.empty()) return std::nullopt;

@@ -2,8 +2,8 @@
 // change search_path (other than to a selection of the route's own schemas), the role, the session's authorization or
 // the tenant's own settings.
 //
-// What it cannot see is dynamic SQL in functions; what it does not try to see is qualified names. A role of the
-// tenant's own closes both.
+// What it cannot read it refuses. What it cannot see is dynamic SQL in DO blocks and functions; what it does not try to
+// see is qualified names. A role of the tenant's own closes the second, a login of its own both.
 #pragma once
 
 #include <memory>
@@ -23,6 +23,10 @@ class session_guard {
   session_guard() = default;
   /// As the route has it.
   explicit session_guard(const routing::route& where);
+
+  [[nodiscard]] bool is_on() const { return rules_ != nullptr; }
+  /// For a statement of which cannot be told what it sets.
+  static pgwire::error_report unreadable();
 
   /// Whether this setting may become this. `values`: the items it is set to, nothing where one is not known; empty
   /// means back to the default, which always passes. Error: 42501, severity ERROR.

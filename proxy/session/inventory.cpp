@@ -85,7 +85,10 @@ bool inventory_query::on_row(pgwire::byte_view body) {
   for (const std::string& name : what_.kinds) {
     if (at >= row->columns.size()) return false;
     const auto context = row->columns[at++];
-    found_.settable.emplace_back(name, !context || *context == "user" || *context == "superuser");
+    const bool anybodys = !context || *context == "user";
+    found_.settable.emplace_back(name, anybodys                   ? setting_kind::anybodys
+                                       : *context == "superuser" ? setting_kind::superusers
+                                                                 : setting_kind::nobodys);
   }
   for (const pin_row& each : pin_rows) {
     if (!what_.pins.has(each.which) || each.query.empty()) continue;

@@ -74,10 +74,13 @@ struct inventory_request {
   bool every_setting = false;         ///< also all that were changed in this session and can be listed
 };
 
+/// Who may set a setting in a session.
+enum class setting_kind : std::uint8_t { anybodys, superusers, nobodys };
+
 /// What the server said.
 struct inventory {
   std::vector<std::pair<std::string, std::optional<std::string>>> settings;  ///< nothing: no such setting (now)
-  std::vector<std::pair<std::string, bool>> settable;                        ///< of the kinds asked for
+  std::vector<std::pair<std::string, setting_kind>> settable;                 ///< of the kinds asked for
   pin_set pins;                                                              ///< of those asked for
 };
 
@@ -86,6 +89,7 @@ class inventory_query {
   explicit inventory_query(inventory_request what) : what_(std::move(what)) {}
 
   [[nodiscard]] pin_set pins() const { return what_.pins; }
+  [[nodiscard]] const inventory_request& request() const { return what_; }
 
   /// One or two statements for one Query message.
   [[nodiscard]] std::string text() const;

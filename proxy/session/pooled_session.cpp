@@ -74,7 +74,10 @@ pooled_session::pooled_session(std::uint64_t id, worker& home, transport& client
       traffic_(id, home.statements()),
       bell_(home.context(), clock::time_point::max()) {}
 
-pooled_session::~pooled_session() { drop_connection(); }
+pooled_session::~pooled_session() {
+  drop_connection();
+  if (permission_) pool_->hand_back(std::move(*permission_));
+}
 
 task<ending> pooled_session::run(std::shared_ptr<void> alive) {
   alive_ = alive;
@@ -96,7 +99,8 @@ task<ending> pooled_session::run(std::shared_ptr<void> alive) {
 session_terms pooled_session::terms() const {
   routing::setting_list tenant = tenant_settings(what_.who, what_.where);
   for (auto& [name, value] : tenant) name = pgwire::canonical_setting_name(name);
-  return {what_.where.tenant.str(), std::make_shared<const routing::session_state>(tenant, what_.own),
+  const auto own = own_settings(what_.startup, what_.who, what_.where);
+  return {what_.where.tenant.str(), std::make_shared<const routing::session_state>(tenant, own),
           session_guard(what_.where)};
 }
 
@@ -130,6 +134,14 @@ task<std::optional<ending>> pooled_session::greet() {
   const auto cancel_key = make_cancel_key(static_cast<std::int32_t>(id_ & 0x7FFFFFFF),
                                           what_.long_cancel_key ? secret_bytes_3_2 : secret_bytes_3_0);
   cancel_ = home_.shared().cancels.add(cancel_key, nullptr);
+  for (const auto& [name, value] : traffic_.state()->own()) {
+    if (auto refused = session_guard(what_.where).refuses(name, {value})) {
+      refused->severity = "FATAL";
+      ending why = ending::fatal({}, {});
+      why.report = std::move(*refused);
+      co_return why;
+    }
+  }
   pool_ = home_.shared().pools.of(what_.where.server);
   const pool_key mine = key();
   parameters_ptr told = pool_->greeting(mine, *traffic_.state());
@@ -236,7 +248,8 @@ task<bool> pooled_session::read_client() {
 // --- the lease ---
 
 bool pooled_session::lease_at_once() {
-  if (table_version_ != home_.current()->version || when_idle_) return false;
+  const bool held = what_.where.state == routing::tenant_state::held;
+  if (table_version_ != home_.current()->version || when_idle_ || held) return false;
   if (!queue_) queue_ = std::make_shared<server_pool::wake_up>(home_.context().get_executor());
   auto granted = pool_->ask(wish(), queue_);
   if (!granted) {
@@ -360,20 +373,21 @@ void pooled_session::give_back() {
   cancel_.aim(nullptr);
   if (cancel_.busy()) {
     connection->end_lease();
-    asio::co_spawn(home_.context(), return_when_safe(std::move(connection), alive_.lock()), asio::detached);
+    asio::co_spawn(home_.context(), return_when_safe(pool_, std::move(connection), alive_.lock()), asio::detached);
   } else {
     pool_->give_back(connection);
   }
 }
 
 // A cancel request is on its way to it: it must hit nobody else.
-task<void> pooled_session::return_when_safe(connection_ptr connection, std::shared_ptr<void>) {
+task<void> pooled_session::return_when_safe(std::shared_ptr<server_pool> pool, connection_ptr connection,
+                                            std::shared_ptr<void>) {
   timer pause(home_.context());
   while (cancel_.busy()) {
     pause.expires_after(cancel_poll);
     co_await pause.async_wait(no_throw);
   }
-  pool_->give_back(connection);
+  pool->give_back(connection);
 }
 
 void pooled_session::drop_connection() {
@@ -509,7 +523,22 @@ task<std::optional<ending>> pooled_session::hold() {
   co_return std::nullopt;
 }
 
-void pooled_session::on_publish() { wake(); }
+void pooled_session::on_publish() {
+  follow_when_pinned();
+  wake();
+}
+
+// What is pinned cannot be taken elsewhere: if its place has changed, it ends when it is next idle.
+void pooled_session::follow_when_pinned() {
+  if (!connection_ || traffic_.pins().empty() || table_version_ == home_.current()->version || when_idle_) return;
+  const auto found = around_.look_up();
+  if (!found) {
+    leave_when_idle(found.error());
+  } else if (routing::place_changed(what_.where, *found)) {
+    leave_when_idle(ending::fatal(sqlstate::admin_shutdown, "tenant \"" + what_.where.tenant.str() + "\" has moved", {},
+                                  "Connect again to reach the new place."));
+  }
+}
 
 void pooled_session::leave_when_idle(ending why) {
   when_idle_ = std::move(why);
@@ -533,6 +562,8 @@ void pooled_session::cancel_waits() {
 void pooled_session::on_tick(clock::time_point now) {
   if (login_) login_->on_tick(now);
   if (end_) leave_now();
+  follow_when_pinned();
+  if (when_idle_ && traffic_.idle()) client_.cancel();
   if (queue_ && cancel_.requested()) queue_->cancel();
   // A wake-up is lost on a wait that had not begun.
   wake();

@@ -23,6 +23,7 @@
 #include "proxy/session/cancel_registry.hpp"
 #include "proxy/session/ending.hpp"
 #include "proxy/session/message_reader.hpp"
+#include "proxy/session/placement.hpp"
 #include "proxy/session/pooled_traffic.hpp"
 #include "proxy/session/server_login.hpp"
 #include "proxy/transport.hpp"
@@ -53,7 +54,7 @@ class pooled_session final : private lessee {
   struct request {
     routing::identity who;
     routing::route where;
-    routing::setting_list own;  ///< the client's settings, from its startup packet
+    session_request startup;
     bool long_cancel_key = false;
   };
 
@@ -104,13 +105,15 @@ class pooled_session final : private lessee {
   void begin(connection_ptr connection);
   void give_back();
   void drop_connection();
-  task<void> return_when_safe(connection_ptr connection, std::shared_ptr<void> alive);
+  task<void> return_when_safe(std::shared_ptr<server_pool> pool, connection_ptr connection,
+                              std::shared_ptr<void> alive);
 
   void send_to_client(const byte_run& bytes);
   static task<void> send_rest(pooled_session* self, std::shared_ptr<void> alive);
   task<void> sleep();
   void wake() { bell_.cancel(); }
   void end_with(ending why);
+  void follow_when_pinned();
 
   const std::uint64_t id_;
   worker& home_;

@@ -31,6 +31,9 @@ constexpr std::uint32_t promote_at = 3;
 // Names of settings, which an application can invent.
 constexpr std::size_t most_settings_known = 10'000;
 
+// How often it is asked what a transaction has left behind, before that counts as unknown.
+constexpr int most_inventories = 5;
+
 // No SQL, in any state of any transaction.
 constexpr std::string_view sure_failure = "/* a statement that pglodge refused */ refused";
 
@@ -221,6 +224,8 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
   if (barrier_) return step::waits;
   if (server_ == nullptr) return step::needs_lease;
   over_ = false;
+  const bool spoke = std::exchange(speaking_, true);
+  spoken_ = spoken_ || spoke;
   switch (piece.type) {
     case to_backend::query: on_query(piece, to_server); break;
     case to_backend::parse: on_parse(piece, to_server); break;
@@ -512,10 +517,26 @@ std::optional<pgwire::error_report> pooled_traffic::note(const pgwire::verdict& 
     return std::string(*value);
   };
   bool unseen = verdict.traits.has(trait::unseen);
+  if (terms_.guard.is_on() && unseen) {
+    const bool unread = verdict.statements.empty();
+    if (unread) return session_guard::unreadable();
+    // What restores cannot be put behind the right statement then.
+    if (has_reset(verdict) && verdict.statements.size() > 1) return session_guard::unreadable();
+  }
+  // What EXECUTE runs was said earlier; what it does has to be asked.
+  if (!verdict.executes.empty()) {
+    unseen = true;
+    for (const std::string& name : verdict.executes) {
+      const auto named = named_.find(name);
+      if (named == named_.end() || !named->second.statement->verdict) continue;
+      if (auto refusal = note(*named->second.statement->verdict, nullptr)) return refusal;
+    }
+  }
   std::vector<std::string> settings;
   for (const auto& change : verdict.settings) {
     const auto name = value_of(change.name);
     if (!name) {
+      if (terms_.guard.is_on()) return session_guard::unreadable();
       unseen = true;
       continue;
     }
@@ -551,7 +572,7 @@ std::optional<pgwire::error_report> pooled_traffic::note(const pgwire::verdict& 
   if (has(trait::load)) pins_.add(pin::loaded);
   if (has(trait::random_seed)) pins_.add(pin::random_seed);
   if (has(trait::lingering)) pins_.add(pin::lingering);
-  if (has(trait::defines) || has(trait::drops) || has(trait::temporary)) ++tools_.schema_generation;
+  if (has(trait::defines) || has(trait::drops) || has(trait::temporary)) tools_.schema_generation.fetch_add(1, std::memory_order_relaxed);
   pins_due_ |= pins_.both(passing_pins);  // any of it may be what ends a pin
   due_ = due_ || unseen || !pins_due_.empty();
   return std::nullopt;
@@ -692,14 +713,13 @@ void pooled_traffic::have_under_own_name(const std::string& name, bool simple, b
 
 // What sequences gave to whoever had this connection before is nobody else's business.
 void pooled_traffic::have_own_sequences(byte_run& to_server) {
-  if (client_before_ == session_ || client_before_ == 0) return;
-  client_before_ = session_;
+  if (client_before_ == session_ || client_before_ == 0 || spoken_) return;
   run_hidden("DISCARD SEQUENCES", owner::helper, to_server);
 }
 
 // The state that statements are parsed in, as a number that differs where results could.
 std::uint64_t pooled_traffic::clean_key() const {
-  return state_->reading_fingerprint() ^ (tools_.schema_generation * 0xD6E8FEB86659FD93U);
+  return state_->reading_fingerprint() ^ (tools_.schema_generation.load(std::memory_order_relaxed) * 0xD6E8FEB86659FD93U);
 }
 
 std::uint64_t pooled_traffic::parse_key() const {
@@ -781,7 +801,7 @@ bool pooled_traffic::idle() const {
 void pooled_traffic::begin_lease(server_session& server, byte_run& to_server) {
   server_ = &server;
   status_ = 'I';
-  over_ = undressed_ = dirty_ = false;
+  over_ = undressed_ = dirty_ = spoken_ = speaking_ = false;
   client_before_ = server.last_client;
   const bool foreign = !server.worn || (server.used && server.tenant != terms_.tenant) ||
                        (server.suspect && server.last_client != session_);
@@ -800,7 +820,7 @@ void pooled_traffic::begin_lease(server_session& server, byte_run& to_server) {
   }
   server.tenant = terms_.tenant;
   server.used = true;
-  server.suspect = false;
+  server.suspect = server.suspect && !foreign;
   server.last_client = session_;
 }
 
@@ -997,8 +1017,8 @@ void pooled_traffic::on_error(const frame_piece& piece, byte_run& to_client) {
                           std::string(fields->hint)};
       }
       return;
-    case owner::restore:
-    case owner::inventory: lost_track_ = true; return;
+    case owner::inventory: ask_again_ = fields ? std::string(fields->code) : std::string(); return;
+    case owner::restore: lost_track_ = true; return;
     case owner::helper:
       undo(*at, true);
       if (at->what != kind::sync) {
@@ -1106,12 +1126,13 @@ void pooled_traffic::on_ready(const frame_piece& piece, byte_run& to_client, byt
     case owner::inventory: {
       server_->incoming.look_by(server_stream_rules());
       const auto found = asking_->result();
-      pins_ = pins_.without(asking_->pins());
-      asking_.reset();
       if (!found) {
-        lost_track_ = true;
+        lost_track_ = !ask_again(to_server);
         return;
       }
+      pins_ = pins_.without(asking_->pins());
+      asking_.reset();
+      asked_ = 0;
       take(*found);
       break;
     }
@@ -1120,6 +1141,26 @@ void pooled_traffic::on_ready(const frame_piece& piece, byte_run& to_client, byt
   give_answers(to_client);
   settle(to_server);
   settle_barrier();
+}
+
+// An inventory that failed: a client's statement_timeout or a late cancel request may have hit it, or a setting that the
+// session may not read, and therefore has not set.
+bool pooled_traffic::ask_again(byte_run& to_server) {
+  if (++asked_ > most_inventories) return false;
+  inventory_request request = asking_->request();
+  if (ask_again_ == sqlstate::insufficient_privilege) {
+    std::erase_if(request.settings, [&](const std::string& name) {
+      const auto known = tools_.settable.find(name);
+      return known == tools_.settable.end() || known->second != setting_kind::anybodys;
+    });
+    request.kinds.clear();
+  } else if (ask_again_ != sqlstate::query_canceled) {
+    return false;
+  }
+  asking_.emplace(std::move(request));
+  server_->incoming.look_by(every_row_rules());
+  hidden_query(asking_->text(), owner::inventory, to_server);
+  return true;
 }
 
 // After a ReadyForQuery: is the lease over, or is there something to ask first?
@@ -1145,16 +1186,22 @@ void pooled_traffic::settle(byte_run& to_server) {
   }
 }
 
+// A SET that was refused leaves the server's own value, which is nothing to put on elsewhere.
+bool pooled_traffic::may_set(const std::string& name) const {
+  const auto known = tools_.settable.find(name);
+  if (known == tools_.settable.end() || known->second == setting_kind::anybodys) return true;
+  if (known->second == setting_kind::nobodys) return false;
+  const auto superuser = server_->reported->find("is_superuser");
+  return superuser != server_->reported->end() && superuser->second == "on";
+}
+
 void pooled_traffic::take(const inventory& found) {
   routing::session_state next = *state_;
   const routing::session_state tenants(terms_.start->tenant(), {});
   if (tools_.settable.size() > most_settings_known) tools_.settable.clear();
   for (const auto& [name, settable] : found.settable) tools_.settable.emplace(name, settable);
   for (const auto& [name, value] : found.settings) {
-    const auto kind_of = tools_.settable.find(name);
-    if (!outlives_transaction(name) || name == "session_authorization" ||
-        (kind_of != tools_.settable.end() && !kind_of->second))
-      continue;
+    if (!outlives_transaction(name) || name == "session_authorization" || !may_set(name)) continue;
     std::optional<std::string_view> own;
     if (value) own = *value;
     const std::string* given =

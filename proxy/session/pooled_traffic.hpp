@@ -22,6 +22,7 @@
 // first Sync or Query waits until the dressing is known to have succeeded.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -49,12 +50,15 @@ namespace proxy {
 
 /// What the sessions of one worker share. For one thread.
 struct statement_tools {
+  explicit statement_tools(std::atomic<std::uint64_t>& generation) : schema_generation(generation) {}
+
   pgwire::verdict_cache verdicts{std::size_t{8} * 1024 * 1024};
   statement_store statements;
   /// Whether a client may set what the server calls by this name; asked once.
-  std::unordered_map<std::string, bool> settable;
+  std::unordered_map<std::string, setting_kind> settable;
   repeats seen;
-  std::uint64_t schema_generation = 0;  ///< counts statements that may have changed the schema under prepared ones
+  /// Counts statements, of all workers, that may have changed the schema under prepared ones.
+  std::atomic<std::uint64_t>& schema_generation;
 };
 
 /// What a session is taken for until its tenant or its route changes.
@@ -213,6 +217,8 @@ class pooled_traffic {
   void on_copy_in();
   void settle(byte_run& to_server);
   void take(const inventory& found);
+  [[nodiscard]] bool ask_again(byte_run& to_server);
+  [[nodiscard]] bool may_set(const std::string& name) const;
   [[nodiscard]] bool inventory_due() const { return due_ || !touched_.empty(); }
   void tell_parameters(byte_run& to_client);
 
@@ -245,6 +251,8 @@ class pooled_traffic {
   bool rest_passes_ = false;      // of the client's message at hand
   bool reply_passes_ = false;     // of the server's
   bool query_failed_ = false;     // the simple query at hand has had an error
+  bool speaking_ = false;       // the client has said something in this lease
+  bool spoken_ = false;         // and something before
   bool discarded_ = false;        // DISCARD ALL was done since the last settling
   bool pipeline_failed_ = false;  // so was an error in the extended protocol
   bool dirty_ = false;            // this transaction may have changed settings: `state_` is not what is in force
@@ -270,6 +278,8 @@ class pooled_traffic {
   bool every_setting_due_ = false;
   pin_set pins_;
   std::optional<inventory_query> asking_;
+  std::string ask_again_;  // why the inventory at hand failed: a SQLSTATE
+  int asked_ = 0;
 
   pgwire::error_report undressed_why_;
   std::optional<traffic_fault> fault_;

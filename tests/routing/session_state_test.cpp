@@ -20,3 +20,59 @@ TEST_CASE("a route's defaults: search_path, role, settings, in this order, and o
   CHECK(session_defaults(where) ==
         setting_list{{"search_path", "\"s\", \"public\""}, {"role", "r"}, {"app.tenant", "acme"}, {"work_mem", "1MB"}});
 }
+
+TEST_CASE("session states are values") {
+  const setting_list tenant{{"search_path", "a"}, {"role", "r"}, {"app.x", "1"}};
+  const session_state one(tenant, {{"timezone", "UTC"}});
+  const session_state same({{"app.x", "1"}, {"role", "r"}, {"search_path", "a"}}, {{"timezone", "UTC"}});
+  CHECK(one == same);
+  CHECK(one.fingerprint() == same.fingerprint());
+  CHECK_FALSE(one == one.with("timezone", "CET"));
+  CHECK(one == one.with("timezone", "CET").with("timezone", "UTC"));
+  CHECK(one.with("timezone", std::nullopt) == session_state(tenant, {}));
+  CHECK(*one.find("role") == "r");
+  CHECK(*one.with("role", "s").find("role") == "s");
+  CHECK(one.find("nothing") == nullptr);
+  CHECK(session_state().fingerprint() == session_state({}, {}).fingerprint());
+}
+
+TEST_CASE("what is read differently decides who may share a prepared statement") {
+  const session_state plain({{"search_path", "a"}}, {});
+  CHECK(plain.reading_fingerprint() == plain.with("application_name", "x").reading_fingerprint());
+  CHECK(plain.reading_fingerprint() == plain.with("app.user", "7").reading_fingerprint());
+  for (const auto* name : {"search_path", "role", "datestyle", "timezone", "standard_conforming_strings"}) {
+    CHECK(plain.reading_fingerprint() != plain.with(name, "other").reading_fingerprint());
+  }
+}
+
+TEST_CASE("dressing puts on the tenant's part with the rights of the login, the client's with those of the role") {
+  const session_state bare;
+  const session_state acme({{"search_path", "acme"}, {"role", "acme"}, {"app.t", "1"}}, {{"timezone", "UTC"}});
+  CHECK(difference(bare, acme) == std::vector<dress_step>{
+                                      {"app.t", "1"}, {"search_path", "acme"}, {"role", "acme"}, {"timezone", "UTC"}});
+  CHECK(difference(acme, acme).empty());
+  const session_state globex({{"search_path", "globex"}, {"role", "globex"}}, {});
+  CHECK(difference(acme, globex) == std::vector<dress_step>{{"role", "none"},
+                                                            {"timezone", std::nullopt},
+                                                            {"app.t", std::nullopt},
+                                                            {"search_path", "globex"},
+                                                            {"role", "globex"}});
+  CHECK(difference(acme, bare) == std::vector<dress_step>{{"role", "none"},
+                                                          {"timezone", std::nullopt},
+                                                          {"app.t", std::nullopt},
+                                                          {"search_path", std::nullopt}});
+  // Of one tenant, only what differs.
+  CHECK(difference(acme, acme.with("timezone", "CET")) == std::vector<dress_step>{{"timezone", "CET"}});
+  CHECK(difference(acme.with("role", "none"), acme) == std::vector<dress_step>{{"role", "acme"}});
+  // The client's own value of something that the tenant sets, and back.
+  const session_state own = acme.with("search_path", "acme_2");
+  CHECK(difference(acme, own) == std::vector<dress_step>{{"search_path", "acme_2"}});
+  CHECK(difference(own, acme) == std::vector<dress_step>{{"search_path", "acme"}});
+}
+
+TEST_CASE("a dress is put on by one statement that means the same whatever is worn") {
+  CHECK(dress_query({{"search_path", "\"it's\""}, {"app.x", std::nullopt}, {"role", "r", reach::transaction}}) ==
+        "SELECT pg_catalog.set_config('search_path','\"it''s\"',false),pg_catalog.set_config('app.x',NULL,false),"
+        "pg_catalog.set_config('role','r',true)");
+  CHECK(quote_literal("back\\slash's") == "E'back\\\\slash''s'");
+}

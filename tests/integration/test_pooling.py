@@ -1,0 +1,707 @@
+"""Transaction pooling: many sessions over few server connections, none of which can tell that it has no server of its own."""
+
+import statistics
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg2
+import pytest
+from cluster import BIN
+from lodge import eventually, standard_routes
+from test_attacks import SYNC, answers, bind, execute, parse, pbe
+from wire import Closed, ServerError, cancel_request, message, query
+
+TRUST = {"auth": {"method": "trust"}, "timeouts": {"server_idle": "1s"}, "log": {"level": "info"}}
+
+
+def pooled(postgres, size=1, **limits):
+    table = standard_routes(postgres.host)
+    table["databases"]["shared"]["pool"] = {"size": size}
+    if limits:
+        table["defaults"]["limits"] = limits
+    return table
+
+
+@pytest.fixture(scope="module")
+def one(start_lodge, postgres):
+    """A pool of one connection for everybody."""
+    return start_lodge(pooled(postgres, wait="10s"), TRUST)
+
+
+@pytest.fixture(scope="module")
+def hurried(start_lodge, postgres):
+    """The same, for clients that do not wait long."""
+    return start_lodge(pooled(postgres, wait="300ms"), TRUST)
+
+
+@pytest.fixture
+def two(one):
+    with one.login("trusted.globex", "crm") as first, one.login("trusted.globex", "crm") as second:
+        yield first, second
+
+
+def refused(wire, sql):
+    with pytest.raises(ServerError) as caught:
+        wire.rows(sql)
+    return caught.value
+
+
+def late(wire, sql="SELECT 1"):
+    """No connection is free."""
+    return refused(wire, sql).sqlstate == "53400"
+
+
+def served(wire, sql="SELECT 1"):
+    """A connection is free, if perhaps not in this moment."""
+    def ask():
+        try:
+            return [wire.rows(sql)]  # even no rows are an answer
+        except ServerError as error:
+            if error.sqlstate != "53400":
+                raise
+            return None
+    return eventually(ask, "it is served")[0]
+
+
+def backends(postgres, database="saas"):
+    return postgres.value("SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND usename = 'trusted'", database)
+
+
+# --- the budget ---
+
+def test_more_clients_than_connections(start_lodge, postgres):
+    with start_lodge(pooled(postgres, 2), TRUST) as lodge:
+        eventually(lambda: backends(postgres) <= 2, "earlier ones are gone")
+
+        def client(number):
+            tenant = ["globex", "soylent"][number % 2]
+            seen = set()
+            with lodge.login(f"trusted.{tenant}", "crm") as wire:
+                for _ in range(25):
+                    pid, name, _ = wire.rows("SELECT pg_backend_pid(), name, pg_sleep(0.002) FROM whoami")[0]
+                    assert name == tenant
+                    seen.add(pid)
+            return seen
+        with ThreadPoolExecutor(20) as pool:
+            futures = [pool.submit(client, number) for number in range(20)]
+            most = 0
+            while not all(future.done() for future in futures):
+                most = max(most, postgres.value(
+                    "SELECT count(*) FROM pg_stat_activity WHERE datname = 'saas' AND usename = 'trusted'"
+                    " AND application_name = ''"))
+                time.sleep(0.02)
+            pids = set().union(*(future.result() for future in futures))
+        assert len(pids) == 2
+        assert 1 <= most <= 2
+
+
+def test_an_idle_connection_makes_room_for_another_database(start_lodge, postgres):
+    table = pooled(postgres, 5)
+    table["servers"]["main"]["max_connections"] = 1
+    with start_lodge(table, TRUST) as lodge:
+        with lodge.login("trusted.globex", "crm") as shared, lodge.login("trusted.acme", "crm") as other, \
+                lodge.login("trusted.umbrella", "crm") as third:
+            for _ in range(3):
+                for wire, name in (shared, "globex"), (other, "acme"), (third, "crm_umbrella"):
+                    pid = wire.value("SELECT pg_backend_pid()")
+                    assert wire.value("SELECT name FROM whoami") == name
+                    mine = postgres.value("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", int(pid))
+                    assert mine == 1
+            # The one that is in use is not closed for anybody.
+            shared.rows("BEGIN")
+            other.send(query("SELECT name FROM whoami"))
+            assert shared.value("SELECT name FROM whoami") == "globex"
+            shared.rows("COMMIT")
+            assert answers(other) == ([("acme",)], [])
+
+
+def test_a_tenants_limit_is_its_own(start_lodge, postgres):
+    with start_lodge(pooled(postgres, 3, connections=1, wait="200ms"), TRUST) as lodge:
+        with lodge.login("trusted.globex", "crm") as first, lodge.login("trusted.globex", "crm") as second, \
+                lodge.login("trusted.soylent", "crm") as other:
+            first.rows("BEGIN")
+            assert late(second)
+            assert other.value("SELECT name FROM whoami") == "soylent"
+            first.rows("COMMIT")
+            assert second.value("SELECT name FROM whoami") == "globex"
+
+
+def test_who_waits_too_long_is_told_and_lives_on(hurried):
+    with hurried.login("trusted.globex", "crm") as first, hurried.login("trusted.globex", "crm") as second:
+        second.rows("SET work_mem = '5MB'")
+        first.rows("BEGIN")
+        for _ in range(2):
+            error = refused(second, "SELECT 1")
+            assert (error.sqlstate, error.severity) == ("53400", "ERROR")
+            assert error.hint
+            assert second.status == "I"
+            second.send(pbe("SELECT 1") + pbe("SELECT 2") + SYNC)
+            rows, errors = answers(second)
+            assert (rows, [each.sqlstate for each in errors]) == ([], ["53400"])
+        first.rows("COMMIT")
+        assert second.value("SHOW work_mem") == "5MB"
+
+
+def test_who_waits_may_leave(hurried):
+    with hurried.login("trusted.globex", "crm") as first:
+        first.rows("BEGIN")
+        for _ in range(5):
+            with hurried.login("trusted.globex", "crm") as second:
+                second.send(query("SELECT 1"))
+        first.rows("COMMIT")
+        assert served(first, "SELECT 2") == [("2",)]
+
+
+def test_the_polite_one_is_served_promptly(start_lodge, postgres):
+    nap, busy = 0.1, 30
+    with start_lodge(pooled(postgres, 2, wait="60s"), TRUST) as lodge:
+        stop = threading.Event()
+
+        def greedy():
+            with lodge.login("trusted.globex", "crm") as wire:
+                count = 0
+                while not stop.is_set():
+                    wire.rows(f"SELECT pg_sleep({nap})")
+                    count += 1
+                return count
+        with lodge.login("trusted.soylent", "crm") as polite, ThreadPoolExecutor(busy) as pool:
+            futures = [pool.submit(greedy) for _ in range(busy)]
+            try:
+                eventually(lambda: lodge.descriptors() >= lodge.descriptors_before + busy, "they are there")
+                time.sleep(2 * nap)
+                took = []
+                for _ in range(15):
+                    begun = time.monotonic()
+                    assert polite.value("SELECT name FROM whoami") == "soylent"
+                    took.append(time.monotonic() - begun)
+            finally:
+                stop.set()
+            done = [future.result() for future in futures]
+        # First come first served would be half of the others' naps: 1.5 s.
+        assert statistics.median(took) < busy * nap / 2 / 3, took
+        assert min(done) >= 1
+
+
+def test_two_workers_share_one_connection(one):
+    """Enough sessions that both workers have some."""
+    sessions = [one.login("trusted.globex", "crm") for _ in range(8)]
+    pids = {wire.value("SELECT pg_backend_pid()") for _ in range(3) for wire in sessions}
+    assert len(pids) == 1
+    # While one holds it the others wait, whosever thread they are on, and all are served then.
+    sessions[0].rows("BEGIN")
+    for wire in sessions[1:]:
+        wire.send(query("SELECT pg_backend_pid()"))
+    sessions[0].rows("COMMIT")
+    assert {answers(wire)[0][0][0] for wire in sessions[1:]} == pids
+    for wire in sessions:
+        wire.close()
+
+
+def test_coming_and_going_leaves_no_connections(start_lodge, postgres):
+    with start_lodge(pooled(postgres, 3), TRUST) as lodge:
+        pids = set()
+        for number in range(500):
+            with lodge.login("trusted.globex", "crm") as wire:
+                if number % 5 == 0:
+                    pids.add(wire.value("SELECT pg_backend_pid()"))
+                elif number % 5 == 1:
+                    wire.send(query("SELECT 1"))
+                elif number % 5 == 2:
+                    wire.send(message(b"X"))
+        living = postgres.value("SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(%s)", [int(pid) for pid in pids])
+        assert living <= 3
+        # Those that were closed under their statement are replaced, the others used again.
+        assert len(pids) < 60
+
+
+# --- settings ---
+
+def test_settings_follow_the_client(two):
+    first, second = two
+    first.rows("SET work_mem = '5MB'")
+    second.rows("SET work_mem = '6MB'")
+    first.rows("SET application_name = 'one'; SET app.mine = 'é'''")
+    second.rows("SET TimeZone = 'Asia/Tokyo'")
+    for _ in range(3):
+        assert first.rows("SELECT current_setting('work_mem'), current_setting('application_name'), current_setting('app.mine')") \
+            == [("5MB", "one", "é'")]
+        assert second.value("SHOW work_mem") == "6MB"
+        assert second.value("SHOW TimeZone") == "Asia/Tokyo"
+        assert second.value("SHOW application_name") == ""
+        assert first.value("SHOW TimeZone") != "Asia/Tokyo"
+    assert second.parameters["TimeZone"] == "Asia/Tokyo"
+    assert first.parameters["TimeZone"] != "Asia/Tokyo"
+    assert first.parameters["application_name"] == "one"
+    first.rows("RESET work_mem")
+    assert first.value("SHOW work_mem") == "4MB"
+    assert second.value("SHOW work_mem") == "6MB"
+    second.rows("DISCARD ALL")
+    assert first.value("SHOW application_name") == "one"
+    assert (second.value("SHOW work_mem"), second.value("SHOW TimeZone")) == ("4MB", first.value("SHOW TimeZone"))
+    assert second.parameters["TimeZone"] == first.parameters["TimeZone"]
+
+
+def test_startup_options_follow_the_client_and_are_its_defaults(one):
+    with one.login("trusted.globex", "crm", options=r"-c work_mem=5MB -c app.mine=a\ b", TimeZone="Asia/Tokyo") as first, \
+            one.login("trusted.globex", "crm", application_name="two") as second:
+        assert first.parameters["TimeZone"] == "Asia/Tokyo"
+        assert second.parameters["application_name"] == "two"
+        for reset in "SELECT 1", "RESET ALL", "DISCARD ALL":
+            first.rows("SET work_mem = '6MB'; SET TimeZone = 'UTC'; SET app.mine = 'c'")
+            assert second.value("SHOW work_mem") == "4MB"
+            first.rows(reset)
+            assert second.value("SHOW application_name") == "two"
+            expected = ("6MB", "UTC", "c") if reset == "SELECT 1" else ("5MB", "Asia/Tokyo", "a b")
+            assert first.rows("SELECT current_setting('work_mem'), current_setting('TimeZone'), current_setting('app.mine')") == [expected]
+            assert first.parameters["TimeZone"] == expected[1]
+            second.rows(reset)
+            assert second.value("SHOW application_name") == "two"
+
+
+@pytest.mark.parametrize("how, expected", [
+    ("BEGIN; SET work_mem = '7MB'; COMMIT", "7MB"), ("BEGIN; SET work_mem = '7MB'; ROLLBACK", "4MB"),
+    ("BEGIN; SET LOCAL work_mem = '7MB'; COMMIT", "4MB"),
+    ("BEGIN; SET work_mem = '7MB'; SAVEPOINT s; SET work_mem = '8MB'; ROLLBACK TO s; COMMIT", "7MB"),
+    ("BEGIN; SET work_mem = '7MB'; SET LOCAL work_mem = '8MB'; COMMIT", "7MB"),
+    ("SELECT set_config('work_mem', '7MB', false)", "7MB"), ("SELECT set_config('work_mem', '7MB', true)", "4MB"),
+    ("SELECT set_config(lower('WORK_MEM'), '7MB', false)", "7MB"), ("DO $$ BEGIN SET work_mem = '7MB'; END $$", "7MB"),
+    ("UPDATE pg_settings SET setting = '7168' WHERE name = 'work_mem'", "7MB"),
+    ("SET work_mem = '7MB'; SELECT 1/0", "4MB"), ("SET work_mem = '7MB'; RESET ALL; SET app.a = '1'", "4MB"),
+])
+def test_what_counts_is_what_was_committed(two, how, expected):
+    first, second = two
+    try:
+        first.rows(how)
+    except ServerError as error:
+        assert error.sqlstate == "22012"
+    assert second.value("SHOW work_mem") == "4MB"
+    assert first.value("SHOW work_mem") == expected
+    assert second.value("SHOW work_mem") == "4MB"
+
+
+@pytest.mark.xfail(strict=True, reason="a setting is put on in the bytes of one encoding while another is in force: 22021")
+def test_settings_in_other_encodings(one):
+    """A value is the same characters, whatever the encoding of who had the connection before."""
+    with one.login("trusted.globex", "crm") as latin, one.login("trusted.globex", "crm") as plain:
+        latin.rows("SET client_encoding = 'LATIN1'")
+        latin.send(b"Q" + (4 + len(b"SET app.mine = '\xe9'\0")).to_bytes(4, "big") + b"SET app.mine = '\xe9'\0")
+        assert answers(latin)[1] == []
+        for _ in range(2):
+            plain.rows("SET app.mine = 'ü'")
+            assert plain.rows("SELECT current_setting('app.mine'), current_setting('client_encoding')") == [("ü", "UTF8")]
+            assert latin.rows("SELECT length(current_setting('app.mine')), ascii(current_setting('app.mine'))") == [("1", "233")]
+
+
+@pytest.mark.xfail(strict=False, reason="the inventory runs into the client's statement_timeout: FATAL XX000, lost track; a matter of 1 ms")
+def test_a_timeout_of_its_own_does_not_hit_the_lodges_statements(two):
+    first, second = two
+    for _ in range(40):
+        first.rows("SET statement_timeout = 1")
+        second.rows("SELECT 1")
+        try:
+            first.rows("RESET statement_timeout")
+        except ServerError as error:
+            assert (error.sqlstate, error.severity) == ("57014", "ERROR")
+    assert second.value("SHOW statement_timeout") == "0"
+
+
+@pytest.mark.xfail(strict=True, reason="the idle_session_timeout worn by a pooled connection ends it under the next client: FATAL 57P05")
+def test_an_idle_timeout_of_one_is_nobody_elses(two):
+    first, second = two
+    for _ in range(10):
+        first.rows("SET idle_session_timeout = '20ms'")
+        time.sleep(0.02)
+        assert second.value("SELECT name FROM whoami") == "globex"
+        first.rows("RESET idle_session_timeout")
+
+
+# --- prepared statements ---
+
+def test_prepared_statements_follow_the_client(two):
+    first, second = two
+    for wire, value in (first, "1"), (second, "2"):
+        wire.send(parse(f"SELECT {value}, $1::text", "mine") + SYNC)
+        assert answers(wire) == ([], [])
+    for _ in range(3):
+        for wire, value in (first, "1"), (second, "2"):
+            wire.send(bind("x", name="mine") + execute() + SYNC)
+            assert answers(wire) == ([(value, "x")], [])
+    for wire, sql in (first, "DEALLOCATE ALL"), (second, "DISCARD ALL"):
+        wire.rows(sql)
+    for wire in first, second:
+        wire.send(bind("x", name="mine") + execute() + SYNC)
+        assert [error.sqlstate for error in answers(wire)[1]] == ["26000"]
+        wire.send(parse("SELECT 3", "mine") + parse("SELECT 4", "mine") + SYNC)
+        assert [error.sqlstate for error in answers(wire)[1]] == ["42P05"]
+    first.send(message(b"C", b"Smine\0") + bind(name="mine") + SYNC)
+    assert [error.sqlstate for error in answers(first)[1]] == ["26000"]
+
+
+def test_unnamed_statements_over_leases(two):
+    first, second = two
+    for _ in range(4):
+        for wire, value in (first, "one"), (second, "two"):
+            wire.send(parse(f"SELECT '{value}', $1::text") + SYNC)
+            assert answers(wire) == ([], [])
+        for wire, value in (first, "one"), (second, "two"):
+            for _ in range(2):
+                wire.send(bind("x") + execute() + SYNC)
+                assert answers(wire) == ([(value, "x")], [])
+    first.rows("SELECT 1")  # which ends it
+    first.send(bind("x") + SYNC)
+    assert [error.sqlstate for error in answers(first)[1]] == ["26000"]
+
+
+def changed_type(wire, other, admin, table):
+    """What a client is told whose statement's table changes; all that it can see."""
+    seen = []
+
+    def run():
+        wire.send(bind(name="mine") + execute() + SYNC)
+        rows, errors = answers(wire)
+        seen.append((rows, [(error.sqlstate, error.message) for error in errors]))
+    admin.execute(f"DROP TABLE IF EXISTS {table}; CREATE TABLE {table} (a int); INSERT INTO {table} VALUES (1); GRANT ALL ON {table} TO PUBLIC")
+    wire.send(parse(f"SELECT * FROM {table}", "mine") + SYNC)
+    answers(wire)
+    other.rows("SELECT 1")
+    run()
+    admin.execute(f"ALTER TABLE {table} ALTER a TYPE text")
+    other.rows("SELECT 1")
+    run()
+    run()
+    wire.rows("BEGIN")
+    run()
+    wire.rows("ROLLBACK")
+    admin.execute(f"ALTER TABLE {table} ALTER a TYPE int USING a::int")
+    other.rows("SELECT 1")
+    run()
+    admin.execute(f"DROP TABLE {table}")
+    other.rows("SELECT 1")
+    run()
+    wire.send(message(b"C", b"Smine\0") + parse("SELECT 1", "mine") + bind(name="mine") + execute() + SYNC)
+    seen.append(answers(wire))
+    return seen
+
+
+def test_a_statement_whose_table_changed(one, postgres):
+    from wire import Wire
+    connection = postgres.connect("saas")
+    admin = connection.cursor()
+    with Wire(("127.0.0.1", postgres.port)) as direct, Wire(("127.0.0.1", postgres.port)) as another:
+        direct.login("trusted", "saas")
+        expected = changed_type(direct, another.login("trusted", "saas"), admin, "public.changing")
+    with one.login("trusted.globex", "crm") as wire, one.login("trusted.soylent", "crm") as other:
+        assert changed_type(wire, other, admin, "public.changing") == expected
+    with one.login("trusted.globex", "crm") as wire, one.login("trusted.globex", "crm") as other:
+        assert changed_type(wire, other, admin, "public.changing") == expected
+    connection.close()
+    assert expected[1][1] == [("0A000", "cached plan must not change result type")]
+
+
+# --- pins ---
+
+PINS = {
+    "temp table": ("CREATE TEMP TABLE t (a int)", "DROP TABLE t"),
+    "temp view": ("CREATE TEMP VIEW t AS SELECT 1", "DROP VIEW t"),
+    "temp function": ("CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "DROP FUNCTION pg_temp.f()"),
+    "discarded temp table": ("CREATE TEMP TABLE t (a int)", "DISCARD TEMP"),
+    "listen": ("LISTEN c", "UNLISTEN c"),
+    "listen, all": ("LISTEN c; LISTEN d", "UNLISTEN *"),
+    "hold": ("DECLARE c CURSOR WITH HOLD FOR SELECT 1", "CLOSE c"),
+    "hold, all": ("BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT 1; COMMIT", "CLOSE ALL"),
+    "lock": ("SELECT pg_advisory_lock(7)", "SELECT pg_advisory_unlock(7)"),
+    "lock, all": ("SELECT pg_advisory_lock(7), pg_try_advisory_lock_shared(8)", "SELECT pg_advisory_unlock_all()"),
+    "prepare": ("PREPARE p AS SELECT 1", "DEALLOCATE p"),
+    "prepare, all": ("PREPARE p AS SELECT 1; PREPARE q AS SELECT 2", "DEALLOCATE ALL"),
+    "everything": ("PREPARE p AS SELECT 1; LISTEN c; CREATE TEMP TABLE t (a int)", "DISCARD ALL"),
+}
+
+
+@pytest.mark.parametrize("pin", PINS)
+def test_a_pin_keeps_the_connection_until_its_cause_is_gone(hurried, pin):
+    begin, end = PINS[pin]
+    with hurried.login("trusted.globex", "crm") as holder, hurried.login("trusted.globex", "crm") as other, \
+            hurried.login("trusted.soylent", "crm") as stranger:
+        for _ in range(2):
+            served(holder, begin)
+            assert holder.status == "I"
+            assert late(other) and late(stranger)
+            holder.rows("SELECT 1")
+            assert late(other)
+            holder.rows(end)
+            assert served(other) == [("1",)]
+            assert served(stranger) == [("1",)]
+        served(holder, begin)
+        assert late(stranger)
+        holder.close()
+        assert served(stranger) == [("1",)]
+
+
+@pytest.mark.parametrize("how", [
+    "CREATE TEMP TABLE t (a int) ON COMMIT DROP", "BEGIN; CREATE TEMP TABLE t (a int); ROLLBACK", "BEGIN; LISTEN c; ROLLBACK",
+    "DECLARE c CURSOR FOR SELECT 1", "BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT 1; ROLLBACK", "SELECT pg_advisory_xact_lock(7)",
+    "SELECT pg_advisory_lock(7), pg_advisory_unlock(7)", "PREPARE p AS SELECT 1; DEALLOCATE p", "SELECT 'LISTEN c'",
+    "SET LOCAL work_mem = '5MB'", "NOTIFY c",
+])
+def test_what_leaves_nothing_pins_nothing(hurried, how):
+    with hurried.login("trusted.globex", "crm") as holder, hurried.login("trusted.soylent", "crm") as other:
+        try:
+            served(holder, how)
+        except ServerError as error:
+            assert "DECLARE" in how, error  # outside a transaction, where it would be of no use
+        assert served(other) == [("1",)]
+        assert other.rows("SELECT 2") == [("2",)]
+
+
+def test_a_pinned_session_has_what_it_made(one):
+    with one.login("trusted.globex", "crm") as holder:
+        pid = holder.value("SELECT pg_backend_pid()")
+        holder.rows("CREATE TEMP TABLE t AS SELECT 7 AS a; DECLARE c CURSOR WITH HOLD FOR SELECT a FROM t; PREPARE p AS SELECT a FROM t")
+        for sql in "SELECT a FROM t", "FETCH c", "EXECUTE p":
+            assert holder.value(sql) == "7"
+        assert holder.value("SELECT pg_backend_pid()") == pid
+
+
+def test_notifications_come_while_idle(start_lodge, postgres):
+    with start_lodge(pooled(postgres, 2), TRUST) as lodge:
+        with lodge.login("trusted.globex", "crm") as listener, lodge.login("trusted.globex", "crm") as other:
+            listener.rows("LISTEN c")
+            for number in range(3):
+                other.rows(f"NOTIFY c, '{number}'")
+                body = listener.until(b"A")[-1][1]
+                assert body[4:] == b"c\0%d\0" % number
+            assert listener.value("SELECT 1") == "1"
+            listener.rows("UNLISTEN c")
+            other.rows("NOTIFY c, 'unheard'")
+            assert listener.value("SELECT 1") == "1"
+
+
+@pytest.mark.xfail(strict=True, reason="currval and lastval are lost once another session had the connection")
+def test_sequences_are_those_of_the_session(two, postgres):
+    first, second = two
+    postgres.value("CREATE SEQUENCE IF NOT EXISTS public.counter", database="saas")
+    postgres.value("GRANT ALL ON SEQUENCE public.counter TO PUBLIC", database="saas")
+    mine = first.value("SELECT nextval('public.counter')")
+    assert first.value("SELECT lastval()") == mine
+    assert second.value("SELECT 1") == "1"
+    assert first.value("SELECT currval('public.counter')") == mine
+    assert refused(second, "SELECT lastval()").sqlstate == "55000"
+
+
+# --- transactions and cancels ---
+
+def test_a_transaction_keeps_its_connection(hurried):
+    with hurried.login("trusted.globex", "crm") as first, hurried.login("trusted.soylent", "crm") as other:
+        first.rows("BEGIN; SET LOCAL work_mem = '5MB'")
+        assert late(other)
+        assert first.value("SHOW work_mem") == "5MB"
+        refused(first, "SELECT 1/0")
+        assert first.status == "E"
+        assert late(other)
+        assert refused(first, "SELECT 1").sqlstate == "25P02"
+        first.rows("ROLLBACK")
+        assert served(other) == [("1",)]
+        assert served(first, "SHOW work_mem") == [("4MB",)]
+        # A pipeline without its Sync holds it as well.
+        first.send(pbe("SELECT 1") + message(b"H"))
+        first.until(b"C")
+        assert late(other)
+        first.send(SYNC)
+        first.until(b"Z")
+        assert served(other) == [("1",)]
+
+
+def cancel(lodge, wire):
+    with lodge.wire() as other:
+        other.send(cancel_request(wire.process_id, wire.secret))
+        try:
+            other.expect_closed()
+        except ConnectionError:
+            pass
+
+
+def test_a_cancel_hits_only_its_own_session(one, two, postgres):
+    first, second = two
+
+    def asleep(seconds):
+        return postgres.value("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = %s",
+                              f"SELECT pg_sleep({seconds})")
+    first.send(query("SELECT pg_sleep(31)"))
+    eventually(lambda: asleep(31), "it sleeps")
+    cancel(one, second)  # has nothing that could be cancelled
+    assert asleep(31)
+    cancel(one, first)
+    assert [error.sqlstate for error in answers(first)[1]] == ["57014"]
+    # The connection is another's now, and a late cancel of the first hits nobody.
+    second.send(query("SELECT pg_sleep(0.5)"))
+    eventually(lambda: asleep("0.5"), "it sleeps")
+    for _ in range(10):
+        cancel(one, first)
+    assert answers(second) == ([("",)], [])
+    assert first.value("SELECT 1") == "1"
+
+
+@pytest.mark.xfail(strict=True, reason="a cancel request of who waits for a connection has no effect")
+def test_a_cancel_of_one_who_waits(one, two):
+    first, second = two
+    first.rows("BEGIN")
+    second.send(query("SELECT 1"))
+    time.sleep(0.1)
+    cancel(one, second)
+    assert [error.sqlstate for error in answers(second)[1]] == ["57014"]
+    assert first.value("SELECT 1") == "1"
+    first.rows("COMMIT")
+    assert second.value("SELECT 1") == "1"
+
+
+# --- the table changes ---
+
+@pytest.fixture
+def moving(start_lodge, postgres):
+    with start_lodge(pooled(postgres, 1, wait="20s"), TRUST) as lodge:
+        yield lodge
+
+
+def test_a_moved_tenant_goes_on_at_its_new_place(moving):
+    with moving.login("trusted.globex", "crm") as idle, moving.login("trusted.globex", "crm") as busy:
+        idle.rows("SET work_mem = '5MB'")
+        idle.send(parse("SELECT name FROM whoami", "mine") + SYNC)
+        answers(idle)
+        assert idle.value("SELECT name FROM whoami") == "globex"
+        busy.rows("BEGIN")
+        assert busy.value("SELECT name FROM whoami") == "globex"
+        moved = {**moving.routes, "tenants": {**moving.routes["tenants"], "globex": {"database": "acme", "schema": None}}}
+        assert "reloaded (" in moving.reload(moved)
+        assert idle.rows("SELECT name, current_database(), current_setting('work_mem') FROM whoami") == [("acme", "acme", "5MB")]
+        idle.send(bind(name="mine") + execute() + SYNC)
+        assert answers(idle) == ([("acme",)], [])
+        # A transaction ends where it began.
+        assert busy.value("SELECT name FROM whoami") == "globex"
+        busy.rows("COMMIT")
+        assert busy.value("SELECT name FROM whoami") == "acme"
+
+
+@pytest.mark.xfail(strict=True, reason="an idle pinned session of a moved tenant is not closed")
+def test_a_pinned_session_of_a_moved_tenant_is_ended(moving):
+    with moving.login("trusted.globex", "crm") as pinned:
+        pinned.rows("LISTEN c")
+        moved = {**moving.routes, "tenants": {**moving.routes["tenants"], "globex": {"database": "acme", "schema": None}}}
+        assert "reloaded (" in moving.reload(moved)
+        error = pinned.refusal()
+        assert error.sqlstate == "57P01"
+        assert "globex" in error.message
+
+
+def test_a_held_tenant_waits_and_goes_on(moving):
+    good = moving.routes
+    held = {**good, "tenants": {**good["tenants"], "globex": {"state": "held", "limits": {"wait": "20s"}}}}
+    with moving.login("trusted.globex", "crm") as idle, moving.login("trusted.soylent", "crm") as other:
+        idle.rows("SET work_mem = '5MB'")
+        assert "reloaded (" in moving.reload(held)
+        idle.send(query("SELECT name, current_setting('work_mem') FROM whoami"))
+        assert other.value("SELECT name FROM whoami") == "soylent"
+        idle.socket.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            idle.read()
+        idle.socket.settimeout(15)
+        assert "reloaded (" in moving.reload(good)
+        assert answers(idle) == ([("globex", "5MB")], [])
+
+
+def test_a_held_tenant_is_not_released_in_time(moving):
+    good = moving.routes
+    held = {**good, "tenants": {**good["tenants"], "globex": {"state": "held", "limits": {"wait": "200ms"}}}}
+    with moving.login("trusted.globex", "crm") as idle:
+        assert "reloaded (" in moving.reload(held)
+        error = refused(idle, "SELECT 1")
+        assert (error.sqlstate, error.severity) == ("53400", "ERROR")
+        assert "globex" in error.message
+        assert "reloaded (" in moving.reload(good)
+        assert idle.value("SELECT name FROM whoami") == "globex"
+
+
+def test_a_suspended_tenant_ends_with_its_message(moving):
+    good = moving.routes
+    suspended = {**good, "tenants": {**good["tenants"], "globex": {"state": "suspended", "message": "globex is suspended: call billing"}}}
+    with moving.login("trusted.globex", "crm") as idle, moving.login("trusted.globex", "crm") as busy, \
+            moving.login("trusted.soylent", "crm") as other:
+        busy.rows("BEGIN")
+        assert "reloaded (" in moving.reload(suspended)
+        assert busy.value("SELECT name FROM whoami") == "globex"
+        busy.rows("COMMIT")
+        for wire in idle, busy:
+            try:
+                wire.send(query("SELECT 1"))
+                error = ServerError(wire.until(b"E")[-1][1])
+            except Closed:
+                pytest.fail("it ended without a word")
+            assert error.sqlstate == "57P03"
+            assert "globex is suspended: call billing" in error.message
+        assert other.value("SELECT name FROM whoami") == "soylent"
+
+
+# --- the server's side ends ---
+
+def test_idle_connections_that_the_server_ends(two, postgres):
+    first, second = two
+    first.rows("SET work_mem = '5MB'")
+    for round_ in range(5):
+        pid = second.value("SELECT pg_backend_pid()")
+        assert postgres.value("SELECT pg_terminate_backend(%s, 5000)", int(pid))
+        if round_ % 2:
+            time.sleep(0.1)
+        assert first.value("SHOW work_mem") == "5MB"
+
+
+def test_a_backend_that_is_terminated_in_mid_transaction(two, postgres):
+    first, second = two
+    first.rows("BEGIN")
+    pid = first.value("SELECT pg_backend_pid()")
+    postgres.value("SELECT pg_terminate_backend(%s, 5000)", int(pid))
+    error = first.refusal()
+    assert (error.severity, error.sqlstate) == ("FATAL", "57P01")
+    assert error.message == "terminating connection due to administrator command"
+    assert second.value("SELECT name FROM whoami") == "globex"
+
+
+def test_a_backend_that_is_terminated_under_a_statement(two, postgres):
+    first, second = two
+    first.send(query("SELECT pg_sleep(30), 'terminate me'"))
+    pid = eventually(lambda: postgres.value("SELECT max(pid) FROM pg_stat_activity WHERE state = 'active' AND query = "
+                                            "'SELECT pg_sleep(30), ''terminate me'''"), "it sleeps")
+    postgres.value("SELECT pg_terminate_backend(%s, 5000)", pid)
+    assert first.refusal(after=b"T").sqlstate == "57P01"
+    assert second.value("SELECT name FROM whoami") == "globex"
+
+
+def test_drivers_do_not_notice(one):
+    connections = [one.connect(f"trusted.{tenant}") for tenant in ("globex", "soylent") * 2]
+    for _ in range(3):
+        for number, connection in enumerate(connections):
+            cursor = connection.cursor()
+            cursor.execute("SELECT set_config('app.number', %s, false)", [str(number)])
+        for number, connection in enumerate(connections):
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT name, current_setting('app.number') FROM whoami")
+                assert cursor.fetchone() == (["globex", "soylent"][number % 2], str(number))
+    for connection in connections:
+        connection.close()
+
+
+def test_the_server_restarts_while_sessions_are_idle(one, two, postgres):
+    """The last, since it takes every connection of every lodge along."""
+    first, second = two
+    first.rows("SET work_mem = '5MB'")
+    first.send(parse("SELECT name FROM whoami", "mine") + SYNC)
+    answers(first)
+    second.rows("SELECT 1")
+    postgres.run(BIN / "pg_ctl", "-D", postgres.data, "-w", "-s", "-m", "fast", "-l", postgres.folder / "log", "restart")
+    assert first.value("SHOW work_mem") == "5MB"
+    first.send(bind(name="mine") + execute() + SYNC)
+    assert answers(first) == ([("globex",)], [])
+    assert second.value("SELECT name FROM whoami") == "globex"
+    with one.login("trusted.soylent", "crm") as new:
+        assert new.value("SELECT name FROM whoami") == "soylent"
+    with pytest.raises(psycopg2.OperationalError):
+        one.connect("trusted.nobody")

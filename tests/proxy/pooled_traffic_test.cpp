@@ -1,0 +1,288 @@
+// The traffic of a pooled session, as lists of messages: what goes to the server, what comes to the client, and when the
+// lease may end.
+#include "proxy/session/pooled_traffic.hpp"
+
+#include <catch2/catch.hpp>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "protocol/backend_messages.hpp"
+#include "protocol/frontend_messages.hpp"
+
+namespace {
+
+using proxy::byte_run;
+using proxy::pooled_traffic;
+namespace frontend = pgwire::frontend;
+namespace backend = pgwire::backend;
+using step = pooled_traffic::step;
+using outcome = pooled_traffic::outcome;
+
+std::string query(std::string_view text) { return frontend::query{text}.encode(); }
+std::string tag(std::string_view text) { return backend::command_complete{text}.encode(); }
+std::string ready(char status = 'I') {
+  return backend::ready_for_query{static_cast<backend::transaction_status>(status)}.encode();
+}
+std::string error(std::string_view code, std::string_view message) {
+  return pgwire::encode_error({"ERROR", std::string(code), std::string(message), {}, {}});
+}
+std::string text_of(const byte_run& run) { return std::string(pgwire::as_text(run.bytes())); }
+
+const std::string parsed = backend::parse_complete{}.encode();
+const std::string bound = backend::bind_complete{}.encode();
+const std::string dressed =
+    parsed + bound + tag("SELECT 1") + backend::empty_query_response{}.encode() + ready();
+
+proxy::session_terms terms(const std::string& tenant, routing::setting_list own = {}, bool guard = false) {
+  routing::route where;
+  where.tenant = *routing::tenant_id::parse(tenant);
+  where.search_path = {"tenant_" + tenant};
+  where.guard = guard;
+  return {tenant, std::make_shared<const routing::session_state>(routing::session_defaults(where), own),
+          proxy::session_guard(where)};
+}
+
+// One session and one server connection.
+struct scene {
+  explicit scene(proxy::session_terms what, std::uint64_t id = 1) : traffic(id, tools) {
+    traffic.set_terms(std::move(what));
+    traffic.greet(std::make_shared<const proxy::parameter_map>());
+    server.worn = traffic.state();
+    server.tenant = "globex";
+  }
+
+  step client(const std::string& bytes) {
+    said = bytes;
+    to_server.clear();
+    to_client.clear();
+    traffic.feed_client(pgwire::as_bytes(said));
+    return advance();
+  }
+  step advance() {
+    for (;;) {
+      const step next = traffic.advance(to_server, to_client);
+      if (next != step::needs_lease || !lend) return next;
+      traffic.begin_lease(server, to_server);
+    }
+  }
+  outcome reply(const std::string& bytes) {
+    answered = bytes;
+    to_server.clear();
+    to_client.clear();
+    return traffic.from_server(pgwire::as_bytes(answered), to_client, to_server);
+  }
+  [[nodiscard]] std::string sent() const { return text_of(to_server); }
+  [[nodiscard]] std::string told() const { return text_of(to_client); }
+
+  std::atomic<std::uint64_t> generation{0};
+  proxy::statement_tools tools{generation};
+  pooled_traffic traffic;
+  proxy::server_session server;
+  byte_run to_server, to_client;
+  std::string said, answered;
+  bool lend = true;
+};
+
+}  // namespace
+
+TEST_CASE("a statement on a connection that fits goes on as it came, and the lease ends with the transaction") {
+  scene s(terms("globex"));
+  CHECK(s.client(query("SELECT 1")) == step::starved);
+  CHECK(s.sent() == query("SELECT 1"));
+  CHECK(s.reply(tag("SELECT 1") + ready()) == outcome::over);
+  CHECK(s.told() == tag("SELECT 1") + ready());
+}
+
+TEST_CASE("the lease goes on in a transaction") {
+  scene s(terms("globex"));
+  s.client(query("BEGIN"));
+  CHECK(s.reply(tag("BEGIN") + ready('T')) == outcome::leased);
+  s.client(query("COMMIT"));
+  CHECK(s.reply(tag("COMMIT") + ready()) == outcome::over);
+}
+
+TEST_CASE("another tenant's connection is cleaned and dressed in front of the first statement, without a Sync between") {
+  scene s(terms("globex"));
+  s.server.used = true;
+  s.server.tenant = "acme";
+  s.server.worn = terms("acme").start;
+  CHECK(s.client(query("SELECT 1")) == step::starved);
+  const std::string sent = s.sent();
+  const auto discard = sent.find("DISCARD ALL");
+  const auto dress = sent.find("set_config('search_path','\"tenant_globex\"',false)");
+  const auto commit = sent.find(query(""));
+  const auto statement = sent.find(query("SELECT 1"));
+  CHECK(discard < dress);
+  CHECK(dress < commit);
+  CHECK(commit < statement);
+  CHECK(statement != std::string::npos);
+  CHECK(sent.find(frontend::sync{}.encode()) == std::string::npos);
+  CHECK(s.server.worn == nullptr);  // until it is known
+
+  CHECK(s.reply(parsed + bound + tag("DISCARD ALL") + dressed) == outcome::leased);
+  CHECK(s.told().empty());
+  CHECK(s.server.worn == s.traffic.state());
+  CHECK(s.reply(tag("SELECT 1") + ready()) == outcome::over);
+}
+
+TEST_CASE("what follows the first statement waits until the dressing is known to have succeeded") {
+  scene s(terms("globex"));
+  s.server.worn = std::make_shared<const routing::session_state>();
+  CHECK(s.client(query("SELECT 1") + query("SELECT 2")) == step::waits);
+  CHECK(s.sent().find("SELECT 2") == std::string::npos);
+  CHECK(s.reply(dressed) == outcome::leased);
+  CHECK(s.advance() == step::starved);
+  CHECK(s.sent().find("SELECT 2") != std::string::npos);
+}
+
+TEST_CASE("a dressing that fails is the client's error, and none of its statements counts as run") {
+  scene s(terms("globex"));
+  s.server.worn = std::make_shared<const routing::session_state>();
+  const bool simple = GENERATE(true, false);
+  const std::string pipeline = frontend::parse{"a", "SELECT 1", {}}.encode() + frontend::sync{}.encode();
+  s.client(simple ? query("SELECT 1") : pipeline);
+  CHECK(s.reply(error("42704", "role \"gone\" does not exist")) == outcome::undressed);
+  s.traffic.explain_undressed(s.to_client);
+  CHECK(s.told() == error("42704", "role \"gone\" does not exist") + ready());
+  CHECK_FALSE(s.traffic.leased());
+  // The name is free again.
+  s.server.worn = s.traffic.state();
+  s.client(pipeline);
+  CHECK(s.sent().find("SELECT 1") != std::string::npos);
+}
+
+TEST_CASE("a SET is asked of the server after its transaction, and worn from then on") {
+  scene s(terms("globex"));
+  s.client(query("SET TimeZone TO 'Asia/Tokyo'"));
+  CHECK(s.reply(tag("SET") + ready()) == outcome::leased);
+  CHECK(s.told() == tag("SET") + ready());
+  CHECK(s.sent().find("current_setting('timezone',true)") != std::string::npos);
+  // Its kind is asked once, too.
+  const auto row = backend::data_row{{std::string_view("Asia/Tokyo"), std::string_view("user")}}.encode();
+  CHECK(s.reply(backend::row_description{}.encode() + row + tag("SELECT 1") + ready()) == outcome::over);
+  CHECK(s.told().empty());
+  REQUIRE(s.traffic.state()->find("timezone") != nullptr);
+  CHECK(*s.traffic.state()->find("timezone") == "Asia/Tokyo");
+  CHECK(s.server.worn == s.traffic.state());
+}
+
+TEST_CASE("RESET comes back to the session's start before the client hears that it is done") {
+  scene s(terms("globex"));
+  s.client(query("RESET search_path"));
+  CHECK(s.reply(tag("RESET") + ready()) == outcome::leased);
+  CHECK(s.told() == tag("RESET"));
+  CHECK(s.sent().find("set_config('search_path','\"tenant_globex\"',false)") != std::string::npos);
+  s.reply(backend::row_description{}.encode() + tag("SELECT 1") + ready());
+  CHECK(s.told() == ready());
+}
+
+TEST_CASE("a RESET among other statements is restored at once, and what restores it is not seen") {
+  scene s(terms("globex"));
+  s.client(query("RESET search_path; SELECT 1"));
+  CHECK(s.sent().find("RESET search_path;SELECT pg_catalog.set_config") != std::string::npos);
+  const auto description = backend::row_description{}.encode();
+  s.reply(tag("RESET") + description + tag("SELECT 1") + description + tag("SELECT 1") + ready());
+  CHECK(s.told() == tag("RESET") + description + tag("SELECT 1") + ready());
+}
+
+TEST_CASE("the guard's refusal fails at the server, so that a transaction fails as it must") {
+  scene s(terms("globex", {}, true));
+  s.client(query("SET search_path TO tenant_acme"));
+  CHECK(s.sent().find("tenant_acme") == std::string::npos);
+  s.reply(error("42601", "syntax error") + ready('E'));
+  CHECK(s.told().find("42501") != std::string::npos);
+  CHECK(s.told().ends_with(ready('E')));
+  s.reply("");
+  s.client(query("SET search_path TO tenant_globex"));
+  CHECK(s.sent() == query("SET search_path TO tenant_globex"));
+}
+
+TEST_CASE("a named statement goes by a name of ours, and is there again on another connection") {
+  scene s(terms("globex"));
+  s.client(frontend::parse{"mine", "SELECT 1", {}}.encode() + frontend::sync{}.encode());
+  CHECK(s.sent().find("mine") == std::string::npos);
+  const auto described = backend::parameter_description{}.encode() + backend::row_description{}.encode();
+  CHECK(s.reply(parsed + described + ready()) == outcome::over);
+  CHECK(s.told() == parsed + ready());
+  s.traffic.end_lease();
+
+  frontend::bind bind;
+  bind.statement = "mine";
+  const std::string run = bind.encode() + frontend::execute{}.encode() + frontend::sync{}.encode();
+  s.client(run);
+  CHECK(s.sent().find("SELECT 1") == std::string::npos);  // it is prepared there
+  CHECK(s.reply(bound + tag("SELECT 1") + ready()) == outcome::over);
+  s.traffic.end_lease();
+
+  proxy::server_session other;
+  other.worn = s.traffic.state();
+  std::swap(other.statements, s.server.statements);
+  CHECK(s.client(run) == step::waits);  // what its result looks like is compared first
+  CHECK(s.sent().find("SELECT 1") != std::string::npos);
+  s.reply(parsed + described);
+  CHECK(s.told().empty());
+  CHECK(s.advance() == step::starved);
+  CHECK(s.reply(bound + tag("SELECT 1") + ready()) == outcome::over);
+  CHECK(s.told() == bound + tag("SELECT 1") + ready());
+}
+
+TEST_CASE("a statement whose result has changed meanwhile is the error that drivers know") {
+  scene s(terms("globex"));
+  s.client(frontend::parse{"mine", "SELECT * FROM t", {}}.encode() + frontend::sync{}.encode());
+  const auto parameters = backend::parameter_description{}.encode();
+  const auto shape = [](std::uint32_t type) {
+    return backend::row_description{{{"a", 0, 0, type, 4, -1, 0}}}.encode();
+  };
+  s.reply(parsed + parameters + shape(23) + ready());
+  s.traffic.end_lease();
+  s.server.statements.clear();
+  frontend::bind bind;
+  bind.statement = "mine";
+  s.client(bind.encode() + frontend::sync{}.encode());
+  s.reply(parsed + parameters + shape(20));
+  s.advance();
+  CHECK(s.sent().find("mine") == std::string::npos);
+  s.reply(error("42601", "syntax error") + ready());
+  CHECK(s.told().find("cached plan must not change result type") != std::string::npos);
+}
+
+TEST_CASE("an error in the pipeline undoes what came after it") {
+  scene s(terms("globex"));
+  s.client(frontend::parse{"a", "SELEKT", {}}.encode() + frontend::parse{"b", "SELECT 2", {}}.encode() +
+           frontend::sync{}.encode());
+  s.reply(error("42601", "syntax error") + ready());
+  CHECK(s.told() == error("42601", "syntax error") + ready());
+  s.traffic.end_lease();
+  frontend::bind bind;
+  bind.statement = "b";
+  s.client(bind.encode());
+  CHECK(s.sent() == bind.encode());  // the server says that it does not exist
+}
+
+TEST_CASE("a pin keeps the connection until its cause is gone") {
+  scene s(terms("globex"));
+  const auto answer = [](std::string_view value) {
+    return backend::row_description{}.encode() + backend::data_row{{value}}.encode() + tag("SELECT 1") + ready();
+  };
+  s.client(query("LISTEN news"));
+  CHECK(s.reply(tag("LISTEN") + ready()) == outcome::leased);
+  CHECK(s.reply(answer("t")) == outcome::leased);
+  CHECK(s.traffic.pins() == proxy::pin_set{proxy::pin::listening});
+  CHECK(s.traffic.idle());
+  s.client(query("UNLISTEN *"));
+  s.reply(tag("UNLISTEN") + ready());
+  CHECK(s.reply(answer("f")) == outcome::over);
+  CHECK(s.traffic.pins().empty());
+}
+
+TEST_CASE("a Sync without a lease is answered here, and a refused message is an ordinary error") {
+  scene s(terms("globex"));
+  s.lend = false;
+  CHECK(s.client(frontend::sync{}.encode()) == step::starved);
+  CHECK(s.told() == ready());
+  CHECK(s.client(frontend::parse{"", "SELECT 1", {}}.encode() + frontend::sync{}.encode()) == step::needs_lease);
+  s.traffic.refuse({"FATAL", "53400", "no connection", {}, {}}, s.to_client);
+  CHECK(s.traffic.advance(s.to_server, s.to_client) == step::starved);
+  CHECK(s.told() == error("53400", "no connection") + ready());
+}
