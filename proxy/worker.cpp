@@ -22,7 +22,11 @@ constexpr std::size_t sessions_per_slice = 64;
 }  // namespace
 
 worker::worker(unsigned number, shared_state& shared, snapshot_ptr first)
-    : number_(number), shared_(shared), statements_(shared.schema_generation), scratch_(scratch_size), current_(std::move(first)) {}
+    : number_(number),
+      shared_(shared),
+      statements_(shared.schema_generation),
+      scratch_(scratch_size),
+      current_(std::move(first)) {}
 
 worker::~worker() { stop(); }
 

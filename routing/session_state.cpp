@@ -15,18 +15,18 @@ auto find_in(const setting_list& sorted, std::string_view name) {
   return at != sorted.end() && at->first == name ? at : sorted.end();
 }
 
-// Sorted by name, of several entries of one name the last.
-setting_list sorted_unique(setting_list settings) {
-  std::ranges::stable_sort(settings, {}, &setting_list::value_type::first);
-  setting_list unique;
-  for (auto& setting : settings) {
-    if (!unique.empty() && unique.back().first == setting.first) {
-      unique.back().second = std::move(setting.second);
+// Sorted by name, of several entries of one name the last. They are few.
+setting_list sorted_unique(const setting_list& settings) {
+  setting_list sorted;
+  for (const auto& [name, value] : settings) {
+    const auto at = std::ranges::lower_bound(sorted, name, {}, &setting_list::value_type::first);
+    if (at != sorted.end() && at->first == name) {
+      at->second = value;
     } else {
-      unique.push_back(std::move(setting));
+      sorted.emplace(at, name, value);
     }
   }
-  return unique;
+  return sorted;
 }
 
 std::uint64_t mix(std::uint64_t seed, std::string_view text) {

@@ -86,7 +86,7 @@ bool inventory_query::on_row(pgwire::byte_view body) {
     if (at >= row->columns.size()) return false;
     const auto context = row->columns[at++];
     const bool anybodys = !context || *context == "user";
-    found_.settable.emplace_back(name, anybodys                   ? setting_kind::anybodys
+    found_.settable.emplace_back(name, anybodys                  ? setting_kind::anybodys
                                        : *context == "superuser" ? setting_kind::superusers
                                                                  : setting_kind::nobodys);
   }

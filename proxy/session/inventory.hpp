@@ -80,7 +80,7 @@ enum class setting_kind : std::uint8_t { anybodys, superusers, nobodys };
 /// What the server said.
 struct inventory {
   std::vector<std::pair<std::string, std::optional<std::string>>> settings;  ///< nothing: no such setting (now)
-  std::vector<std::pair<std::string, setting_kind>> settable;                 ///< of the kinds asked for
+  std::vector<std::pair<std::string, setting_kind>> settable;                ///< of the kinds asked for
   pin_set pins;                                                              ///< of those asked for
 };
 

@@ -222,7 +222,7 @@ task<bool> pooled_session::read_client() {
     while (!end_ && ((connection_ && !connection_->sent()) || !unsent_.empty())) co_await sleep();
     if (end_ || (when_idle_ && traffic_.idle())) co_return true;
     if (client_closed_) {
-      if (traffic_.answered()) co_return false;
+      if (traffic_.answered() || traffic_.server_waits()) co_return false;
       co_await sleep();
       continue;
     }

@@ -208,7 +208,9 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
         copy_ended_ = true;
       }
       return std::nullopt;
-    case to_backend::terminate: return barrier_ ? step::waits : step::terminated;
+    case to_backend::terminate:
+      // What was asked before is answered before.
+      return barrier_ || (server_ != nullptr && !answered() && !server_waits()) ? step::waits : step::terminated;
     case to_backend::flush:
       if (server_ != nullptr) to_server.pass(piece.bytes);
       return std::nullopt;
@@ -542,6 +544,7 @@ std::optional<pgwire::error_report> pooled_traffic::note(const pgwire::verdict& 
     }
     const std::string canonical = pgwire::canonical_setting_name(*name);
     std::vector<std::optional<std::string>> items;
+    items.reserve(change.values.size());
     for (const auto& item : change.values) items.push_back(value_of(item));
     if (auto refusal = terms_.guard.refuses(canonical, items)) return refusal;
     dirty_ = dirty_ || routing::affects_reading(canonical);
@@ -572,7 +575,8 @@ std::optional<pgwire::error_report> pooled_traffic::note(const pgwire::verdict& 
   if (has(trait::load)) pins_.add(pin::loaded);
   if (has(trait::random_seed)) pins_.add(pin::random_seed);
   if (has(trait::lingering)) pins_.add(pin::lingering);
-  if (has(trait::defines) || has(trait::drops) || has(trait::temporary)) tools_.schema_generation.fetch_add(1, std::memory_order_relaxed);
+  if (has(trait::defines) || has(trait::drops) || has(trait::temporary))
+    tools_.schema_generation.fetch_add(1, std::memory_order_relaxed);
   pins_due_ |= pins_.both(passing_pins);  // any of it may be what ends a pin
   due_ = due_ || unseen || !pins_due_.empty();
   return std::nullopt;
@@ -719,7 +723,8 @@ void pooled_traffic::have_own_sequences(byte_run& to_server) {
 
 // The state that statements are parsed in, as a number that differs where results could.
 std::uint64_t pooled_traffic::clean_key() const {
-  return state_->reading_fingerprint() ^ (tools_.schema_generation.load(std::memory_order_relaxed) * 0xD6E8FEB86659FD93U);
+  return state_->reading_fingerprint() ^
+         (tools_.schema_generation.load(std::memory_order_relaxed) * 0xD6E8FEB86659FD93U);
 }
 
 std::uint64_t pooled_traffic::parse_key() const {
@@ -1143,8 +1148,8 @@ void pooled_traffic::on_ready(const frame_piece& piece, byte_run& to_client, byt
   settle_barrier();
 }
 
-// An inventory that failed: a client's statement_timeout or a late cancel request may have hit it, or a setting that the
-// session may not read, and therefore has not set.
+// An inventory that failed: a client's statement_timeout or a late cancel request may have hit it, or a setting that
+// the session may not read, and therefore has not set.
 bool pooled_traffic::ask_again(byte_run& to_server) {
   if (++asked_ > most_inventories) return false;
   inventory_request request = asking_->request();

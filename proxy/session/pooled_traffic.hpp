@@ -97,6 +97,8 @@ class pooled_traffic {
   [[nodiscard]] const std::optional<traffic_fault>& fault() const { return fault_; }
   /// Nothing is to be expected from the server, whatever the client left open.
   [[nodiscard]] bool answered() const { return nothing_expected(); }
+  /// The server waits for the client: for a Sync, or for COPY data.
+  [[nodiscard]] bool server_waits() const { return unsynced_ || copy_in_; }
   /// Outside a transaction with nothing outstanding; a pinned session counts as idle then.
   [[nodiscard]] bool idle() const;
   [[nodiscard]] bool client_at_boundary() const { return client_.at_boundary(); }
@@ -251,8 +253,8 @@ class pooled_traffic {
   bool rest_passes_ = false;      // of the client's message at hand
   bool reply_passes_ = false;     // of the server's
   bool query_failed_ = false;     // the simple query at hand has had an error
-  bool speaking_ = false;       // the client has said something in this lease
-  bool spoken_ = false;         // and something before
+  bool speaking_ = false;         // the client has said something in this lease
+  bool spoken_ = false;           // and something before
   bool discarded_ = false;        // DISCARD ALL was done since the last settling
   bool pipeline_failed_ = false;  // so was an error in the extended protocol
   bool dirty_ = false;            // this transaction may have changed settings: `state_` is not what is in force

@@ -1,5 +1,5 @@
-// The traffic of a pooled session, as lists of messages: what goes to the server, what comes to the client, and when the
-// lease may end.
+// The traffic of a pooled session, as lists of messages: what goes to the server, what comes to the client, and when
+// the lease may end.
 #include "proxy/session/pooled_traffic.hpp"
 
 #include <catch2/catch.hpp>
@@ -31,8 +31,7 @@ std::string text_of(const byte_run& run) { return std::string(pgwire::as_text(ru
 
 const std::string parsed = backend::parse_complete{}.encode();
 const std::string bound = backend::bind_complete{}.encode();
-const std::string dressed =
-    parsed + bound + tag("SELECT 1") + backend::empty_query_response{}.encode() + ready();
+const std::string dressed = parsed + bound + tag("SELECT 1") + backend::empty_query_response{}.encode() + ready();
 
 proxy::session_terms terms(const std::string& tenant, routing::setting_list own = {}, bool guard = false) {
   routing::route where;
@@ -102,7 +101,8 @@ TEST_CASE("the lease goes on in a transaction") {
   CHECK(s.reply(tag("COMMIT") + ready()) == outcome::over);
 }
 
-TEST_CASE("another tenant's connection is cleaned and dressed in front of the first statement, without a Sync between") {
+TEST_CASE(
+    "another tenant's connection is cleaned and dressed in front of the first statement, without a Sync between") {
   scene s(terms("globex"));
   s.server.used = true;
   s.server.tenant = "acme";

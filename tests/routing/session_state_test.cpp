@@ -48,8 +48,8 @@ TEST_CASE("what is read differently decides who may share a prepared statement")
 TEST_CASE("dressing puts on the tenant's part with the rights of the login, the client's with those of the role") {
   const session_state bare;
   const session_state acme({{"search_path", "acme"}, {"role", "acme"}, {"app.t", "1"}}, {{"timezone", "UTC"}});
-  CHECK(difference(bare, acme) == std::vector<dress_step>{
-                                      {"app.t", "1"}, {"search_path", "acme"}, {"role", "acme"}, {"timezone", "UTC"}});
+  CHECK(difference(bare, acme) ==
+        std::vector<dress_step>{{"app.t", "1"}, {"search_path", "acme"}, {"role", "acme"}, {"timezone", "UTC"}});
   CHECK(difference(acme, acme).empty());
   const session_state globex({{"search_path", "globex"}, {"role", "globex"}}, {});
   CHECK(difference(acme, globex) == std::vector<dress_step>{{"role", "none"},
@@ -57,10 +57,9 @@ TEST_CASE("dressing puts on the tenant's part with the rights of the login, the 
                                                             {"app.t", std::nullopt},
                                                             {"search_path", "globex"},
                                                             {"role", "globex"}});
-  CHECK(difference(acme, bare) == std::vector<dress_step>{{"role", "none"},
-                                                          {"timezone", std::nullopt},
-                                                          {"app.t", std::nullopt},
-                                                          {"search_path", std::nullopt}});
+  CHECK(difference(acme, bare) ==
+        std::vector<dress_step>{
+            {"role", "none"}, {"timezone", std::nullopt}, {"app.t", std::nullopt}, {"search_path", std::nullopt}});
   // Of one tenant, only what differs.
   CHECK(difference(acme, acme.with("timezone", "CET")) == std::vector<dress_step>{{"timezone", "CET"}});
   CHECK(difference(acme.with("role", "none"), acme) == std::vector<dress_step>{{"role", "acme"}});
