@@ -110,7 +110,7 @@ def by_extended(wire, step):
 def by_named(wire, step):
     sql, *values = (step,) if isinstance(step, str) else step
     wire.send(pbe(sql, *values, name=f"n{time.monotonic_ns()}") + SYNC)
-    return answers(wire)
+    return answers(wire, after_copy=SYNC)
 
 
 PROTOCOLS = {"simple": by_simple, "extended": by_extended, "named": by_named}
