@@ -500,7 +500,10 @@ void pooled_traffic::on_function_call(const frame_piece& piece, byte_run& to_ser
   if (!call || !leaves_nothing(call->function)) {
     pgwire::verdict unseen;
     unseen.traits.add(trait::unseen);
-    static_cast<void>(note(unseen, nullptr));
+    if (auto refusal = note(unseen, nullptr)) {
+      refuse_at_server(std::move(*refusal), true, to_server);
+      return;
+    }
   }
   push({kind::function_call});
   to_server.pass(piece.bytes);
@@ -530,8 +533,14 @@ std::optional<pgwire::error_report> pooled_traffic::note(const pgwire::verdict& 
     unseen = true;
     for (const std::string& name : verdict.executes) {
       const auto named = named_.find(name);
-      if (named == named_.end() || !named->second.statement->verdict) continue;
-      if (auto refusal = note(*named->second.statement->verdict, nullptr)) return refusal;
+      const auto& runs = named != named_.end() ? named->second.statement->verdict : nullptr;
+      if (!runs) continue;
+      // One that executes another, itself perhaps, is not followed.
+      if (!runs->executes.empty()) {
+        if (terms_.guard.is_on()) return session_guard::unreadable();
+        continue;
+      }
+      if (auto refusal = note(*runs, nullptr)) return refusal;
     }
   }
   std::vector<std::string> settings;
@@ -887,7 +896,7 @@ void pooled_traffic::explain_undressed(byte_run& to_client) {
   }
   touched_.clear();
   due_ = every_setting_due_ = false;
-  pins_due_ = {};
+  pins_ = pins_due_ = {};  // what it held is gone with the connection
   forget_lease();
   unsynced_ = asked && !answered;
 }

@@ -198,6 +198,26 @@ TEST_CASE("the guard's refusal fails at the server, so that a transaction fails 
   CHECK(s.sent() == query("SET search_path TO tenant_globex"));
 }
 
+TEST_CASE("the guard refuses a function called by number, for that can be set_config()") {
+  scene s(terms("globex", {}, true));
+  const bool harmless = GENERATE(true, false);
+  frontend::function_call call;
+  call.function = harmless ? 952 : 2078;  // lo_open, set_config
+  s.client(call.encode());
+  CHECK((s.sent() == call.encode()) == harmless);
+  if (harmless) return;
+  s.reply(error("42601", "syntax error") + ready());
+  CHECK(s.told().find("42501") != std::string::npos);
+}
+
+TEST_CASE("a statement that executes itself is followed by nobody") {
+  scene s(terms("globex", {}, GENERATE(true, false)));
+  s.client(frontend::parse{"a", "EXECUTE a", {}}.encode() + frontend::sync{}.encode());
+  s.reply(parsed + backend::parameter_description{}.encode() + backend::no_data{}.encode() + ready());
+  s.traffic.end_lease();
+  CHECK(s.client(query("EXECUTE a")) == step::starved);
+}
+
 TEST_CASE("a named statement goes by a name of ours, and is there again on another connection") {
   scene s(terms("globex"));
   s.client(frontend::parse{"mine", "SELECT 1", {}}.encode() + frontend::sync{}.encode());
