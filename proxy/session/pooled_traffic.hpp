@@ -1,7 +1,8 @@
 // What passes between a client and whichever server connection it has on loan: sans I/O, fed with both streams.
 //
-// It answers: may this be forwarded, and changed into what; does it need a lease; may the lease end; what has the
-// session's state become; is the session pinned, and why.
+// It answers: may this be forwarded, and changed into what; does it need a lease; may the lease end. What the session
+// stands for is kept by session_changes. Four files: the lease; the client's stream; the server's; and, between them,
+// the client's prepared statements at whichever server.
 //
 // Two ideas carry it.
 //
@@ -22,9 +23,9 @@
 // first Sync or Query waits until the dressing is known to have succeeded.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -37,44 +38,24 @@
 #include "protocol/error_response.hpp"
 #include "protocol/frame_cutter.hpp"
 #include "protocol/frontend_messages.hpp"
-#include "protocol/verdict_cache.hpp"
 #include "proxy/pool/server_session.hpp"
+#include "proxy/session/answers.hpp"
 #include "proxy/session/byte_run.hpp"
-#include "proxy/session/guard.hpp"
 #include "proxy/session/inventory.hpp"
-#include "proxy/session/repeats.hpp"
+#include "proxy/session/session_changes.hpp"
+#include "proxy/session/statement_tools.hpp"
 #include "proxy/session/traffic_fault.hpp"
 #include "routing/session_state.hpp"
 
 namespace proxy {
-
-/// What the sessions of one worker share. For one thread.
-struct statement_tools {
-  explicit statement_tools(std::atomic<std::uint64_t>& generation) : schema_generation(generation) {}
-
-  pgwire::verdict_cache verdicts{std::size_t{8} * 1024 * 1024};
-  statement_store statements;
-  /// Whether a client may set what the server calls by this name; asked once.
-  std::unordered_map<std::string, setting_kind> settable;
-  repeats seen;
-  /// Counts statements, of all workers, that may have changed the schema under prepared ones.
-  std::atomic<std::uint64_t>& schema_generation;
-};
-
-/// What a session is taken for until its tenant or its route changes.
-struct session_terms {
-  std::string tenant;
-  routing::session_state_ptr start;  ///< what RESET and DISCARD ALL come back to
-  session_guard guard;
-};
 
 class pooled_traffic {
  public:
   /// `tools` must outlive it. `session`: a number that no other session has.
   pooled_traffic(std::uint64_t session, statement_tools& tools);
 
-  /// Whose session it is from now on. What the client had set itself since its start goes on being set.
-  void set_terms(session_terms terms);
+  /// Whose session it is from now on; see session_changes.
+  void set_terms(session_terms terms) { changes_.set_terms(std::move(terms)); }
 
   // --- the client's stream ---
 
@@ -96,7 +77,7 @@ class pooled_traffic {
   void refuse(pgwire::error_report why, byte_run& to_client);
   [[nodiscard]] const std::optional<traffic_fault>& fault() const { return fault_; }
   /// Nothing is to be expected from the server, whatever the client left open.
-  [[nodiscard]] bool answered() const { return nothing_expected(); }
+  [[nodiscard]] bool answered() const { return answers_.empty(); }
   /// The server waits for the client: for a Sync, or for COPY data.
   [[nodiscard]] bool server_waits() const { return unsynced_ || copy_in_; }
   /// Outside a transaction with nothing outstanding; a pinned session counts as idle then.
@@ -126,8 +107,8 @@ class pooled_traffic {
 
   // --- what is known of the session ---
 
-  [[nodiscard]] const routing::session_state_ptr& state() const { return state_; }
-  [[nodiscard]] pin_set pins() const { return pins_; }
+  [[nodiscard]] const routing::session_state_ptr& state() const { return changes_.state(); }
+  [[nodiscard]] pin_set pins() const { return changes_.pins(); }
   /// What the client has been told of its settings by ParameterStatus.
   [[nodiscard]] const parameters_ptr& told() const { return told_; }
   /// The client's greeting: from now on it hears of every change.
@@ -141,27 +122,10 @@ class pooled_traffic {
   [[nodiscard]] bool wants_last_connection();
 
  private:
-  enum class kind : std::uint8_t { parse, bind, describe, execute, close, sync, query, function_call, answer };
-  enum class owner : std::uint8_t { client, dress, restore, inventory, helper };
-  enum class on_skip : std::uint8_t { nothing, forget_name, recall_name, recall_unnamed };
-
-  // A message that is still to be answered.
-  struct expected {
-    kind what;
-    owner whose = owner::client;
-    bool silent = false;      // the client's, as far as an error goes; it does not know of success
-    bool hold_ready = false;  // query: what it reset is restored before the client hears that it is done
-    on_skip undo = on_skip::nothing;
-    statement_ptr statement;    // parse: what is parsed; with recall_*: what the client's name meant before
-    std::string client_name;    // of a statement
-    std::string server_name;    // of one that is lost if this comes to nothing
-    std::string text;           // answer: the bytes; bind, describe: the statement's name at the server
-    bool shape_wanted = false;  // describe: the result's shape, of the server's statement and the client's
-    std::vector<bool> ours;     // query: which of its statements the lodge put in
-    std::size_t done = 0;       // of them
-    bool after_copy = false;    // the client had finished some COPY data just before
-    std::shared_ptr<pgwire::error_report> refusal;  // the server is made to fail; the client is told this
-  };
+  using expected = expected_answer;
+  using kind = expected_answer::kind;
+  using owner = expected_answer::owner;
+  using on_skip = expected_answer::on_skip;
 
   // What the client calls by a name.
   struct client_statement {
@@ -181,18 +145,15 @@ class pooled_traffic {
   void on_close(const pgwire::frame_piece& piece, byte_run& to_server);
   void on_sync(const pgwire::frame_piece& piece, byte_run& to_server);
   void on_function_call(const pgwire::frame_piece& piece, byte_run& to_server);
-  void close_segment() { barrier_ = dressing_ || inventory_due() || restoring_; }
+  void close_segment() { barrier_ = dressing_ || changes_.due() || restoring_; }
   void settle_barrier() { barrier_ = dressing_ || restoring_ || preparing_ || asking_.has_value(); }
 
   std::optional<pgwire::error_report> note(const pgwire::verdict& verdict, const pgwire::frontend::bind* values);
-  void note_setting(std::string name);
   [[nodiscard]] statement_ptr statement_of_portal(std::string_view portal) const;
   void parse_at_server(const pgwire::frontend::parse& what, const statement_ptr& statement, expected entry,
                        byte_run& to_server);
-  std::string with_restores(std::string_view text, const pgwire::verdict& verdict, std::vector<bool>& ours) const;
   void put_on(const routing::session_state& worn, byte_run& to_server);
   void refuse_at_server(pgwire::error_report why, bool simple, byte_run& to_server);
-  [[nodiscard]] std::vector<routing::dress_step> restores(const pgwire::verdict& verdict) const;
   struct readiness {
     std::string name;      // at the server
     bool waits = false;    // not known yet whether it still is what the client prepared
@@ -217,34 +178,25 @@ class pooled_traffic {
   void on_tag(const pgwire::frame_piece& piece);
   void on_parameter(const pgwire::frame_piece& piece, byte_run& to_client);
   void on_copy_in();
+  void on_inventory(byte_run& to_server);
   void settle(byte_run& to_server);
-  void take(const inventory& found);
-  [[nodiscard]] bool ask_again(byte_run& to_server);
-  [[nodiscard]] bool may_set(const std::string& name) const;
-  [[nodiscard]] bool inventory_due() const { return due_ || !touched_.empty(); }
+  void ask(inventory_request what, byte_run& to_server);
   void tell_parameters(byte_run& to_client);
 
-  expected& push(expected what);
-  void pop_front();
+  void push(expected what);
   void give_answers(byte_run& to_client);
   void undo(const expected& entry, bool failed);
   void drop_skipped();
-  void forget_lease();
-  [[nodiscard]] expected* front() { return head_ < expected_.size() ? &expected_[head_] : nullptr; }
-  [[nodiscard]] bool nothing_expected() const { return head_ == expected_.size(); }
-  [[nodiscard]] bool hidden() { return front() != nullptr && front()->whose != owner::client; }
 
   const std::uint64_t session_;
   statement_tools& tools_;
-  session_terms terms_;
-  routing::session_state_ptr state_;
+  session_changes changes_;
   parameters_ptr told_;
   pgwire::frame_cutter client_;
   server_session* server_ = nullptr;
   std::uint64_t client_before_ = 0;  // who had the connection before this lease
 
-  std::vector<expected> expected_;  // from head_ on
-  std::size_t head_ = 0;
+  expected_answers answers_;
 
   char status_ = 'I';             // as the last ReadyForQuery said
   bool unsynced_ = false;         // extended-protocol messages went out after the last Sync
@@ -257,7 +209,6 @@ class pooled_traffic {
   bool spoken_ = false;           // and something before
   bool discarded_ = false;        // DISCARD ALL was done since the last settling
   bool pipeline_failed_ = false;  // so was an error in the extended protocol
-  bool dirty_ = false;            // this transaction may have changed settings: `state_` is not what is in force
   bool dressing_ = false;         // begun, and not known to have succeeded
   bool undressed_ = false;
   bool restoring_ = false;   // a client's ReadyForQuery is held until a restore is done
@@ -269,16 +220,15 @@ class pooled_traffic {
   bool server_said_fatal_ = false;
   bool greeted_ = false;
 
-  std::unordered_map<std::string, client_statement> named_;
+  // Looked up by what stands in a message.
+  struct name_hash : std::hash<std::string_view> {
+    using is_transparent = void;
+  };
+  std::unordered_map<std::string, client_statement, name_hash, std::equal_to<>> named_;
   client_statement unnamed_;
   std::vector<std::pair<std::string, statement_ptr>> portals_;  // those whose statement has a verdict
   std::vector<routing::dress_step> restore_after_;
 
-  std::vector<std::string> touched_;  // settings that this transaction may have changed
-  pin_set pins_due_;
-  bool due_ = false;
-  bool every_setting_due_ = false;
-  pin_set pins_;
   std::optional<inventory_query> asking_;
   std::string ask_again_;  // why the inventory at hand failed: a SQLSTATE
   int asked_ = 0;

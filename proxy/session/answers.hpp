@@ -1,0 +1,79 @@
+// What a server still has to answer, in order, and what is to become of each answer: the client's own pass, the
+// lodge's are kept from it, and some are put in that no server gives.
+//
+// A queue in a vector: it is empty most of the time, and an idle session owns next to nothing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "protocol/error_response.hpp"
+#include "proxy/pool/prepared_statement.hpp"
+
+namespace proxy {
+
+struct expected_answer {
+  enum class kind : std::uint8_t { parse, bind, describe, execute, close, sync, query, function_call, answer };
+  enum class owner : std::uint8_t { client, dress, restore, inventory, helper };
+  enum class on_skip : std::uint8_t { nothing, forget_name, recall_name, recall_unnamed };
+
+  kind what;
+  owner whose = owner::client;
+  bool silent = false;        ///< the client's, as far as an error goes; it does not know of success
+  bool hold_ready = false;    ///< query: what it reset is restored before the client hears that it is done
+  bool shape_wanted = false;  ///< describe: the result's shape, of the server's statement and the client's
+  bool after_copy = false;    ///< the client had finished some COPY data just before
+  on_skip undo = on_skip::nothing;
+  statement_ptr statement;  ///< with recall_*: what the client's name meant before
+  std::string client_name;  ///< of a statement
+  std::string server_name;  ///< of one that is lost if this comes to nothing
+  std::string text;         ///< answer: the bytes; bind, describe: the statement's name at the server
+  std::vector<bool> ours;   ///< query: which of its statements the lodge put in
+  std::size_t done = 0;     ///< of them
+  std::shared_ptr<pgwire::error_report> refusal;  ///< the server is made to fail; the client is told this
+
+  /// Answered by a ReadyForQuery.
+  [[nodiscard]] bool ends_with_ready() const {
+    return what == kind::query || what == kind::sync || what == kind::function_call;
+  }
+  /// Whether the client sees nothing of the answer at hand.
+  [[nodiscard]] bool hidden() const {
+    const bool put_in = done < ours.size() && ours[done];
+    return whose != owner::client || silent || put_in;
+  }
+};
+
+class expected_answers {
+ public:
+  [[nodiscard]] bool empty() const { return head_ == all_.size(); }
+  [[nodiscard]] expected_answer* front() { return empty() ? nullptr : &all_[head_]; }
+  [[nodiscard]] std::span<const expected_answer> waiting() const { return std::span(all_).subspan(head_); }
+
+  void push(expected_answer what) { all_.push_back(std::move(what)); }
+  void pop() {
+    ++head_;
+    if (empty()) clear();
+  }
+  void clear() {
+    all_.clear();
+    head_ = 0;
+    if (all_.capacity() > most_kept) all_.shrink_to_fit();
+  }
+
+  /// The server takes COPY data for the answer in front: it swallows the Syncs that came before the data's end
+  /// (PostgreSQL docs, 55.2.6). Gives whether there were any.
+  bool swallow_syncs();
+
+ private:
+  static constexpr std::size_t most_kept = 16;
+
+  std::vector<expected_answer> all_;  // from head_ on
+  std::size_t head_ = 0;
+};
+
+}  // namespace proxy

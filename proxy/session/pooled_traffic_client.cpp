@@ -1,0 +1,357 @@
+#include "proxy/session/pooled_traffic.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "protocol/backend_messages.hpp"
+#include "protocol/message_type.hpp"
+#include "protocol/sqlstate.hpp"
+#include "protocol/writer.hpp"
+
+namespace proxy {
+namespace {
+
+using pgwire::frame_piece;
+using pgwire::frame_rules;
+namespace frontend = pgwire::frontend;
+namespace backend = pgwire::backend;
+namespace to_backend = pgwire::frontend_type;
+
+// A statement is judged whole, so it is held whole: as long as the server itself would take it.
+constexpr std::size_t most_statement = std::size_t{1} << 30;
+
+const frame_rules& client_rules() {
+  static const frame_rules rules = [] {
+    frame_rules made = pgwire::frontend_rules();
+    const auto look_at = [&](std::initializer_list<char> types, frame_rules::attention how) {
+      for (const char type : types) made.of[static_cast<unsigned char>(type)].look = how;
+    };
+    look_at({to_backend::query, to_backend::parse, to_backend::bind, to_backend::describe, to_backend::execute,
+             to_backend::close, to_backend::function_call},
+            frame_rules::attention::want_body);
+    look_at({to_backend::sync, to_backend::flush, to_backend::terminate, to_backend::copy_done, to_backend::copy_fail},
+            frame_rules::attention::notice);
+    return made;
+  }();
+  return rules;
+}
+
+// The text of a whole Query message. What follows its zero byte is for the server to refuse.
+std::string_view text_of_query(const frame_piece& piece) {
+  const auto text = pgwire::as_text(piece.body());
+  return text.substr(0, text.find('\0'));
+}
+
+// The two names that a Bind begins with, and what follows them.
+struct bind_head {
+  std::string_view portal;
+  std::string_view statement;
+  std::string_view rest;
+};
+std::optional<bind_head> read_bind_head(pgwire::byte_view body) {
+  pgwire::byte_reader reader(body);
+  bind_head head;
+  head.portal = reader.cstring();
+  head.statement = reader.cstring();
+  head.rest = reader.remaining();
+  if (!reader.ok()) return std::nullopt;
+  return head;
+}
+
+std::string bind_with(const bind_head& head, std::string_view statement) {
+  pgwire::writer out;
+  out.begin(to_backend::bind).cstring(head.portal).cstring(statement).bytes(head.rest).finish();
+  return out.take();
+}
+
+// Functions whose calls by number leave nothing in the session: those of large objects, which is what libpq calls.
+bool leaves_nothing(std::uint32_t function) {
+  switch (function) {
+    case 715:
+    case 764:
+    case 767:
+    case 952:
+    case 953:
+    case 954:
+    case 955:
+    case 956:
+    case 957:
+    case 958:
+    case 964:
+    case 1004:
+    case 3170:
+    case 3171:
+    case 3172:
+    case 3457:
+    case 3458:
+    case 3459:
+    case 3460: return true;
+    default: return false;
+  }
+}
+
+// In the server's own words, which drivers look for.
+pgwire::error_report result_changed() {
+  return {
+      "ERROR", std::string(pgwire::sqlstate::feature_not_supported), "cached plan must not change result type", {}, {}};
+}
+
+}  // namespace
+
+pooled_traffic::pooled_traffic(std::uint64_t session, statement_tools& tools)
+    : session_(session),
+      tools_(tools),
+      changes_(tools),
+      told_(std::make_shared<const parameter_map>()),
+      client_(client_rules(), most_statement) {}
+
+pooled_traffic::step pooled_traffic::advance(byte_run& to_server, byte_run& to_client) {
+  for (;;) {
+    const frame_piece* piece = client_.peek();
+    if (piece == nullptr) {
+      if (!client_.fault()) return step::starved;
+      fault_ = traffic_fault{*client_.fault(), client_.faulty_type()};
+      return step::fault;
+    }
+    if (const auto stop = consider(*piece, to_server, to_client)) {
+      if (*stop == step::terminated) client_.pop();
+      return *stop;
+    }
+    client_.pop();
+  }
+}
+
+std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& piece, byte_run& to_server,
+                                                             byte_run& to_client) {
+  if (!piece.begins) {
+    if (rest_passes_) to_server.pass(piece.bytes);
+    return std::nullopt;
+  }
+  rest_passes_ = false;
+  switch (piece.type) {
+    case 0:  // COPY data; a server that has not asked for any passes over it
+    case to_backend::copy_done:
+    case to_backend::copy_fail:
+      rest_passes_ = server_ != nullptr;
+      if (rest_passes_) to_server.pass(piece.bytes);
+      if (piece.type != 0) {
+        copy_in_ = false;
+        copy_ended_ = true;
+      }
+      return std::nullopt;
+    case to_backend::terminate:
+      // What was asked before is answered before.
+      return barrier_ || (server_ != nullptr && !answered() && !server_waits()) ? step::waits : step::terminated;
+    case to_backend::flush:
+      if (server_ != nullptr) to_server.pass(piece.bytes);
+      return std::nullopt;
+    case to_backend::sync:
+      if (server_ != nullptr) break;
+      skipping_ = false;
+      unsynced_ = false;
+      to_client.insert(backend::ready_for_query{}.encode());
+      return std::nullopt;
+    default:
+      if (skipping_) return std::nullopt;
+  }
+  if (barrier_) return step::waits;
+  if (server_ == nullptr) return step::needs_lease;
+  over_ = false;
+  const bool spoke = std::exchange(speaking_, true);
+  spoken_ = spoken_ || spoke;
+  switch (piece.type) {
+    case to_backend::query: on_query(piece, to_server); break;
+    case to_backend::parse: on_parse(piece, to_server); break;
+    case to_backend::bind:
+      if (!on_bind(piece, to_server)) return step::waits;
+      break;
+    case to_backend::describe:
+      if (!on_describe(piece, to_server)) return step::waits;
+      break;
+    case to_backend::execute: on_execute(piece, to_server); break;
+    case to_backend::close: on_close(piece, to_server); break;
+    case to_backend::sync: on_sync(piece, to_server); break;
+    default: on_function_call(piece, to_server);
+  }
+  give_answers(to_client);
+  return std::nullopt;
+}
+
+void pooled_traffic::on_query(const frame_piece& piece, byte_run& to_server) {
+  const auto text = text_of_query(piece);
+  const auto verdict = tools_.verdicts.of(text);
+  expected entry{kind::query};
+  if (verdict) {
+    if (auto refusal = note(*verdict, nullptr)) {
+      refuse_at_server(std::move(*refusal), true, to_server);
+      return;
+    }
+    if (verdict->traits.has(pgwire::trait::reads_sequence)) have_own_sequences(to_server);
+    for (const std::string& name : verdict->executes) have_under_own_name(name, true, to_server);
+    for (const std::string& name : verdict->deallocates) have_under_own_name(name, true, to_server);
+    if (verdict->deallocates.size() == 1) entry.client_name = verdict->deallocates.front();
+    if (session_changes::resets(*verdict) && verdict->statements.size() > 1 &&
+        !verdict->traits.has(pgwire::trait::unseen)) {
+      const std::string rewritten = changes_.with_restores(text, *verdict, entry.ours);
+      forward_query(std::move(entry));
+      to_server.insert(frontend::query{rewritten}.encode());
+      return;
+    }
+    if (session_changes::resets(*verdict)) {
+      restore_after_ = changes_.restores(*verdict);
+      entry.hold_ready = !restore_after_.empty();
+      restoring_ = entry.hold_ready;
+    }
+  }
+  forward_query(std::move(entry));
+  to_server.pass(piece.bytes);
+}
+
+void pooled_traffic::forward_query(expected entry) {
+  // A simple query closes the unnamed statement.
+  if (unsynced_ && unnamed_.statement) {
+    entry.undo = on_skip::recall_unnamed;
+    entry.statement = unnamed_.statement;
+  }
+  unnamed_ = {};
+  server_->statements.unnamed.reset();
+  server_->statements.unnamed_unknown = unsynced_;
+  push(std::move(entry));
+  unsynced_ = false;
+  close_segment();
+}
+
+// False: not yet.
+bool pooled_traffic::on_bind(const frame_piece& piece, byte_run& to_server) {
+  unsynced_ = true;
+  const auto head = read_bind_head(piece.body());
+  const client_statement what = head ? known_as(head->statement) : client_statement{};
+  readiness ready;
+  if (what.statement && what.at_server) {
+    ready = have_prepared(what, to_server);
+    if (ready.waits) return false;
+    if (ready.changed) {
+      refuse_at_server(result_changed(), false, to_server);
+      return true;
+    }
+  }
+  if (what.statement && what.statement->verdict) {
+    const auto values = frontend::bind::decode(piece.body());
+    if (auto refusal = note(*what.statement->verdict, values ? &*values : nullptr)) {
+      refuse_at_server(std::move(*refusal), false, to_server);
+      return true;
+    }
+    if (what.statement->verdict->traits.has(pgwire::trait::reads_sequence)) have_own_sequences(to_server);
+  }
+  if (head) {
+    std::erase_if(portals_, [&](const auto& known) { return known.first == head->portal; });
+    if (what.statement && what.statement->verdict) portals_.emplace_back(head->portal, what.statement);
+  }
+  expected entry{kind::bind};
+  if (what.statement && what.at_server) {
+    to_server.insert(bind_with(*head, ready.name));
+    entry.text = ready.name;
+    entry.client_name = head->statement;
+  } else {
+    if (head && head->statement.empty()) have_unnamed(to_server);
+    to_server.pass(piece.bytes);
+  }
+  push(std::move(entry));
+  return true;
+}
+
+// False: not yet.
+bool pooled_traffic::on_describe(const frame_piece& piece, byte_run& to_server) {
+  unsynced_ = true;
+  const auto what = frontend::describe::decode(piece.body());
+  if (what && what->target == frontend::target::statement) {
+    const client_statement known = known_as(what->name);
+    if (known.statement && known.at_server) {
+      const readiness ready = have_prepared(known, to_server);
+      if (ready.waits) return false;
+      if (ready.changed) {
+        refuse_at_server(result_changed(), false, to_server);
+        return true;
+      }
+      frontend::describe renamed = *what;
+      renamed.name = ready.name;
+      to_server.insert(renamed.encode());
+      push({kind::describe});
+      return true;
+    }
+    if (what->name.empty()) have_unnamed(to_server);
+  }
+  to_server.pass(piece.bytes);
+  push({kind::describe});
+  return true;
+}
+
+void pooled_traffic::on_execute(const frame_piece& piece, byte_run& to_server) {
+  unsynced_ = true;
+  const auto what = frontend::execute::decode(piece.body());
+  const statement_ptr statement = what && !portals_.empty() ? statement_of_portal(what->portal) : nullptr;
+  if (!statement) {
+    to_server.pass(piece.bytes);
+    push({kind::execute});
+    return;
+  }
+  const pgwire::verdict& verdict = *statement->verdict;
+  for (const std::string& name : verdict.executes) have_under_own_name(name, false, to_server);
+  for (const std::string& name : verdict.deallocates) have_under_own_name(name, false, to_server);
+  to_server.pass(piece.bytes);
+  expected entry{kind::execute};
+  if (verdict.deallocates.size() == 1) entry.client_name = verdict.deallocates.front();
+  push(std::move(entry));
+  if (session_changes::resets(verdict)) {
+    if (const auto steps = changes_.restores(verdict); !steps.empty()) {
+      run_hidden(routing::dress_query(steps), owner::restore, to_server);
+    }
+  }
+}
+
+void pooled_traffic::on_sync(const frame_piece& piece, byte_run& to_server) {
+  to_server.pass(piece.bytes);
+  push({kind::sync});
+  unsynced_ = false;
+  skipping_ = false;
+  close_segment();
+}
+
+void pooled_traffic::on_function_call(const frame_piece& piece, byte_run& to_server) {
+  const auto call = frontend::function_call::decode(piece.body());
+  if (!call || !leaves_nothing(call->function)) {
+    pgwire::verdict unseen;
+    unseen.traits.add(pgwire::trait::unseen);
+    if (auto refusal = note(unseen, nullptr)) {
+      refuse_at_server(std::move(*refusal), true, to_server);
+      return;
+    }
+  }
+  push({kind::function_call});
+  to_server.pass(piece.bytes);
+  unsynced_ = false;
+  close_segment();
+}
+
+bool pooled_traffic::wants_last_connection() {
+  const frame_piece* piece = client_.peek();
+  if (piece == nullptr || !piece->begins || !piece->ends) return false;
+  if (piece->type == to_backend::query) {
+    const auto text = text_of_query(*piece);
+    if (text.find("val") == std::string_view::npos && text.find("VAL") == std::string_view::npos) return false;
+    const auto verdict = tools_.verdicts.of(text);
+    return verdict && verdict->traits.has(pgwire::trait::reads_sequence);
+  }
+  if (piece->type != to_backend::bind) return false;
+  const auto head = read_bind_head(piece->body());
+  if (!head) return false;
+  const statement_ptr statement = known_as(head->statement).statement;
+  return statement && statement->verdict && statement->verdict->traits.has(pgwire::trait::reads_sequence);
+}
+
+statement_ptr pooled_traffic::statement_of_portal(std::string_view portal) const {
+  const auto found = std::ranges::find(portals_, portal, &std::pair<std::string, statement_ptr>::first);
+  return found != portals_.end() ? found->second : nullptr;
+}
+
+}  // namespace proxy

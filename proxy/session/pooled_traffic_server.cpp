@@ -1,0 +1,309 @@
+#include "proxy/session/pooled_traffic.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "protocol/backend_messages.hpp"
+#include "protocol/message_type.hpp"
+#include "protocol/sqlstate.hpp"
+#include "protocol/writer.hpp"
+
+namespace proxy {
+namespace {
+
+using pgwire::frame_piece;
+namespace backend = pgwire::backend;
+namespace sqlstate = pgwire::sqlstate;
+namespace from_backend = pgwire::backend_type;
+
+// How often it is asked what a transaction has left behind, before that counts as unknown.
+constexpr int most_inventories = 5;
+
+// An ErrorResponse in which the server calls a statement by the lodge's name.
+std::string in_clients_words(pgwire::byte_view body, std::string_view server_name, std::string_view client_name) {
+  auto error = backend::error_response::decode(body);
+  std::string message;
+  if (error) {
+    for (auto& [code, text] : error->fields) {
+      if (code != 'M') continue;
+      message = text;
+      const std::string ours = '"' + std::string(server_name) + '"';
+      if (const auto at = message.find(ours); at != std::string::npos) {
+        message.replace(at + 1, server_name.size(), client_name);
+      }
+      text = message;
+    }
+    return error->encode();
+  }
+  pgwire::writer out;
+  out.begin(from_backend::error_response).bytes(pgwire::as_text(body)).finish();
+  return out.take();
+}
+
+}  // namespace
+
+pooled_traffic::outcome pooled_traffic::from_server(std::span<const std::byte> chunk, byte_run& to_client,
+                                                    byte_run& to_server) {
+  pgwire::frame_cutter& stream = server_->incoming;
+  stream.feed(chunk);
+  while (const frame_piece* piece = stream.peek()) {
+    server_piece(*piece, to_client, to_server);
+    stream.pop();
+    if (undressed_) return outcome::undressed;
+    if (lost_track_) return outcome::lost_track;
+  }
+  if (stream.fault()) {
+    fault_ = traffic_fault{*stream.fault(), stream.faulty_type()};
+    return outcome::lost_track;
+  }
+  return over_ && stream.at_boundary() ? outcome::over : outcome::leased;
+}
+
+void pooled_traffic::server_piece(const frame_piece& piece, byte_run& to_client, byte_run& to_server) {
+  if (!piece.begins) {
+    if (reply_passes_) to_client.pass(piece.bytes);
+    return;
+  }
+  expected* const at = answers_.front();
+  const bool secret = at != nullptr && at->hidden();
+  reply_passes_ = !secret;
+  const auto ends = [&](kind what) {
+    if (at == nullptr || at->what != what) {
+      lost_track_ = at == nullptr || at->what != kind::query;
+      return;
+    }
+    answers_.pop();
+  };
+  switch (piece.type) {
+    case 0: break;
+    case from_backend::data_row:
+      if (asking_ && secret && piece.ends && !asking_->on_row(piece.body())) lost_track_ = true;
+      break;
+    case from_backend::parse_complete: ends(kind::parse); break;
+    case from_backend::bind_complete: ends(kind::bind); break;
+    case from_backend::close_complete: ends(kind::close); break;
+    case from_backend::no_data:
+    case from_backend::row_description:
+      if (asking_ && secret) asking_->on_row_description();
+      if (at == nullptr || at->what != kind::describe) break;
+      if (at->shape_wanted) on_shape(piece);
+      answers_.pop();
+      if (std::exchange(preparing_, false)) settle_barrier();
+      break;
+    case from_backend::command_complete:
+      if (!secret) on_tag(piece);
+      if (at != nullptr) ++at->done;
+      [[fallthrough]];
+    case from_backend::empty_query_response:
+    case from_backend::portal_suspended:
+      if (at == nullptr) {
+        lost_track_ = true;
+      } else if (at->what == kind::execute) {
+        answers_.pop();
+      }
+      break;
+    case from_backend::copy_in_response: on_copy_in(); break;
+    case from_backend::parameter_status: on_parameter(piece, to_client); return;
+    case from_backend::error_response:
+      on_error(piece, to_client);
+      give_answers(to_client);
+      return;
+    case from_backend::ready_for_query: on_ready(piece, to_client, to_server); return;
+    case from_backend::notification_response: reply_passes_ = true; break;
+    default: break;
+  }
+  if (reply_passes_) to_client.pass(piece.bytes);
+  give_answers(to_client);
+}
+
+void pooled_traffic::on_tag(const frame_piece& piece) {
+  const auto decoded = backend::command_complete::decode(piece.body());
+  const std::string_view tag = decoded ? decoded->tag : std::string_view();
+  const expected* at = answers_.front();
+  if (tag == "DEALLOCATE" && at != nullptr && !at->client_name.empty()) {
+    named_.erase(at->client_name);
+  } else if (tag == "DEALLOCATE ALL" || tag == "DISCARD ALL") {
+    named_.clear();
+    server_->statements.clear();
+    server_->statements.unnamed_unknown = true;
+  }
+  if (tag == "DISCARD ALL") {
+    discarded_ = true;
+    changes_.discarded();
+  }
+}
+
+void pooled_traffic::on_parameter(const frame_piece& piece, byte_run& to_client) {
+  const auto status =
+      piece.ends ? backend::parameter_status::decode(piece.body()) : pgwire::result<backend::parameter_status>{};
+  const bool readable = piece.ends && status;
+  if (readable) {
+    const auto known = server_->reported->find(status->name);
+    if (known == server_->reported->end() || known->second != status->value) {
+      auto next = std::make_shared<parameter_map>(*server_->reported);
+      (*next)[std::string(status->name)] = status->value;
+      server_->reported = std::move(next);
+    }
+  }
+  const expected* at = answers_.front();
+  const bool held = at != nullptr && (at->whose != owner::client || at->hold_ready);
+  reply_passes_ = !held && !dressing_;
+  if (!reply_passes_) return;
+  to_client.pass(piece.bytes);
+  if (readable) told_ = server_->reported;
+}
+
+void pooled_traffic::on_copy_in() {
+  copy_in_ = true;
+  if (!answers_.swallow_syncs()) return;
+  const bool synced = std::ranges::any_of(answers_.waiting(), [](const expected& at) { return at.what == kind::sync; });
+  unsynced_ = !synced && answers_.front()->what != kind::query;
+}
+
+void pooled_traffic::on_error(const frame_piece& piece, byte_run& to_client) {
+  const auto fields = piece.ends ? pgwire::parse_error_fields(piece.body())
+                                 : pgwire::result<pgwire::error_fields>(pgwire::error_fields{});
+  const bool fatal = fields && pgwire::is_fatal(*fields);
+  expected* const at = answers_.front();
+  if (fatal || at == nullptr) {
+    server_said_fatal_ = server_said_fatal_ || fatal;
+    reply_passes_ = true;
+    to_client.pass(piece.bytes);
+    return;
+  }
+  reply_passes_ = false;
+  switch (at->whose) {
+    case owner::dress:
+      undressed_ = true;
+      undressed_why_ = {"ERROR", std::string(sqlstate::internal_error), "the session's state could not be set", {}, {}};
+      if (fields) {
+        undressed_why_ = {"ERROR", std::string(fields->code), std::string(fields->message), std::string(fields->detail),
+                          std::string(fields->hint)};
+      }
+      return;
+    case owner::inventory: ask_again_ = fields ? std::string(fields->code) : std::string(); return;
+    case owner::restore: lost_track_ = true; return;
+    case owner::helper:
+      undo(*at, true);
+      if (at->what != kind::sync) {
+        answers_.pop();
+        drop_skipped();
+      }
+      return;
+    case owner::client: break;
+  }
+  if (at->refusal) {
+    to_client.insert(pgwire::encode_error(*at->refusal));
+  } else if (at->what == kind::bind && !at->text.empty() && piece.ends) {
+    to_client.insert(in_clients_words(piece.body(), at->text, at->client_name));
+  } else {
+    reply_passes_ = true;
+    to_client.pass(piece.bytes);
+  }
+  if (at->ends_with_ready()) {
+    query_failed_ = true;
+    return;
+  }
+  // A plan went stale that the client knows nothing of: the next time it is made anew.
+  if (at->what == kind::bind && !at->text.empty() && at->client_name.empty() && fields &&
+      fields->code == sqlstate::feature_not_supported) {
+    server_->statements.remove(at->text);
+    server_->statements.unwanted(at->text);
+  }
+  pipeline_failed_ = true;
+  undo(*at, true);
+  answers_.pop();
+  drop_skipped();
+}
+
+void pooled_traffic::on_ready(const frame_piece& piece, byte_run& to_client, byte_run& to_server) {
+  expected* const at = answers_.front();
+  if (at == nullptr || !at->ends_with_ready()) {
+    lost_track_ = true;
+    return;
+  }
+  reply_passes_ = false;
+  status_ = static_cast<char>(piece.body().front());
+  const owner whose = at->whose;
+  const bool held = at->hold_ready;
+  const bool failed = std::exchange(query_failed_, false);
+  answers_.pop();
+  switch (whose) {
+    case owner::client:
+      if (held && !failed) {
+        hidden_query(routing::dress_query(restore_after_), owner::restore, to_server);
+        restore_after_.clear();
+        return;
+      }
+      if (held) {
+        restoring_ = false;
+        restore_after_.clear();
+        tell_parameters(to_client);
+      }
+      to_client.pass(piece.bytes);
+      break;
+    case owner::restore:
+      restoring_ = false;
+      tell_parameters(to_client);
+      to_client.pass(piece.bytes);
+      break;
+    case owner::dress:
+      dressing_ = false;
+      server_->worn = changes_.state();
+      tell_parameters(to_client);
+      break;
+    case owner::inventory:
+      on_inventory(to_server);
+      if (asking_ || lost_track_) return;
+      break;
+    case owner::helper: break;
+  }
+  give_answers(to_client);
+  settle(to_server);
+  settle_barrier();
+}
+
+// The answer to `ask`, or an error instead.
+void pooled_traffic::on_inventory(byte_run& to_server) {
+  server_->incoming.look_by(server_stream_rules());
+  const auto found = asking_->result();
+  if (!found) {
+    auto again = ++asked_ > most_inventories ? std::nullopt : changes_.ask_again(asking_->request(), ask_again_);
+    lost_track_ = !again;
+    if (again) ask(std::move(*again), to_server);
+    return;
+  }
+  const auto superuser = server_->reported->find("is_superuser");
+  changes_.take(*found, asking_->pins(), superuser != server_->reported->end() && superuser->second == "on");
+  server_->worn = changes_.state();
+  asking_.reset();
+  asked_ = 0;
+}
+
+// After a ReadyForQuery: is the lease over, or is there something to ask first?
+void pooled_traffic::settle(byte_run& to_server) {
+  if (status_ != 'I' || !answers_.empty() || unsynced_ || restoring_) return;
+  portals_.clear();
+  changes_.transaction_ended();
+  const bool failed = std::exchange(pipeline_failed_, false);
+  if (std::exchange(discarded_, false) && failed) {
+    put_on({}, to_server);  // what should have restored it was skipped or rolled back
+  } else if (changes_.due()) {
+    ask(changes_.take_request(), to_server);
+  } else if (changes_.pins().empty()) {
+    over_ = true;
+  }
+}
+
+// What the server reports by now and the client has not heard.
+void pooled_traffic::tell_parameters(byte_run& to_client) {
+  if (told_ == server_->reported) return;
+  for (const auto& [name, value] : *server_->reported) {
+    const auto known = told_->find(name);
+    if (!greeted_ || (known != told_->end() && known->second == value)) continue;
+    to_client.insert(backend::parameter_status{name, value}.encode());
+  }
+  told_ = server_->reported;
+}
+
+}  // namespace proxy

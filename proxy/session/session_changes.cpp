@@ -1,0 +1,238 @@
+#include "proxy/session/session_changes.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "protocol/sqlstate.hpp"
+#include "protocol/startup_options.hpp"
+
+namespace proxy {
+namespace {
+
+using pgwire::trait;
+
+// Names of settings, which an application can invent.
+constexpr std::size_t most_settings_known = 10'000;
+
+// Settings of one transaction only, and one that cannot be read back.
+bool outlives_transaction(std::string_view setting) {
+  return setting != "transaction_isolation" && setting != "transaction_read_only" &&
+         setting != "transaction_deferrable" && setting != "seed";
+}
+
+// The value that a statement gives, if it can be known before it runs.
+std::optional<std::string> value_of(const pgwire::operand& what, const pgwire::frontend::bind* values) {
+  if (what.from == pgwire::operand::source::constant) return what.text;
+  if (what.from != pgwire::operand::source::bound || values == nullptr) return std::nullopt;
+  if (what.parameter == 0 || what.parameter > values->parameters.size()) return std::nullopt;
+  const auto& value = values->parameters[what.parameter - 1U];
+  if (!value) return std::nullopt;
+  return std::string(*value);
+}
+
+}  // namespace
+
+session_changes::session_changes(statement_tools& tools)
+    : tools_(tools), state_(std::make_shared<const routing::session_state>()) {}
+
+void session_changes::set_terms(session_terms terms) {
+  // What the client set itself goes on being set, unless the new tenant's start says otherwise.
+  routing::session_state next = *terms.start;
+  if (terms_.start) {
+    for (const auto& [name, value] : state_->own()) {
+      const std::string* before = terms_.start->find(name);
+      const bool changed = before == nullptr || *before != value;
+      const bool tenants = name == "role" || name == "search_path";
+      if (changed && !tenants && terms.start->find(name) == nullptr) next = next.with(name, value);
+    }
+  }
+  terms_ = std::move(terms);
+  state_ = next == *terms_.start ? terms_.start : std::make_shared<const routing::session_state>(std::move(next));
+}
+
+std::optional<pgwire::error_report> session_changes::note(const pgwire::verdict& verdict,
+                                                          const pgwire::frontend::bind* values,
+                                                          std::span<const pgwire::verdict* const> executed) {
+  const bool guarded = terms_.guard.is_on();
+  bool unseen = verdict.traits.has(trait::unseen);
+  if (guarded && unseen) {
+    const bool unread = verdict.statements.empty();
+    // Behind which of several statements what restores belongs is not known then.
+    if (unread || (resets(verdict) && verdict.statements.size() > 1)) return session_guard::unreadable();
+  }
+  // What EXECUTE runs was said earlier; what it does has to be asked. One that executes another, itself perhaps, is not
+  // followed.
+  unseen = unseen || !verdict.executes.empty();
+  for (const pgwire::verdict* each : executed) {
+    if (!each->executes.empty()) {
+      if (guarded) return session_guard::unreadable();
+    } else if (auto refusal = note(*each, nullptr)) {
+      return refusal;
+    }
+  }
+
+  std::vector<std::string> settings;
+  for (const auto& change : verdict.settings) {
+    const auto name = value_of(change.name, values);
+    if (!name) {
+      if (guarded) return session_guard::unreadable();
+      unseen = true;
+      continue;
+    }
+    const std::string canonical = pgwire::canonical_setting_name(*name);
+    std::vector<std::optional<std::string>> items;
+    items.reserve(change.values.size());
+    for (const auto& item : change.values) items.push_back(value_of(item, values));
+    if (auto refusal = terms_.guard.refuses(canonical, items)) return refusal;
+    dirty_ = dirty_ || routing::affects_reading(canonical);
+    if (!change.local) settings.push_back(canonical);
+  }
+  for (std::string& name : settings) note_setting(std::move(name));
+  note_traits(verdict, unseen);
+  return std::nullopt;
+}
+
+void session_changes::note_traits(const pgwire::verdict& verdict, bool unseen) {
+  const auto has = [&](trait which) { return verdict.traits.has(which); };
+  if (has(trait::reset_all) || has(trait::discard_all) || unseen) {
+    for (const routing::setting_list* list : {&state_->own(), &terms_.start->own(), &terms_.start->tenant()}) {
+      for (const auto& [name, value] : *list) note_setting(name);
+    }
+    dirty_ = true;
+  }
+  if (unseen) {
+    every_setting_due_ = true;
+    note_setting("role");
+    pins_due_ |= passing_pins;
+  }
+  const std::string* path = has(trait::defines) ? state_->find("search_path") : nullptr;
+  const bool defines_temporary = path != nullptr && path->contains("pg_temp");
+  if (has(trait::prepared) || has(trait::deallocate_all)) pins_due_.add(pin::prepared);
+  if (has(trait::temporary) || defines_temporary) pins_due_.add(pin::temporary);
+  if (has(trait::listening)) pins_due_.add(pin::listening);
+  if (has(trait::hold_cursor)) pins_due_.add(pin::hold_cursor);
+  if (has(trait::advisory_lock)) pins_due_.add(pin::advisory_lock);
+  if (has(trait::load)) pins_.add(pin::loaded);
+  if (has(trait::random_seed)) pins_.add(pin::random_seed);
+  if (has(trait::lingering)) pins_.add(pin::lingering);
+  if (has(trait::defines) || has(trait::drops) || has(trait::temporary)) {
+    tools_.schema_generation.fetch_add(1, std::memory_order_relaxed);
+  }
+  pins_due_ |= pins_.both(passing_pins);  // any of it may be what ends a pin
+  due_ = due_ || unseen || !pins_due_.empty();
+}
+
+void session_changes::note_setting(std::string name) {
+  if (!outlives_transaction(name)) return;
+  if (name == "session_authorization") {
+    pins_due_.add(pin::authorization);
+    note_setting("role");  // which it takes off
+    return;
+  }
+  if (std::ranges::find(touched_, name) == touched_.end()) touched_.push_back(std::move(name));
+}
+
+bool session_changes::resets(const pgwire::verdict& verdict) {
+  return verdict.traits.has(trait::reset_all) || verdict.traits.has(trait::discard_all) ||
+         std::ranges::any_of(verdict.settings, [](const auto& change) { return change.values.empty(); });
+}
+
+std::vector<routing::dress_step> session_changes::restores(const pgwire::verdict& verdict) const {
+  const routing::session_state& start = *terms_.start;
+  if (verdict.traits.has(trait::discard_all)) return difference({}, start);
+  std::vector<routing::dress_step> steps;
+  if (verdict.traits.has(trait::reset_all)) {
+    steps = difference({}, start);
+    std::erase_if(steps, [](const auto& each) { return each.name == "role"; });
+  }
+  for (const auto& change : verdict.settings) {
+    if (!change.values.empty() || change.name.from != pgwire::operand::source::constant) continue;
+    const std::string* value = start.find(change.name.text);
+    const auto how_far = change.local ? routing::reach::transaction : routing::reach::session;
+    if (value != nullptr) steps.push_back({change.name.text, *value, how_far});
+    // To reset it takes the role off, too.
+    const std::string* role = change.name.text == "session_authorization" ? start.find("role") : nullptr;
+    if (role != nullptr) steps.push_back({"role", *role, how_far});
+  }
+  return steps;
+}
+
+std::string session_changes::with_restores(std::string_view text, const pgwire::verdict& verdict,
+                                           std::vector<bool>& ours) const {
+  std::string rewritten;
+  for (const auto& span : verdict.statements) {
+    const auto statement = text.substr(span.begin, span.end - span.begin);
+    rewritten.append(statement) += ';';
+    ours.push_back(false);
+    const auto alone = pgwire::judge(statement);
+    const auto steps = resets(alone) ? restores(alone) : std::vector<routing::dress_step>{};
+    if (steps.empty()) continue;
+    rewritten += routing::dress_query(steps) + ';';
+    ours.push_back(true);
+  }
+  return rewritten;
+}
+
+void session_changes::discarded() {
+  state_ = terms_.start;  // which is put on again before anything else runs
+  touched_.clear();
+  pins_due_ = passing_pins;
+  due_ = true;
+}
+
+void session_changes::nothing_happened() {
+  touched_.clear();
+  due_ = every_setting_due_ = dirty_ = false;
+  pins_ = pins_due_ = {};
+}
+
+inventory_request session_changes::take_request() {
+  inventory_request request{
+      std::exchange(touched_, {}), std::exchange(pins_due_, {}), {}, std::exchange(every_setting_due_, false)};
+  std::ranges::copy_if(request.settings, std::back_inserter(request.kinds),
+                       [&](const std::string& name) { return !tools_.settable.contains(name); });
+  due_ = false;
+  return request;
+}
+
+std::optional<inventory_request> session_changes::ask_again(inventory_request failed, std::string_view sqlstate) const {
+  if (sqlstate == pgwire::sqlstate::query_canceled) return failed;
+  if (sqlstate != pgwire::sqlstate::insufficient_privilege) return std::nullopt;
+  std::erase_if(failed.settings, [&](const std::string& name) {
+    const auto known = tools_.settable.find(name);
+    return known == tools_.settable.end() || known->second != setting_kind::anybodys;
+  });
+  failed.kinds.clear();
+  return failed;
+}
+
+void session_changes::take(const inventory& found, pin_set asked, bool superuser) {
+  pins_ = pins_.without(asked);
+  pins_ |= found.pins;
+  if (tools_.settable.size() > most_settings_known) tools_.settable.clear();
+  for (const auto& [name, kind] : found.settable) tools_.settable.emplace(name, kind);
+  // A SET that was refused leaves the server's own value, which is nothing to put on elsewhere.
+  const auto may_set = [&](const std::string& name) {
+    const auto known = tools_.settable.find(name);
+    if (known == tools_.settable.end() || known->second == setting_kind::anybodys) return true;
+    return superuser && known->second == setting_kind::superusers;
+  };
+
+  routing::session_state next = *state_;
+  const routing::session_state tenants(terms_.start->tenant(), {});
+  const std::string& role = terms_.start->role();
+  for (const auto& [name, value] : found.settings) {
+    if (!outlives_transaction(name) || name == "session_authorization" || !may_set(name)) continue;
+    const std::string* given = name == "role" && !role.empty() ? &role : tenants.find(name);
+    const bool tenants_own = value && given != nullptr && *given == *value;
+    const bool no_role = name == "role" && value && *value == "none" && role.empty();
+    std::optional<std::string_view> own;
+    if (value && !tenants_own && !no_role) own = *value;
+    next = next.with(name, own);
+  }
+  if (next == *state_) return;
+  state_ = next == *terms_.start ? terms_.start : std::make_shared<const routing::session_state>(std::move(next));
+}
+
+}  // namespace proxy

@@ -1,0 +1,93 @@
+// What a client's statements do to what its session stands for: which may run, what is to be asked of the server after
+// the transaction, and what the session's state has become. Pure: verdicts and inventories go in.
+//
+// The server's defaults are not the session's: a connection is shared, so RESET at the server falls back to nothing of
+// the session's start. What a reset has to be followed by is told by `restores`.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocol/error_response.hpp"
+#include "protocol/frontend_messages.hpp"
+#include "protocol/statement.hpp"
+#include "proxy/session/guard.hpp"
+#include "proxy/session/inventory.hpp"
+#include "proxy/session/statement_tools.hpp"
+#include "routing/session_state.hpp"
+
+namespace proxy {
+
+/// What a session is taken for until its tenant or its route changes.
+struct session_terms {
+  std::string tenant;
+  routing::session_state_ptr start;  ///< what RESET and DISCARD ALL come back to
+  session_guard guard;
+};
+
+class session_changes {
+ public:
+  /// `tools` must outlive it.
+  explicit session_changes(statement_tools& tools);
+
+  /// Whose session it is from now on. What the client had set itself since its start goes on being set.
+  void set_terms(session_terms terms);
+  [[nodiscard]] const session_terms& terms() const { return terms_; }
+  [[nodiscard]] const routing::session_state_ptr& state() const { return state_; }
+  [[nodiscard]] pin_set pins() const { return pins_; }
+  /// This transaction may have changed how statements are read: `state` is not what is in force.
+  [[nodiscard]] bool dirty() const { return dirty_; }
+  /// Something may have happened that no text shows.
+  [[nodiscard]] bool unseen() const { return every_setting_due_; }
+
+  /// Before a statement runs. `values`: of its parameters, null if it has none or they are not known. `executed`: the
+  /// verdicts on statements that it runs by EXECUTE, as far as they are known. Gives the guard's refusal, or nothing.
+  std::optional<pgwire::error_report> note(const pgwire::verdict& verdict, const pgwire::frontend::bind* values,
+                                           std::span<const pgwire::verdict* const> executed = {});
+
+  /// Whether the statement takes settings back to their defaults.
+  [[nodiscard]] static bool resets(const pgwire::verdict& verdict);
+  /// What puts the session's own start in the place of the server's defaults, after such a statement.
+  [[nodiscard]] std::vector<routing::dress_step> restores(const pgwire::verdict& verdict) const;
+  /// The text of several statements, each that resets followed at once by what restores; `ours` says for each statement
+  /// of the result whether it was put in.
+  [[nodiscard]] std::string with_restores(std::string_view text, const pgwire::verdict& verdict,
+                                          std::vector<bool>& ours) const;
+
+  /// DISCARD ALL has been done: the session stands for its start again.
+  void discarded();
+  /// The transaction is over.
+  void transaction_ended() { dirty_ = false; }
+  /// Nothing of what was noted has happened, and the connection is gone with all it held.
+  void nothing_happened();
+
+  /// Whether the server is to be asked.
+  [[nodiscard]] bool due() const { return due_ || !touched_.empty(); }
+  /// What to ask; after that nothing is due.
+  [[nodiscard]] inventory_request take_request();
+  /// What to ask instead when that failed with this SQLSTATE: a client's statement_timeout or a late cancel request may
+  /// have hit it, or a setting that the session may not read, and therefore has not set. Nothing: it is of no use.
+  [[nodiscard]] std::optional<inventory_request> ask_again(inventory_request failed, std::string_view sqlstate) const;
+  /// The answer, to a question about these pins. `superuser`: whether the session may set what only superusers may.
+  void take(const inventory& found, pin_set asked, bool superuser);
+
+ private:
+  void note_traits(const pgwire::verdict& verdict, bool unseen);
+  void note_setting(std::string name);
+
+  statement_tools& tools_;
+  session_terms terms_;
+  routing::session_state_ptr state_;
+  pin_set pins_;
+  bool dirty_ = false;
+
+  std::vector<std::string> touched_;  // settings that this transaction may have changed
+  pin_set pins_due_;
+  bool due_ = false;
+  bool every_setting_due_ = false;
+};
+
+}  // namespace proxy

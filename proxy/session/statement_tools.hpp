@@ -1,0 +1,29 @@
+// What the sessions of one worker share to judge and prepare statements. For one thread.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+
+#include "protocol/verdict_cache.hpp"
+#include "proxy/pool/prepared_statement.hpp"
+#include "proxy/session/inventory.hpp"
+#include "proxy/session/repeats.hpp"
+
+namespace proxy {
+
+struct statement_tools {
+  explicit statement_tools(std::atomic<std::uint64_t>& generation) : schema_generation(generation) {}
+
+  pgwire::verdict_cache verdicts{std::size_t{8} * 1024 * 1024};
+  statement_store statements;
+  repeats seen;
+  /// Who may set what servers call by this name; asked once.
+  std::unordered_map<std::string, setting_kind> settable;
+  /// Counts statements, of all workers, that may have changed the schema under prepared ones.
+  std::atomic<std::uint64_t>& schema_generation;
+};
+
+}  // namespace proxy
