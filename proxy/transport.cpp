@@ -24,9 +24,13 @@ constexpr int most_goodbye_bytes = 64;
 }  // namespace
 
 void transport::adopt(int family, int descriptor) {
-  socket_.assign(asio::generic::stream_protocol(family, 0), descriptor);
-  error_code ignored;
-  socket_.native_non_blocking(true, ignored);
+  error_code failed;
+  socket_.assign(asio::generic::stream_protocol(family, 0), descriptor, failed);
+  if (failed) {  // the event loop has no room for it: whoever uses it finds it closed
+    ::close(descriptor);
+    return;
+  }
+  socket_.native_non_blocking(true, failed);
 }
 
 transport::detached::detached(detached&& other) noexcept

@@ -117,6 +117,8 @@ void session_state::seal() {
   fingerprint_ = mix(fingerprint_, "own");
   for (const auto& [name, value] : own_) fingerprint_ = mix(mix(fingerprint_, name), value);
   if (role_.empty() && tenant_.empty() && own_.empty()) fingerprint_ = 0;
+  const std::string* timeout = find("idle_session_timeout");
+  ends_when_idle_ = timeout != nullptr && *timeout != "0";
   reading_fingerprint_ = mix(2, role_);
   for (const auto& [name, value] : tenant_) {
     if (affects_reading(name) && find_in(own_, name) == own_.end()) {

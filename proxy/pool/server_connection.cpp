@@ -1,11 +1,13 @@
 #include "proxy/pool/server_connection.hpp"
 
-#include <array>
+#include <spdlog/spdlog.h>
+
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
+#include <exception>
 #include <utility>
 
+#include "protocol/frontend_messages.hpp"
 #include "proxy/worker.hpp"
 
 namespace proxy {
@@ -13,8 +15,6 @@ namespace {
 
 // A pump that always finds a full scratch lets the other sessions of its worker run after this many rounds.
 constexpr int rounds_before_yield = 8;
-
-constexpr std::array<std::byte, 5> terminate{std::byte{'X'}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{4}};
 
 }  // namespace
 
@@ -25,11 +25,21 @@ server_connection::server_connection(connection_id id, worker& home, std::shared
       io_(std::move(io)),
       cancel_(std::move(cancel)),
       lost_while_idle_(std::move(lost_while_idle)),
+      to_server_([this] {
+        if (to_server_.empty() && user_ != nullptr) user_->on_server_sent();
+      }),
       room_(std::in_place, home.context(), clock::time_point::max()) {}
 
 server_connection::~server_connection() = default;
 
-void server_connection::start() { asio::co_spawn(home().context(), pump(shared_from_this(), io_), asio::detached); }
+void server_connection::start() {
+  auto ended = [self = shared_from_this()](const std::exception_ptr& failure) {
+    if (!failure) return;
+    spdlog::critical("reading a server ended by an exception, which is a defect of the lodge or a lack of memory");
+    if (self->is_open()) self->on_lost();
+  };
+  asio::co_spawn(home().context(), pump(shared_from_this(), io_), std::move(ended));
+}
 
 task<void> server_connection::pump(std::shared_ptr<server_connection> self, std::shared_ptr<transport> io) {
   worker& here = self->home();
@@ -37,7 +47,7 @@ task<void> server_connection::pump(std::shared_ptr<server_connection> self, std:
   while (io->is_open()) {
     const io_result read = io->read_some(here.scratch());
     if (read.status == io_status::end || read.status == io_status::failed) {
-      co_return self->on_lost(read.status == io_status::failed);
+      co_return self->on_lost();
     }
     if (read.status == io_status::done) self->on_bytes(here.scratch().first(read.bytes));
     while (io->is_open() && self->user_ != nullptr && !self->user_->has_room()) {
@@ -47,7 +57,7 @@ task<void> server_connection::pump(std::shared_ptr<server_connection> self, std:
     if (read.emptied) {
       rounds = 0;
       auto [error] = co_await io->wait_readable();
-      if (error && io->is_open()) co_return self->on_lost(true);
+      if (error && io->is_open()) co_return self->on_lost();
     } else if (++rounds == rounds_before_yield) {
       rounds = 0;
       co_await asio::post(here.context(), asio::deferred);
@@ -66,45 +76,24 @@ void server_connection::on_bytes(std::span<const std::byte> chunk) {
   lost_while_idle_(id_);
 }
 
-void server_connection::on_lost(bool broken) {
-  io_->close();
+void server_connection::on_lost() {
+  if (io_) io_->close();
   if (user_ != nullptr) {
-    std::exchange(user_, nullptr)->on_server_lost(broken);
+    std::exchange(user_, nullptr)->on_server_lost();
   } else {
     lost_while_idle_(id_);
   }
 }
 
 void server_connection::send(const byte_run& bytes) {
-  std::span<const std::byte> rest = bytes.bytes();
-  if (rest.empty() || !is_open()) return;
-  if (!unsent_.empty()) {
-    unsent_ += pgwire::as_text(rest);
-    return;
-  }
-  const io_result wrote = io_->write_some(rest);
-  if (wrote.status == io_status::failed) return;  // reading finds out what the server said last
-  rest = rest.subspan(wrote.bytes);
-  if (rest.empty()) return;
-  unsent_ = pgwire::as_text(rest);
-  asio::co_spawn(home().context(), send_rest(shared_from_this(), io_), asio::detached);
-}
-
-task<void> server_connection::send_rest(std::shared_ptr<server_connection> self, std::shared_ptr<transport> io) {
-  while (io->is_open() && !self->unsent_.empty()) {
-    auto [error] = co_await io->wait_writable();
-    if (error || !io->is_open()) break;
-    const io_result wrote = io->write_some(pgwire::as_bytes(self->unsent_));
-    if (wrote.status == io_status::failed) break;
-    self->unsent_.erase(0, wrote.bytes);
-  }
-  self->unsent_ = {};
-  if (self->user_ != nullptr) self->user_->on_server_sent();
+  if (bytes.empty() || !is_open()) return;
+  // If it is broken, reading finds out what the server said last.
+  static_cast<void>(to_server_.send(home().context().get_executor(), io_, bytes.bytes(), shared_from_this()));
 }
 
 void server_connection::close() {
   if (!is_open()) return;
-  if (unsent_.empty()) static_cast<void>(io_->write_some(terminate));
+  if (sent()) static_cast<void>(io_->write_some(pgwire::as_bytes(pgwire::frontend::terminate{}.encode())));
   io_->close();
   if (room_) room_->cancel();
 }
@@ -116,8 +105,10 @@ void server_connection::close_soon() {
 }
 
 std::optional<transport::detached> server_connection::leave_worker() {
-  if (!is_open() || !unsent_.empty() || !session.incoming.at_boundary()) return std::nullopt;
-  auto stream = io_->detach();
+  const bool clean = is_open() && sent() && session.incoming.at_boundary();
+  auto stream = clean ? io_->detach() : std::nullopt;
+  if (!stream) close();
+  if (io_) io_->close();
   io_.reset();
   room_.reset();
   return stream;

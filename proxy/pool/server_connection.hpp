@@ -15,13 +15,13 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <string>
 
 #include "proxy/io.hpp"
 #include "proxy/pool/server_session.hpp"
 #include "proxy/pool/wish.hpp"
 #include "proxy/session/byte_run.hpp"
 #include "proxy/session/cancel_registry.hpp"
+#include "proxy/session/outbox.hpp"
 #include "proxy/transport.hpp"
 
 namespace proxy {
@@ -35,7 +35,7 @@ class lessee {
   /// Bytes of the server; they are gone when this returns. The lease may end in here.
   virtual void on_server(std::span<const std::byte> chunk) = 0;
   /// The server closed, or its connection broke; the lease is over.
-  virtual void on_server_lost(bool broken) = 0;
+  virtual void on_server_lost() = 0;
   /// What was set aside for the server has been sent.
   virtual void on_server_sent() = 0;
   /// Whether more may be read from the server now; if not, `server_connection::room_made` must follow.
@@ -75,25 +75,23 @@ class server_connection : public std::enable_shared_from_this<server_connection>
   /// Sends, or sets aside what the server does not take now.
   void send(const byte_run& bytes);
   /// Whether nothing is set aside.
-  [[nodiscard]] bool sent() const { return unsent_.empty(); }
+  [[nodiscard]] bool sent() const { return to_server_.empty(); }
   /// The lessee has room again.
   void room_made() { room_->cancel(); }
   /// Says goodbye, where that still means something, and closes.
   void close();
 
-  /// Lets go of an idle connection's stream; nothing if it is closed.
+  /// Lets go of an idle connection's stream; nothing if it cannot be had, and then it is closed.
   [[nodiscard]] std::optional<transport::detached> leave_worker();
   void enter_worker(worker& next, transport::detached&& stream);
 
   server_session session;
-  clock::time_point opened = clock::now();
 
  private:
-  // Both end with their stream: once it has left the worker, they must not look at what has moved on.
+  // Ends with its stream: once that has left the worker, it must not look at what has moved on.
   static task<void> pump(std::shared_ptr<server_connection> self, std::shared_ptr<transport> io);
-  static task<void> send_rest(std::shared_ptr<server_connection> self, std::shared_ptr<transport> io);
   void on_bytes(std::span<const std::byte> chunk);
-  void on_lost(bool broken);
+  void on_lost();
 
   const connection_id id_;
   std::atomic<worker*> home_;
@@ -101,7 +99,7 @@ class server_connection : public std::enable_shared_from_this<server_connection>
   const std::shared_ptr<const cancel_target> cancel_;
   const lost_handler lost_while_idle_;
   lessee* user_ = nullptr;
-  std::string unsent_;
+  outbox to_server_;
   std::optional<timer> room_;
 };
 

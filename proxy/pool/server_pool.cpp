@@ -91,7 +91,11 @@ task<bool> server_pool::bring_home(worker& here, connection_ptr connection) {
     asio::post(connection->home().context(),
                [connection, to = std::weak_ptr(arriving)] { arrival::bring(to, connection->leave_worker()); });
     auto stream = co_await arriving->wait();
-    if (stream && *stream) connection->enter_worker(here, std::move(**stream));
+    if (!stream || !*stream) {
+      closed(connection->id());
+      co_return false;
+    }
+    connection->enter_worker(here, std::move(**stream));
   }
   if (connection->is_open()) co_return true;
   closed(connection->id());
@@ -139,11 +143,6 @@ void server_pool::close() {
   granted_.clear();
 }
 
-ledger::totals server_pool::count() const {
-  const std::scoped_lock lock(mutex_);
-  return ledger_.count();
-}
-
 parameters_ptr server_pool::greeting(const pool_key& key, const routing::session_state& start) const {
   const std::scoped_lock lock(mutex_);
   const auto found = greetings_.find({key, start.fingerprint()});
@@ -171,10 +170,6 @@ void server_pools::retire(clock::time_point idle_before, clock::time_point opene
 
 void server_pools::close() {
   for (const auto& pool : all()) pool->close();
-}
-
-void server_pools::close_idle() {
-  for (const auto& pool : all()) pool->close_idle();
 }
 
 std::vector<std::shared_ptr<server_pool>> server_pools::all() const {

@@ -9,7 +9,6 @@
 #pragma once
 
 #include <cstdint>
-#include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -70,7 +69,6 @@ class server_pool : public std::enable_shared_from_this<server_pool> {
   void close_idle();
   /// When the workers' threads have ended: lets go of everything, and of all that comes later.
   void close();
-  [[nodiscard]] ledger::totals count() const;
 
   /// What a server of this key reports to a session that starts in this state, once it is known; a client is told so
   /// without a connection.
@@ -111,7 +109,6 @@ class server_pools {
   /// The pool of exactly this server; one of the same name that is configured differently is emptied as it comes back.
   std::shared_ptr<server_pool> of(const std::shared_ptr<const routing::server>& server);
   void retire(clock::time_point idle_before, clock::time_point opened_before);
-  void close_idle();
   void close();
   [[nodiscard]] std::vector<std::shared_ptr<server_pool>> all() const;
 

@@ -54,11 +54,20 @@ class expected_answers {
   [[nodiscard]] expected_answer* front() { return empty() ? nullptr : &all_[head_]; }
   [[nodiscard]] std::span<const expected_answer> waiting() const { return std::span(all_).subspan(head_); }
 
-  void push(expected_answer what) { all_.push_back(std::move(what)); }
+  /// What `front` gave is not valid after it.
+  void push(expected_answer what) {
+    // A client that always has one more under way never lets the queue run empty.
+    if (head_ > most_kept && head_ * 2 > all_.size()) {
+      all_.erase(all_.begin(), all_.begin() + static_cast<std::ptrdiff_t>(std::exchange(head_, 0)));
+    }
+    all_.push_back(std::move(what));
+  }
   void pop() {
     ++head_;
     if (empty()) clear();
   }
+  /// Of memory, in answers: for tests.
+  [[nodiscard]] std::size_t capacity() const { return all_.capacity(); }
   void clear() {
     all_.clear();
     head_ = 0;

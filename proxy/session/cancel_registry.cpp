@@ -28,9 +28,10 @@ cancel_registry::handle::~handle() {
   if (registry_ != nullptr) registry_->remove(id_);
 }
 
-void cancel_registry::handle::aim(std::shared_ptr<const cancel_target> target) {
+bool cancel_registry::handle::aim(std::shared_ptr<const cancel_target> target) {
   const std::scoped_lock lock(slot_->mutex);
   slot_->target.swap(target);
+  return slot_->under_way > 0;
 }
 
 void cancel_registry::handle::set_waiting(bool waiting) {

@@ -71,8 +71,8 @@ class cancel_registry {
     handle& operator=(const handle&) = delete;
     ~handle();
 
-    /// What the key cancels from now on; null: nothing. Of a handle that holds an entry.
-    void aim(std::shared_ptr<const cancel_target> target);
+    /// What the key cancels from now on; null: nothing. Of a handle that holds an entry. Gives `busy`.
+    bool aim(std::shared_ptr<const cancel_target> target);
     /// A statement waits for a server, or does not any more: a cancel request meanwhile is kept for `requested`.
     void set_waiting(bool waiting);
     [[nodiscard]] bool requested() const;
@@ -109,6 +109,10 @@ class cancel_registry {
   std::unordered_map<std::uint64_t, entry> entries_;
   std::unordered_multimap<std::int32_t, std::uint64_t> by_process_id_;
 };
+
+/// Bytes of the secret in a client's cancel key (PostgreSQL docs, 55.7, BackendKeyData).
+inline constexpr std::size_t secret_bytes_3_0 = 4;
+inline constexpr std::size_t secret_bytes_3_2 = 32;
 
 /// A key with the given process id and `secret_bytes` random bytes from the kernel's CSPRNG.
 /// 4 bytes under protocol 3.0, 32 under 3.2.

@@ -2,10 +2,10 @@
 
 #include <spdlog/spdlog.h>
 
-#include <array>
 #include <utility>
 
 #include "protocol/backend_messages.hpp"
+#include "protocol/frontend_messages.hpp"
 #include "protocol/sqlstate.hpp"
 #include "proxy/auth/auth_rules.hpp"
 #include "proxy/auth/peer_address.hpp"
@@ -19,28 +19,11 @@ namespace sqlstate = pgwire::sqlstate;
 
 namespace {
 
-// Bytes of the secret in a client's cancel key (PostgreSQL docs, 55.7, BackendKeyData).
-constexpr std::size_t secret_bytes_3_0 = 4;
-constexpr std::size_t secret_bytes_3_2 = 32;
-
 // How long a client has to read what it was told before its connection is closed under it.
 constexpr std::chrono::seconds most_lingering{2};
 
 // A cancel request's own bound.
 constexpr std::chrono::seconds most_cancelling{10};
-
-ending moved(const routing::tenant_id& tenant) {
-  const std::string who = tenant.empty() ? "the place of sessions without a tenant" : "tenant \"" + tenant.str() + "\"";
-  return ending::fatal(sqlstate::admin_shutdown, who + " has moved", {}, "Connect again to reach the new place.");
-}
-
-// A message type for people: 'Q', or 0x07 if it is nothing to print.
-std::string type_name(char type) {
-  const auto byte = static_cast<unsigned char>(type);
-  if (byte > 0x20 && byte < 0x7F) return std::string("'") + type + "'";
-  constexpr std::string_view digits = "0123456789abcdef";
-  return std::string("0x") + digits[byte >> 4] + digits[byte & 15];
-}
 
 ending lodge_closes() { return ending::fatal(sqlstate::admin_shutdown, "the lodge is closing", {}, "Connect again."); }
 
@@ -228,9 +211,7 @@ task<client_session::step<routing::route>> client_session::place() {
   while (found && found->state == routing::tenant_state::held && !ending_) {
     auto [woken] = co_await released_->async_wait(no_throw);
     if (!woken) {
-      co_return std::unexpected(ending::fatal(
-          sqlstate::limit_exceeded, "tenant \"" + who_.tenant.str() + "\" is held, and was not released in time", {},
-          "Try again later."));
+      co_return std::unexpected(ending::held_too_long(who_.tenant));
     }
     found = look_up();
   }
@@ -251,7 +232,7 @@ task<client_session::step<server_login::entered>> client_session::enter(const se
   const conf::daemon_settings& settings = *home_.current()->settings;
   const auto& access = home_.current()->secrets->servers;
   const auto how = access.find(route_->server->name);
-  if (how == access.end()) co_return std::unexpected(moved(who_.tenant));
+  if (how == access.end()) co_return std::unexpected(ending::moved(who_.tenant));
   const server_login::request what{route_->server, how->second, server_credentials(*how->second),
                                    pgwire::encode_startup({3, 0}, server_parameters(request, who_, *route_)),
                                    settings.timeouts.connect};
@@ -283,13 +264,6 @@ task<ending> client_session::relay_until_end(server_login::entered entered, std:
 }
 
 ending client_session::ending_of(relay_end how) const {
-  const auto fault_of = [this](std::string_view who) {
-    const traffic_fault& fault = *relay_->fault();
-    ending made = ending::of(fault.code);
-    made.report.code = sqlstate::protocol_violation;
-    made.report.detail = std::string(who) + " sent a message of type " + type_name(fault.type) + ".";
-    return made;
-  };
   switch (how) {
     case relay_end::client_left: return ending::quiet("the client left");
     case relay_end::client_lost: return ending::quiet("the client's connection broke");
@@ -298,8 +272,8 @@ ending client_session::ending_of(relay_end how) const {
       if (relay_->traffic().server_said_fatal()) return ending::quiet("the server ended the session");
       return ending::fatal(sqlstate::connection_failure,
                            "the connection to server \"" + route_->server->name + "\" was lost");
-    case relay_end::client_fault: return fault_of("The client");
-    case relay_end::server_fault: return fault_of("The server");
+    case relay_end::client_fault: return ending::of(*relay_->fault(), "The client");
+    case relay_end::server_fault: return ending::of(*relay_->fault(), "The server");
     case relay_end::told_to_leave:
     case relay_end::none: break;
   }
@@ -325,9 +299,7 @@ task<void> client_session::goodbye(const ending& why) {
   deadline_ = clock::now() + most_lingering;
   cancel_handle_ = {};
   if (in_relay && server_.is_open() && relay_->server_stream_whole()) {
-    constexpr std::array<std::byte, 5> terminate{std::byte{'X'}, std::byte{0}, std::byte{0}, std::byte{0},
-                                                 std::byte{4}};
-    static_cast<void>(server_.write_some(terminate));
+    static_cast<void>(server_.write_some(as_bytes(pgwire::frontend::terminate{}.encode())));
   }
   server_.close();
 
@@ -388,9 +360,9 @@ std::optional<ending> client_session::why_leave() const {
   const auto now = look_up();
   if (!now) {
     const bool gone = now.error().report.code == sqlstate::invalid_catalog_name;
-    return gone ? moved(who_.tenant) : now.error();
+    return gone ? ending::moved(who_.tenant) : now.error();
   }
-  if (routing::place_changed(*route_, *now)) return moved(who_.tenant);
+  if (routing::place_changed(*route_, *now)) return ending::moved(who_.tenant);
   return std::nullopt;
 }
 
@@ -412,7 +384,7 @@ void client_session::end_with(ending why) {
   if (state_ == session_state::leaving || ending_) return;
   ending_ = std::move(why);
   if (relay_) relay_->leave_now();
-  if (pooled_) pooled_->leave_now();
+  if (pooled_) pooled_->leave_now(*ending_);
   cancel_waits();
 }
 

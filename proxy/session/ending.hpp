@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "protocol/error_response.hpp"
+#include "proxy/session/traffic_fault.hpp"
+#include "routing/ids.hpp"
 #include "routing/refusal.hpp"
 
 namespace proxy {
@@ -31,6 +33,24 @@ struct ending {
   static ending of(pgwire::errc code) {
     ending made;
     made.report = pgwire::report_for(code);
+    return made;
+  }
+  /// `who` sent what the protocol forbids: "The client".
+  static ending of(const traffic_fault& fault, std::string_view who);
+  /// The tenant's place is not what it was.
+  static ending moved(const routing::tenant_id& tenant);
+  /// Nobody released the tenant in time.
+  static ending held_too_long(const routing::tenant_id& tenant);
+  /// The same, where the session goes on: the statement at hand comes to nothing.
+  [[nodiscard]] ending as_error() const {
+    ending made = *this;
+    made.report.severity = "ERROR";
+    return made;
+  }
+  /// The same, where it does not.
+  [[nodiscard]] ending as_fatal() const {
+    ending made = *this;
+    made.report.severity = "FATAL";
     return made;
   }
 };

@@ -89,6 +89,13 @@ routing::setting_list own_settings(const session_request& client, const routing:
   return own;
 }
 
+pool_key pool_key_of(const routing::identity& who, const routing::route& where) {
+  const std::string& user = where.server->user.empty() ? who.user : where.server->user;
+  // A server takes the user's name for a database that was not named (PostgreSQL docs, 55.7, StartupMessage).
+  const std::string& dbname = !where.dbname.empty() ? where.dbname : who.database ? *who.database : user;
+  return {dbname, user};
+}
+
 pgwire::parameter_list server_parameters(const session_request& client, const routing::identity& who,
                                          const routing::route& where) {
   const routing::setting_list tenant = tenant_settings(who, where);

@@ -8,6 +8,7 @@
 #include "protocol/error.hpp"
 #include "protocol/startup.hpp"
 #include "protocol/startup_options.hpp"
+#include "proxy/pool/wish.hpp"
 #include "routing/route.hpp"
 #include "routing/tenant_hint.hpp"
 
@@ -24,6 +25,9 @@ struct session_request {
   /// What the hints are looked for in.
   [[nodiscard]] routing::session_facts facts() const;
 };
+
+/// Who logs in for a session, and to which database.
+pool_key pool_key_of(const routing::identity& who, const routing::route& where);
 
 /// The parameters of the server's startup packet. The client's are kept, except those that the route decides
 /// (search_path, role, its settings, and session_authorization where a role is given) and hints that PostgreSQL

@@ -2,13 +2,12 @@
 
 #include <spdlog/spdlog.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
 #include <utility>
 
 #include "protocol/backend_messages.hpp"
 #include "protocol/sqlstate.hpp"
-#include "protocol/startup.hpp"
+#include "protocol/startup_options.hpp"
 #include "proxy/session/placement.hpp"
 #include "proxy/worker.hpp"
 
@@ -21,44 +20,11 @@ namespace {
 // What may be set aside for a client before its server is not read any more.
 constexpr std::size_t most_unsent = std::size_t{64} * 1024;
 
-// How often it is looked whether a cancel request has arrived that was on its way when the lease ended.
-constexpr std::chrono::milliseconds cancel_poll{5};
+// A client that sends without end lets the other sessions of its worker run after this many rounds.
+constexpr int rounds_before_yield = 8;
 
-constexpr std::size_t secret_bytes_3_0 = 4;
-constexpr std::size_t secret_bytes_3_2 = 32;
-
-// Whole messages of a login's end: the settings in them.
-parameters_ptr parameters_of(std::string_view greeting) {
-  auto found = std::make_shared<parameter_map>();
-  pgwire::frame_rules rules = pgwire::backend_rules();
-  for (auto& rule : rules.of) {
-    rule.most_length = INT32_MAX;
-    rule.look = pgwire::frame_rules::attention::want_body;
-  }
-  pgwire::frame_cutter cutter(rules, greeting.size());
-  cutter.feed(as_bytes(greeting));
-  while (const auto* piece = cutter.peek()) {
-    if (piece->type == pgwire::backend_type::parameter_status) {
-      if (const auto status = pgwire::backend::parameter_status::decode(piece->body())) {
-        (*found)[std::string(status->name)] = status->value;
-      }
-    }
-    cutter.pop();
-  }
-  return found;
-}
-
-ending cancelled() {
-  ending made = ending::fatal(sqlstate::query_canceled, "canceling statement due to user request");
-  made.report.severity = "ERROR";
-  return made;
-}
-
-ending of_client_fault(const traffic_fault& fault) {
-  ending made = ending::of(fault.code);
-  made.report.code = sqlstate::protocol_violation;
-  return made;
-}
+// How long a client has for what was answered, once its session is over.
+constexpr std::chrono::seconds most_lingering{2};
 
 }  // namespace
 
@@ -72,18 +38,22 @@ pooled_session::pooled_session(std::uint64_t id, worker& home, transport& client
       what_(std::move(what)),
       table_version_(home.current()->version),
       traffic_(id, home.statements()),
-      bell_(home.context(), clock::time_point::max()) {}
+      bell_(home.context(), clock::time_point::max()),
+      to_client_([this] {
+        if (connection_ && has_room()) connection_->room_made();
+        wake();
+      }) {}
 
-pooled_session::~pooled_session() {
-  drop_connection();
-  if (permission_) pool_->hand_back(std::move(*permission_));
-}
+pooled_session::~pooled_session() { drop_connection(); }
 
 task<ending> pooled_session::run(std::shared_ptr<void> alive) {
   alive_ = alive;
   traffic_.set_terms(terms());
+  wish_ = wish();
   auto over = co_await greet();
+  greeting_until_ = clock::time_point::max();
   if (!over) over = co_await converse();
+  if (!end_) end_ = std::move(*over);
   // What is pinned goes with the connection: locks and the like are to be gone now, not when somebody else comes.
   const bool reusable = connection_ && traffic_.idle() && traffic_.pins().empty();
   if (reusable) {
@@ -92,8 +62,12 @@ task<ending> pooled_session::run(std::shared_ptr<void> alive) {
     give_back();
   }
   drop_connection();
-  while (sending_) co_await sleep();
-  co_return end_ ? *end_ : std::move(*over);
+  const auto until = clock::now() + most_lingering;
+  while (!to_client_.empty() && client_.is_open() && clock::now() < until) co_await sleep();
+  client_cut_ = client_cut_ || !to_client_.empty() || to_client_.cut();
+  to_client_.give_up();
+  client_.cancel();
+  co_return *end_;
 }
 
 session_terms pooled_session::terms() const {
@@ -104,28 +78,19 @@ session_terms pooled_session::terms() const {
           session_guard(what_.where)};
 }
 
-pool_key pooled_session::key() const {
-  const routing::route& where = what_.where;
-  const std::string& user = where.server->user.empty() ? what_.who.user : where.server->user;
-  const std::string& dbname = !where.dbname.empty() ? where.dbname : what_.who.database ? *what_.who.database : user;
-  return {dbname, user};
-}
-
-connection_wish pooled_session::wish() {
+// What it asks the pool for, but for what changes from lease to lease.
+connection_wish pooled_session::wish() const {
   const routing::route& where = what_.where;
   connection_wish made;
   made.who = id_;
-  made.key = key();
+  made.key = pool_key_of(what_.who, where);
   made.place = where.database;
   made.place_size = where.pool_size;
   made.tenant = where.tenant.str();
   made.tenant_connections = where.limits.connections;
   made.tenant_minimum = where.limits.min_connections.value_or(0);
   made.weight = where.limits.weight.value_or(1);
-  made.state = traffic_.state()->fingerprint();
   made.worker = home_.number();
-  made.only = traffic_.wants_last_connection() ? last_connection_ : 0;
-  made.since = clock::now();
   return made;
 }
 
@@ -143,11 +108,11 @@ task<std::optional<ending>> pooled_session::greet() {
     }
   }
   pool_ = home_.shared().pools.of(what_.where.server);
-  const pool_key mine = key();
-  parameters_ptr told = pool_->greeting(mine, *traffic_.state());
+  parameters_ptr told = pool_->greeting(wish_.key, *traffic_.state());
   if (!told) {
     auto leased = co_await lease();
-    if (!leased) co_return std::move(leased.error());
+    if (!leased) co_return leased.error().as_fatal();
+    greeting_until_ = clock::now() + home_.current()->settings->timeouts.startup;
     if (connection_ && traffic_.idle()) {  // it was worn already
       told = connection_->session.reported;
       traffic_.end_lease();
@@ -162,9 +127,10 @@ task<std::optional<ending>> pooled_session::greet() {
       co_return refused;
     }
     if (!told) told = traffic_.told();
-    pool_->remember_greeting(mine, *traffic_.state(), told);
+    pool_->remember_greeting(wish_.key, *traffic_.state(), told);
   }
   traffic_.greet(told);
+  greeting_until_ = clock::now() + home_.current()->settings->timeouts.startup;
   std::string greeting = pgwire::backend::authentication{}.encode();
   for (const auto& [name, value] : *told) greeting += pgwire::backend::parameter_status{name, value}.encode();
   greeting += pgwire::encode_backend_key_data(cancel_key);
@@ -207,7 +173,7 @@ task<std::optional<ending>> pooled_session::converse() {
         co_await sleep();
         break;
       case step::terminated: co_return ending::quiet("the client left");
-      case step::fault: co_return of_client_fault(*traffic_.fault());
+      case step::fault: co_return ending::of(*traffic_.fault(), "The client");
     }
     if (end_) co_return *end_;
     if (when_idle_ && traffic_.idle()) co_return std::move(*when_idle_);
@@ -219,7 +185,7 @@ task<bool> pooled_session::read_client() {
   const auto scratch = home_.scratch();
   for (;;) {
     // What the server or the client has not taken yet is the measure of how much more is read.
-    while (!end_ && ((connection_ && !connection_->sent()) || !unsent_.empty())) co_await sleep();
+    while (!end_ && ((connection_ && !connection_->sent()) || !to_client_.empty())) co_await sleep();
     if (end_ || (when_idle_ && traffic_.idle())) co_return true;
     if (client_closed_) {
       if (traffic_.answered() || traffic_.server_waits()) co_return false;
@@ -235,170 +201,26 @@ task<bool> pooled_session::read_client() {
         continue;
       }
       if (read.status == io_status::done) {
+        if (++rounds_ == rounds_before_yield) {  // what it says next is read when the others have had their turn
+          rounds_ = 0;
+          read_again_ = true;
+          traffic_.feed_client(scratch.first(read.bytes));
+          traffic_.keep_client();
+          co_await asio::post(home_.context(), asio::deferred);
+          co_return true;
+        }
         traffic_.feed_client(scratch.first(read.bytes));
         co_return true;
       }
     }
+    rounds_ = 0;
     auto [error] = co_await client_.wait_readable();
     read_again_ = true;
     if (error && !end_ && !when_idle_) co_return false;
   }
 }
 
-// --- the lease ---
-
-bool pooled_session::lease_at_once() {
-  const bool held = what_.where.state == routing::tenant_state::held;
-  if (table_version_ != home_.current()->version || when_idle_ || held) return false;
-  if (!queue_) queue_ = std::make_shared<server_pool::wake_up>(home_.context().get_executor());
-  auto granted = pool_->ask(wish(), queue_);
-  if (!granted) {
-    pool_->give_up(id_);
-    return false;
-  }
-  if (granted->connection && &granted->connection->home() == &home_ && granted->connection->is_open()) {
-    begin(std::move(granted->connection));
-    return true;
-  }
-  permission_ = std::move(granted);
-  return false;
-}
-
-task<std::expected<void, ending>> pooled_session::lease() {
-  cancel_.set_waiting(true);
-  auto leased = co_await wait_for_lease();
-  cancel_.set_waiting(false);
-  co_return leased;
-}
-
-task<std::expected<void, ending>> pooled_session::wait_for_lease() {
-  using outcome = std::expected<void, ending>;
-  if (when_idle_) co_return outcome(std::unexpected(std::move(*when_idle_)));
-  if (auto gone = follow_table()) co_return outcome(std::unexpected(std::move(*gone)));
-  if (auto gone = co_await hold()) co_return outcome(std::unexpected(std::move(*gone)));
-  const clock::duration most = what_.where.limits.wait.value_or(home_.current()->settings->timeouts.query_wait);
-  const auto until = clock::now() + most;
-  for (;;) {
-    if (!queue_) queue_ = std::make_shared<server_pool::wake_up>(home_.context().get_executor());
-    auto granted = permission_ ? std::exchange(permission_, std::nullopt) : pool_->ask(wish(), queue_);
-    while (!granted) {
-      if (end_ || cancel_.requested() || clock::now() >= until) {
-        pool_->give_up(id_);
-        if (cancel_.requested()) co_return outcome(std::unexpected(cancelled()));
-        if (end_) co_return outcome(std::unexpected(*end_));
-        ending late = ending::fatal(sqlstate::limit_exceeded, "no server connection became free in time",
-                                    "The place \"" + what_.where.database + "\" of server \"" +
-                                        what_.where.server->name + "\" had none to lend.",
-                                    "Raise the pool's size, or the tenant's limits.connections, or try again later.");
-        late.report.severity = "ERROR";
-        co_return outcome(std::unexpected(std::move(late)));
-      }
-      static_cast<void>(co_await queue_->wait_until(until));
-      granted = pool_->collect(id_);
-    }
-    queue_.reset();
-    if (cancel_.requested()) {
-      pool_->hand_back(std::move(*granted));
-      co_return outcome(std::unexpected(cancelled()));
-    }
-    auto used = co_await use(std::move(*granted));
-    if (!used) co_return used;
-    if (connection_) co_return used;
-  }
-}
-
-// Nothing leased and no error: the connection was lost, ask again.
-task<std::expected<void, ending>> pooled_session::use(server_pool::permission what) {
-  if (!what.connection) co_return co_await open(what.id);
-  connection_ptr connection = std::move(what.connection);
-  if (co_await pool_->bring_home(home_, connection)) {
-    begin(std::move(connection));
-  }
-  co_return std::expected<void, ending>();
-}
-
-task<std::expected<void, ending>> pooled_session::open(connection_id id) {
-  using outcome = std::expected<void, ending>;
-  const auto pool = pool_;
-  const auto& access = home_.current()->secrets->servers;
-  const auto how = access.find(what_.where.server->name);
-  if (how == access.end()) {
-    pool->closed(id);
-    co_return outcome(std::unexpected(ending::fatal(sqlstate::admin_shutdown, "the session's server is gone", {},
-                                                    "Connect again to reach the new place.")));
-  }
-  auto credentials = around_.log_in_as(what_.where, *how->second);
-  if (!credentials) {
-    pool->closed(id);
-    co_return outcome(std::unexpected(std::move(credentials.error())));
-  }
-  const pool_key mine = key();
-  const server_login::request login{what_.where.server, how->second, std::move(*credentials),
-                                    pgwire::encode_startup({3, 0}, {{"user", mine.user}, {"database", mine.dbname}}),
-                                    home_.current()->settings->timeouts.connect};
-  auto io = std::make_shared<transport>(home_.context());
-  login_.emplace(home_, client_, from_client_, *io);
-  auto entered = co_await login_->run(login);
-  login_.reset();
-  if (!entered) {
-    pool->closed(id);
-    co_return outcome(std::unexpected(std::move(entered.error())));
-  }
-  std::shared_ptr<const cancel_target> cancel;
-  if (entered->cancel) cancel = std::make_shared<const cancel_target>(std::move(*entered->cancel));
-  auto connection = std::make_shared<server_connection>(id, home_, std::move(io), std::move(cancel),
-                                                        [pool](connection_id lost) { pool->closed(lost); });
-  connection->session.worn = std::make_shared<const routing::session_state>();
-  connection->session.reported = parameters_of(entered->greeting);
-  pool->opened(connection);
-  connection->start();
-  early_ += entered->client_early;
-  begin(std::move(connection));
-  co_return outcome();
-}
-
-void pooled_session::begin(connection_ptr connection) {
-  connection_ = std::move(connection);
-  last_connection_ = connection_->id();
-  connection_->lend(*this);
-  cancel_.aim(connection_->cancel());
-  byte_run dress;
-  traffic_.begin_lease(connection_->session, dress);
-  connection_->send(dress);
-}
-
-// The session has done with its connection, and it is clean.
-void pooled_session::give_back() {
-  connection_ptr connection = std::exchange(connection_, nullptr);
-  cancel_.aim(nullptr);
-  if (cancel_.busy()) {
-    connection->end_lease();
-    asio::co_spawn(home_.context(), return_when_safe(pool_, std::move(connection), alive_.lock()), asio::detached);
-  } else {
-    pool_->give_back(connection);
-  }
-}
-
-// A cancel request is on its way to it: it must hit nobody else.
-task<void> pooled_session::return_when_safe(std::shared_ptr<server_pool> pool, connection_ptr connection,
-                                            std::shared_ptr<void>) {
-  timer pause(home_.context());
-  while (cancel_.busy()) {
-    pause.expires_after(cancel_poll);
-    co_await pause.async_wait(no_throw);
-  }
-  pool->give_back(connection);
-}
-
-void pooled_session::drop_connection() {
-  if (!connection_) return;
-  client_cut_ = client_cut_ || !traffic_.server_at_boundary();
-  traffic_.end_lease();
-  cancel_.aim(nullptr);
-  connection_->end_lease();
-  connection_->close();
-  pool_->closed(std::exchange(connection_, nullptr)->id());
-}
+// --- the server ---
 
 void pooled_session::on_server(std::span<const std::byte> chunk) {
   using outcome = pooled_traffic::outcome;
@@ -421,73 +243,43 @@ void pooled_session::on_server(std::span<const std::byte> chunk) {
       break;
     case outcome::lost_track:
       drop_connection();
-      end_with(ending::fatal(sqlstate::internal_error, "the lodge lost track of the server's session", {},
-                             "Connect again."));
+      leave_now(traffic_.fault() ? ending::of(*traffic_.fault(), "The server")
+                                 : ending::fatal(sqlstate::internal_error,
+                                                 "the lodge lost track of the server's session", {}, "Connect again."));
       break;
   }
   send_to_client(to_client);
   wake();
 }
 
-void pooled_session::on_server_lost(bool) {
+void pooled_session::on_server_lost() {
   client_cut_ = client_cut_ || !traffic_.server_at_boundary();
   traffic_.end_lease();
   cancel_.aim(nullptr);
   const connection_ptr lost = std::exchange(connection_, nullptr);
   pool_->closed(lost->id());
   if (traffic_.server_said_fatal()) {
-    end_with(ending::quiet("the server ended the session"));
+    leave_now(ending::quiet("the server ended the session"));
   } else {
-    end_with(ending::fatal(sqlstate::connection_failure,
-                           "the connection to server \"" + what_.where.server->name + "\" was lost"));
+    leave_now(ending::fatal(sqlstate::connection_failure,
+                            "the connection to server \"" + what_.where.server->name + "\" was lost"));
   }
 }
 
-bool pooled_session::has_room() const { return unsent_.size() < most_unsent; }
+bool pooled_session::has_room() const { return to_client_.size() < most_unsent; }
 
 // --- the client ---
 
 void pooled_session::send_to_client(const byte_run& bytes) {
-  std::span<const std::byte> rest = bytes.bytes();
-  if (rest.empty()) return;
-  if (unsent_.empty()) {
-    const io_result wrote = client_.write_some(rest);
-    if (wrote.status == io_status::failed) return end_with(ending::quiet("the client's connection broke"));
-    rest = rest.subspan(wrote.bytes);
-    if (rest.empty()) return;
-  }
-  unsent_ += pgwire::as_text(rest);
-  if (!std::exchange(sending_, true)) {
-    asio::co_spawn(home_.context(), send_rest(this, alive_.lock()), asio::detached);
+  if (bytes.empty()) return;
+  const auto alive = alive_.lock();
+  const std::shared_ptr<transport> to(alive, &client_);
+  if (!to_client_.send(home_.context().get_executor(), to, bytes.bytes(), alive)) {
+    leave_now(ending::quiet("the client's connection broke"));
   }
 }
 
-task<void> pooled_session::send_rest(pooled_session* self, std::shared_ptr<void>) {
-  while (!self->unsent_.empty() && self->client_.is_open()) {
-    auto [error] = co_await self->client_.wait_writable();
-    if (error) break;
-    const io_result wrote = self->client_.write_some(as_bytes(self->unsent_));
-    if (wrote.status == io_status::failed) break;
-    self->unsent_.erase(0, wrote.bytes);
-    if (self->has_room() && self->connection_) self->connection_->room_made();
-  }
-  const bool failed = !self->unsent_.empty();
-  self->unsent_ = {};
-  self->sending_ = false;
-  if (failed) self->end_with(ending::quiet("the client's connection broke"));
-  if (self->connection_) self->connection_->room_made();
-  self->wake();
-}
-
-task<void> pooled_session::sleep() {
-  if (end_ && !sending_) co_return;
-  co_await bell_.async_wait(no_throw);
-}
-
-void pooled_session::end_with(ending why) {
-  if (!end_) end_ = std::move(why);
-  leave_now();
-}
+task<void> pooled_session::sleep() { co_await bell_.async_wait(no_throw); }
 
 // --- from outside ---
 
@@ -500,43 +292,27 @@ std::optional<ending> pooled_session::follow_table() {
   const bool elsewhere = routing::place_changed(what_.where, *found) || what_.where.guard != found->guard;
   what_.where = std::move(*found);
   pool_ = home_.shared().pools.of(what_.where.server);
+  wish_ = wish();
   if (elsewhere) traffic_.set_terms(terms());
   return std::nullopt;
 }
 
-task<std::optional<ending>> pooled_session::hold() {
-  const auto until =
-      clock::now() + clock::duration(what_.where.limits.wait.value_or(home_.current()->settings->timeouts.query_wait));
-  while (what_.where.state == routing::tenant_state::held && !end_) {
-    if (clock::now() >= until) {
-      ending late = ending::fatal(sqlstate::limit_exceeded,
-                                  "tenant \"" + what_.where.tenant.str() + "\" is held, and was not released in time",
-                                  {}, "Try again later.");
-      late.report.severity = "ERROR";
-      co_return late;
-    }
-    bell_.expires_at(until);
-    co_await bell_.async_wait(no_throw);
-    bell_.expires_at(clock::time_point::max());
-    if (auto gone = follow_table()) co_return gone;
-  }
-  co_return std::nullopt;
-}
-
 void pooled_session::on_publish() {
   follow_when_pinned();
+  if (queue_) queue_->cancel();  // it asks anew, of wherever the table says now
   wake();
 }
 
 // What is pinned cannot be taken elsewhere: if its place has changed, it ends when it is next idle.
 void pooled_session::follow_when_pinned() {
-  if (!connection_ || traffic_.pins().empty() || table_version_ == home_.current()->version || when_idle_) return;
+  const std::uint64_t version = home_.current()->version;
+  if (!connection_ || traffic_.pins().empty() || when_idle_ || std::exchange(pinned_version_, version) == version)
+    return;
   const auto found = around_.look_up();
   if (!found) {
     leave_when_idle(found.error());
   } else if (routing::place_changed(what_.where, *found)) {
-    leave_when_idle(ending::fatal(sqlstate::admin_shutdown, "tenant \"" + what_.where.tenant.str() + "\" has moved", {},
-                                  "Connect again to reach the new place."));
+    leave_when_idle(ending::moved(what_.where.tenant));
   }
 }
 
@@ -548,7 +324,8 @@ void pooled_session::leave_when_idle(ending why) {
   }
 }
 
-void pooled_session::leave_now() {
+void pooled_session::leave_now(ending why) {
+  if (!end_) end_ = std::move(why);
   client_.cancel();
   cancel_waits();
 }
@@ -561,7 +338,13 @@ void pooled_session::cancel_waits() {
 
 void pooled_session::on_tick(clock::time_point now) {
   if (login_) login_->on_tick(now);
-  if (end_) leave_now();
+  if (now >= greeting_until_ && !end_) {
+    leave_now(ending::fatal(sqlstate::query_canceled, "the startup took too long", "timeouts.startup has passed."));
+  }
+  // Nobody reads the client meanwhile, so nobody else finds out.
+  const bool waits_without_reading = waiting_ || greeting_until_ != clock::time_point::max();
+  if (waits_without_reading && !end_ && client_.peer_closed()) leave_now(ending::quiet("the client left"));
+  if (end_) cancel_waits();
   follow_when_pinned();
   if (when_idle_ && traffic_.idle()) client_.cancel();
   if (queue_ && cancel_.requested()) queue_->cancel();

@@ -23,6 +23,7 @@
 #include "proxy/session/cancel_registry.hpp"
 #include "proxy/session/ending.hpp"
 #include "proxy/session/message_reader.hpp"
+#include "proxy/session/outbox.hpp"
 #include "proxy/session/placement.hpp"
 #include "proxy/session/pooled_traffic.hpp"
 #include "proxy/session/server_login.hpp"
@@ -70,7 +71,7 @@ class pooled_session final : private lessee {
 
   /// The session shall end once it is idle, or now.
   void leave_when_idle(ending why);
-  void leave_now();
+  void leave_now(ending why);
   /// The worker has a new table.
   void on_publish();
   void on_tick(clock::time_point now);
@@ -78,13 +79,12 @@ class pooled_session final : private lessee {
 
   /// Whether a message could be put into the client's stream now.
   [[nodiscard]] bool client_stream_whole() const {
-    return unsent_.empty() && !client_cut_ && traffic_.server_at_boundary();
+    return to_client_.empty() && !client_cut_ && traffic_.server_at_boundary();
   }
-  [[nodiscard]] const pooled_traffic& traffic() const { return traffic_; }
 
  private:
   void on_server(std::span<const std::byte> chunk) override;
-  void on_server_lost(bool broken) override;
+  void on_server_lost() override;
   void on_server_sent() override { wake(); }
   [[nodiscard]] bool has_room() const override;
 
@@ -92,16 +92,23 @@ class pooled_session final : private lessee {
   task<std::optional<ending>> converse();
   task<bool> read_client();
   [[nodiscard]] session_terms terms() const;
-  [[nodiscard]] connection_wish wish();
-  [[nodiscard]] pool_key key() const;
+  [[nodiscard]] connection_wish wish() const;
   std::optional<ending> follow_table();
-  task<std::optional<ending>> hold();
+  void follow_when_pinned();
 
+  // In pooled_lease.cpp.
+  struct question {
+    std::optional<server_pool::permission> granted;  // nothing: it waits in the queue
+  };
+  [[nodiscard]] clock::duration most_waiting() const;
+  [[nodiscard]] std::optional<ending> why_stop(clock::time_point until) const;
   bool lease_at_once();
+  question ask();
+  task<std::optional<ending>> hold();
   task<std::expected<void, ending>> lease();
   task<std::expected<void, ending>> wait_for_lease();
   task<std::expected<void, ending>> use(server_pool::permission what);
-  task<std::expected<void, ending>> open(connection_id id);
+  task<std::expected<connection_ptr, ending>> open(connection_id id);
   void begin(connection_ptr connection);
   void give_back();
   void drop_connection();
@@ -109,11 +116,8 @@ class pooled_session final : private lessee {
                               std::shared_ptr<void> alive);
 
   void send_to_client(const byte_run& bytes);
-  static task<void> send_rest(pooled_session* self, std::shared_ptr<void> alive);
   task<void> sleep();
   void wake() { bell_.cancel(); }
-  void end_with(ending why);
-  void follow_when_pinned();
 
   const std::uint64_t id_;
   worker& home_;
@@ -128,16 +132,20 @@ class pooled_session final : private lessee {
   std::shared_ptr<server_pool> pool_;
   connection_ptr connection_;
   connection_id last_connection_ = 0;
+  connection_wish wish_;
   cancel_registry::handle cancel_;
-  std::shared_ptr<server_pool::wake_up> queue_;        ///< while it waits for a connection
-  std::optional<server_pool::permission> permission_;  ///< granted, and not to be had without waiting
+  std::shared_ptr<server_pool::wake_up> queue_;  ///< while it waits for a connection
+  std::optional<question> asked_;                ///< by lease_at_once, for `lease` to go on with
   std::optional<server_login> login_;
   timer bell_;
   std::string early_;  ///< what the client sent before its greeting
 
-  std::string unsent_;  ///< for the client, which did not take it at once
-  bool sending_ = false;
-  bool client_cut_ = false;  ///< a server was lost in the middle of a message to the client
+  outbox to_client_;
+  clock::time_point greeting_until_ = clock::time_point::max();
+  std::uint64_t pinned_version_ = 0;  ///< of the table by which a pinned session was looked at last
+  int rounds_ = 0;                    ///< of reading the client without a pause
+  bool waiting_ = false;              ///< for a connection
+  bool client_cut_ = false;           ///< a server was lost in the middle of a message to the client
   bool client_closed_ = false;
   bool read_again_ = true;  ///< more of the client may be there without waiting
   std::optional<ending> end_;

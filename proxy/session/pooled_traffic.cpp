@@ -25,8 +25,6 @@ void pooled_traffic::begin_lease(server_session& server, byte_run& to_server) {
   client_before_ = server.last_client;
   const bool foreign = !server.worn || (server.used && server.tenant != changes_.terms().tenant) ||
                        (server.suspect && server.last_client != session_);
-  close_unwanted(to_server);
-  const routing::session_state bare;
   if (foreign) {
     server.statements.clear();
     run_hidden("DISCARD ALL", owner::dress, to_server);
@@ -36,7 +34,7 @@ void pooled_traffic::begin_lease(server_session& server, byte_run& to_server) {
   if (fits) {
     server.worn = changes_.state();
   } else {
-    put_on(foreign ? bare : *server.worn, to_server);
+    put_on(foreign ? routing::session_state() : *server.worn, to_server);
   }
   server.tenant = changes_.terms().tenant;
   server.used = true;

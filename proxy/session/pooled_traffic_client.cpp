@@ -159,6 +159,7 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
   over_ = false;
   const bool spoke = std::exchange(speaking_, true);
   spoken_ = spoken_ || spoke;
+  if (!spoke) close_unwanted(to_server);
   switch (piece.type) {
     case to_backend::query: on_query(piece, to_server); break;
     case to_backend::parse: on_parse(piece, to_server); break;

@@ -202,8 +202,7 @@ void pooled_traffic::have_own_sequences(byte_run& to_server) {
 
 // The state that statements are parsed in, as a number that differs where results could.
 std::uint64_t pooled_traffic::clean_key() const {
-  return changes_.state()->reading_fingerprint() ^
-         (tools_.schema_generation.load(std::memory_order_relaxed) * 0xD6E8FEB86659FD93U);
+  return changes_.state()->reading_fingerprint() ^ (changes_.schema_generation() * 0xD6E8FEB86659FD93U);
 }
 
 std::uint64_t pooled_traffic::parse_key() const {

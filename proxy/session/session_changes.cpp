@@ -116,7 +116,9 @@ void session_changes::note_traits(const pgwire::verdict& verdict, bool unseen) {
   if (has(trait::load)) pins_.add(pin::loaded);
   if (has(trait::random_seed)) pins_.add(pin::random_seed);
   if (has(trait::lingering)) pins_.add(pin::lingering);
-  if (has(trait::defines) || has(trait::drops) || has(trait::temporary)) {
+  if (has(trait::temporary)) {
+    ++temporary_generation_;
+  } else if (has(trait::defines) || has(trait::drops)) {
     tools_.schema_generation.fetch_add(1, std::memory_order_relaxed);
   }
   pins_due_ |= pins_.both(passing_pins);  // any of it may be what ends a pin

@@ -5,6 +5,8 @@
 // the session's start. What a reset has to be followed by is told by `restores`.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -40,6 +42,11 @@ class session_changes {
   [[nodiscard]] pin_set pins() const { return pins_; }
   /// This transaction may have changed how statements are read: `state` is not what is in force.
   [[nodiscard]] bool dirty() const { return dirty_; }
+  /// Counts what may have made prepared statements stale: changes of the schema that everybody sees, and the session's
+  /// temporary objects.
+  [[nodiscard]] std::uint64_t schema_generation() const {
+    return tools_.schema_generation.load(std::memory_order_relaxed) + temporary_generation_;
+  }
   /// Something may have happened that no text shows.
   [[nodiscard]] bool unseen() const { return every_setting_due_; }
 
@@ -83,6 +90,7 @@ class session_changes {
   routing::session_state_ptr state_;
   pin_set pins_;
   bool dirty_ = false;
+  std::uint64_t temporary_generation_ = 0;
 
   std::vector<std::string> touched_;  // settings that this transaction may have changed
   pin_set pins_due_;

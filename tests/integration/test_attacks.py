@@ -918,10 +918,9 @@ def test_a_pipeline_of_one_who_is_gone_gives_its_connection_back(start_lodge, pr
     with start_lodge(attack_routes(prepared, "shared"), DAEMON) as lodge, lodge.login("trusted.soylent", "crm") as victim:
         for leave in ("close", "reset") * 3:
             wire = lodge.login("trusted.globex", "crm")
-            wire.send(pbe("SET work_mem = '7777kB'"))
-            time.sleep(0.02)
+            wire.send(pbe("SET work_mem = '7777kB'") + message(b"H"))
+            wire.until(b"C")
             getattr(wire, leave)()
-            time.sleep(0.2)
             assert victim.value("SHOW work_mem") == "4MB"
 
 

@@ -43,8 +43,10 @@ def test_sigterm_drains(lodge):
     lodge.has_left()
 
 
-def test_draining_has_its_limit(start_lodge, postgres):
-    with start_lodge(standard_routes(postgres.host), {"timeouts": {"drain": "500ms"}}) as lodge:
+@pytest.mark.parametrize("method", ["passthrough", "trust"])     # a connection of its own; a shared one
+def test_draining_has_its_limit(start_lodge, postgres, method):
+    daemon = {"auth": {"method": method}, "timeouts": {"drain": "500ms"}}
+    with start_lodge(standard_routes(postgres.host), daemon) as lodge:
         within = lodge.login("trusted.globex")
         within.rows("BEGIN")
         lodge.process.send_signal(signal.SIGTERM)

@@ -296,6 +296,30 @@ TEST_CASE("a pin keeps the connection until its cause is gone") {
   CHECK(s.traffic.pins().empty());
 }
 
+TEST_CASE("statements that nobody wants any more are closed with what the client says, where an answer is sure to come") {
+  scene s(terms("globex"));
+  s.server.statements.unwanted("pglodge_7");
+  s.traffic.begin_lease(s.server, s.to_server);
+  CHECK(s.sent().empty());
+  CHECK(s.traffic.idle());
+  const auto close = frontend::close{frontend::target::statement, "pglodge_7"}.encode();
+  s.client(query("SELECT 1"));
+  CHECK(s.sent() == close + query("SELECT 1"));
+  CHECK(s.reply(backend::close_complete{}.encode() + tag("SELECT 1") + ready()) == outcome::over);
+  CHECK(s.told() == tag("SELECT 1") + ready());
+}
+
+TEST_CASE("the queue of answers does not grow while one is always under way") {
+  proxy::expected_answers answers;
+  answers.push({proxy::expected_answer::kind::query});
+  for (int i = 0; i < 100'000; ++i) {
+    answers.push({proxy::expected_answer::kind::query});
+    answers.pop();
+  }
+  CHECK(answers.waiting().size() == 1);
+  CHECK(answers.capacity() < 200);
+}
+
 TEST_CASE("a Sync without a lease is answered here, and a refused message is an ordinary error") {
   scene s(terms("globex"));
   s.lend = false;

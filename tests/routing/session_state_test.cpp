@@ -36,6 +36,13 @@ TEST_CASE("session states are values") {
   CHECK(session_state().fingerprint() == session_state({}, {}).fingerprint());
 }
 
+TEST_CASE("a state under which the server ends idle sessions says so") {
+  const session_state plain({{"search_path", "a"}}, {});
+  CHECK_FALSE(plain.ends_when_idle());
+  CHECK(plain.with("idle_session_timeout", "20ms").ends_when_idle());
+  CHECK_FALSE(plain.with("idle_session_timeout", "0").ends_when_idle());
+}
+
 TEST_CASE("what is read differently decides who may share a prepared statement") {
   const session_state plain({{"search_path", "a"}}, {});
   CHECK(plain.reading_fingerprint() == plain.with("application_name", "x").reading_fingerprint());

@@ -1,0 +1,38 @@
+#include "proxy/session/ending.hpp"
+
+#include "protocol/sqlstate.hpp"
+
+namespace proxy {
+
+namespace sqlstate = pgwire::sqlstate;
+
+namespace {
+
+// A message type for people: 'Q', or 0x07 if it is nothing to print.
+std::string type_name(char type) {
+  const auto byte = static_cast<unsigned char>(type);
+  if (byte > 0x20 && byte < 0x7F) return std::string("'") + type + "'";
+  constexpr std::string_view digits = "0123456789abcdef";
+  return std::string("0x") + digits[byte >> 4] + digits[byte & 15];
+}
+
+}  // namespace
+
+ending ending::of(const traffic_fault& fault, std::string_view who) {
+  ending made = of(fault.code);
+  made.report.code = sqlstate::protocol_violation;
+  made.report.detail = std::string(who) + " sent a message of type " + type_name(fault.type) + ".";
+  return made;
+}
+
+ending ending::moved(const routing::tenant_id& tenant) {
+  const std::string who = tenant.empty() ? "the place of sessions without a tenant" : "tenant \"" + tenant.str() + "\"";
+  return fatal(sqlstate::admin_shutdown, who + " has moved", {}, "Connect again to reach the new place.");
+}
+
+ending ending::held_too_long(const routing::tenant_id& tenant) {
+  return fatal(sqlstate::limit_exceeded, "tenant \"" + tenant.str() + "\" is held, and was not released in time", {},
+               "Try again later.");
+}
+
+}  // namespace proxy

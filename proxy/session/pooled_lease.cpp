@@ -1,0 +1,233 @@
+// How a pooled session comes by its connection, and gives it back.
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <utility>
+
+#include "protocol/backend_messages.hpp"
+#include "protocol/sqlstate.hpp"
+#include "protocol/startup.hpp"
+#include "proxy/session/pooled_session.hpp"
+#include "proxy/worker.hpp"
+
+namespace proxy {
+
+namespace sqlstate = pgwire::sqlstate;
+
+namespace {
+
+// How often it is looked whether a cancel request has arrived that was on its way when the lease ended.
+constexpr std::chrono::milliseconds cancel_poll{5};
+
+ending cancelled() {
+  return ending::fatal(sqlstate::query_canceled, "canceling statement due to user request").as_error();
+}
+
+// Whole messages of a login's end: the settings in them.
+parameters_ptr parameters_of(std::string_view greeting) {
+  auto found = std::make_shared<parameter_map>();
+  pgwire::frame_rules rules = pgwire::backend_rules();
+  for (auto& rule : rules.of) {
+    rule.most_length = INT32_MAX;
+    rule.look = pgwire::frame_rules::attention::want_body;
+  }
+  pgwire::frame_cutter cutter(rules, greeting.size());
+  cutter.feed(as_bytes(greeting));
+  while (const auto* piece = cutter.peek()) {
+    if (piece->type == pgwire::backend_type::parameter_status) {
+      if (const auto status = pgwire::backend::parameter_status::decode(piece->body())) {
+        (*found)[std::string(status->name)] = status->value;
+      }
+    }
+    cutter.pop();
+  }
+  return found;
+}
+
+}  // namespace
+
+clock::duration pooled_session::most_waiting() const {
+  return what_.where.limits.wait.value_or(home_.current()->settings->timeouts.query_wait);
+}
+
+// Without a suspension, where that is possible. False: `lease` goes on from here, in this very turn.
+bool pooled_session::lease_at_once() {
+  const bool held = what_.where.state == routing::tenant_state::held;
+  if (table_version_ != home_.current()->version || when_idle_ || held) return false;
+  asked_ = ask();
+  if (!asked_->granted || !asked_->granted->connection) return false;
+  connection_ptr& connection = asked_->granted->connection;
+  if (&connection->home() != &home_ || !connection->is_open()) return false;
+  begin(std::move(connection));
+  asked_.reset();
+  return true;
+}
+
+pooled_session::question pooled_session::ask() {
+  if (!queue_) queue_ = std::make_shared<server_pool::wake_up>(home_.context().get_executor());
+  wish_.state = traffic_.state()->fingerprint();
+  wish_.only = traffic_.wants_last_connection() ? last_connection_ : 0;
+  wish_.since = clock::now();
+  return {pool_->ask(wish_, queue_)};
+}
+
+task<std::expected<void, ending>> pooled_session::lease() {
+  cancel_.set_waiting(true);
+  waiting_ = true;
+  auto leased = co_await wait_for_lease();
+  waiting_ = false;
+  cancel_.set_waiting(false);
+  co_return leased;
+}
+
+// Why who waits shall wait no longer.
+std::optional<ending> pooled_session::why_stop(clock::time_point until) const {
+  if (end_) return *end_;
+  if (cancel_.requested()) return cancelled();
+  if (clock::now() < until) return std::nullopt;
+  return ending::fatal(sqlstate::limit_exceeded, "no server connection became free in time",
+                       "The place \"" + what_.where.database + "\" of server \"" + what_.where.server->name +
+                           "\" had none to lend.",
+                       "Raise the pool's size, or the tenant's limits.connections, or try again later.")
+      .as_error();
+}
+
+task<std::expected<void, ending>> pooled_session::wait_for_lease() {
+  using outcome = std::expected<void, ending>;
+  auto asked = std::exchange(asked_, std::nullopt);
+  const auto until = clock::now() + most_waiting();
+  for (;;) {
+    if (!asked) {
+      if (when_idle_) co_return outcome(std::unexpected(*when_idle_));
+      if (auto gone = follow_table()) co_return outcome(std::unexpected(std::move(*gone)));
+      if (auto gone = co_await hold()) co_return outcome(std::unexpected(std::move(*gone)));
+      // Whoever may be served at once is, however little it may wait.
+      if (auto stop = why_stop(clock::time_point::max())) co_return outcome(std::unexpected(std::move(*stop)));
+      asked = ask();
+    }
+    while (!asked->granted) {
+      if (auto stop = why_stop(until)) {
+        pool_->give_up(id_);
+        co_return outcome(std::unexpected(std::move(*stop)));
+      }
+      if (table_version_ != home_.current()->version) break;
+      static_cast<void>(co_await queue_->wait_until(until));
+      asked->granted = pool_->collect(id_);
+    }
+    if (!asked->granted) {  // the table may say otherwise by now
+      pool_->give_up(id_);
+      asked.reset();
+      continue;
+    }
+    server_pool::permission permission = std::move(*asked->granted);
+    asked.reset();
+    auto used = co_await use(std::move(permission));
+    if (!used || connection_) co_return used;
+  }
+}
+
+task<std::optional<ending>> pooled_session::hold() {
+  const auto until = clock::now() + most_waiting();
+  while (what_.where.state == routing::tenant_state::held && !end_ && !cancel_.requested()) {
+    if (clock::now() >= until) co_return ending::held_too_long(what_.where.tenant).as_error();
+    co_await sleep();
+    if (auto gone = follow_table()) co_return gone;
+  }
+  co_return std::nullopt;
+}
+
+// Nothing leased and no error: the connection was lost, ask again.
+task<std::expected<void, ending>> pooled_session::use(server_pool::permission what) {
+  using outcome = std::expected<void, ending>;
+  const auto pool = pool_;
+  connection_ptr connection = std::move(what.connection);
+  if (!connection) {
+    auto opened = co_await open(what.id);
+    if (!opened) {
+      pool->closed(what.id);
+      co_return outcome(std::unexpected(std::move(opened.error())));
+    }
+    connection = std::move(*opened);
+    pool->opened(connection);
+    connection->start();
+  } else if (!co_await pool->bring_home(home_, connection)) {
+    co_return outcome();
+  }
+  // What happened meanwhile.
+  if (auto stop = why_stop(clock::time_point::max())) {
+    pool->give_back(connection);
+    co_return outcome(std::unexpected(std::move(*stop)));
+  }
+  begin(std::move(connection));
+  co_return outcome();
+}
+
+task<std::expected<connection_ptr, ending>> pooled_session::open(connection_id id) {
+  using outcome = std::expected<connection_ptr, ending>;
+  const auto& access = home_.current()->secrets->servers;
+  const auto how = access.find(what_.where.server->name);
+  if (how == access.end()) co_return outcome(std::unexpected(ending::moved(what_.where.tenant)));
+  auto credentials = around_.log_in_as(what_.where, *how->second);
+  if (!credentials) co_return outcome(std::unexpected(std::move(credentials.error())));
+  const server_login::request login{
+      what_.where.server, how->second, std::move(*credentials),
+      pgwire::encode_startup({3, 0}, {{"user", wish_.key.user}, {"database", wish_.key.dbname}}),
+      home_.current()->settings->timeouts.connect};
+  auto io = std::make_shared<transport>(home_.context());
+  login_.emplace(home_, client_, from_client_, *io);
+  auto entered = co_await login_->run(login);
+  login_.reset();
+  if (!entered) co_return outcome(std::unexpected(std::move(entered.error())));
+  std::shared_ptr<const cancel_target> cancel;
+  if (entered->cancel) cancel = std::make_shared<const cancel_target>(std::move(*entered->cancel));
+  auto connection = std::make_shared<server_connection>(id, home_, std::move(io), std::move(cancel),
+                                                        [pool = pool_](connection_id lost) { pool->closed(lost); });
+  connection->session.worn = std::make_shared<const routing::session_state>();
+  connection->session.reported = parameters_of(entered->greeting);
+  early_ += entered->client_early;
+  co_return connection;
+}
+
+void pooled_session::begin(connection_ptr connection) {
+  connection_ = std::move(connection);
+  last_connection_ = connection_->id();
+  connection_->lend(*this);
+  cancel_.aim(connection_->cancel());
+  byte_run dress;
+  traffic_.begin_lease(connection_->session, dress);
+  connection_->send(dress);
+}
+
+// The session has done with its connection, and it is clean.
+void pooled_session::give_back() {
+  if (traffic_.state()->ends_when_idle()) return drop_connection();
+  connection_ptr connection = std::exchange(connection_, nullptr);
+  if (cancel_.aim(nullptr)) {
+    connection->end_lease();
+    asio::co_spawn(home_.context(), return_when_safe(pool_, std::move(connection), alive_.lock()), asio::detached);
+  } else {
+    pool_->give_back(connection);
+  }
+}
+
+// A cancel request is on its way to it: it must hit nobody else.
+task<void> pooled_session::return_when_safe(std::shared_ptr<server_pool> pool, connection_ptr connection,
+                                            std::shared_ptr<void>) {
+  timer pause(home_.context());
+  while (cancel_.busy()) {
+    pause.expires_after(cancel_poll);
+    co_await pause.async_wait(no_throw);
+  }
+  pool->give_back(connection);
+}
+
+void pooled_session::drop_connection() {
+  if (!connection_) return;
+  client_cut_ = client_cut_ || !traffic_.server_at_boundary();
+  traffic_.end_lease();
+  cancel_.aim(nullptr);
+  connection_->end_lease();
+  connection_->close();
+  pool_->closed(std::exchange(connection_, nullptr)->id());
+}
+
+}  // namespace proxy
