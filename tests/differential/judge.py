@@ -120,11 +120,11 @@ class Judge:
 
     def mend(self, world, fresh=False):
         """After a failure: ends what is left of it, and starts the pooler anew if it does not serve any more. `fresh` ends all
-        of its server connections.
+        of its server connections, which it has noticed when it serves.
         """
         if fresh or self.postgres.leftover(0.3):
             self.postgres.end_sessions()
-        if world.check() or not fresh and not self._serves(world):
+        if world.check() or not self._serves(world):
             world.stop()
             world.start()
 

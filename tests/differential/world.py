@@ -217,7 +217,6 @@ class Postgres:
         until = time.monotonic() + 5
         while admin.rows(f"SELECT 1 {sessions}") and time.monotonic() < until:
             time.sleep(0.002)
-        time.sleep(0.01)             # for a pooler to notice
 
     def stop(self):
         for admin in self.admins.values():

@@ -296,7 +296,8 @@ TEST_CASE("a pin keeps the connection until its cause is gone") {
   CHECK(s.traffic.pins().empty());
 }
 
-TEST_CASE("statements that nobody wants any more are closed with what the client says, where an answer is sure to come") {
+TEST_CASE(
+    "statements that nobody wants any more are closed with what the client says, where an answer is sure to come") {
   scene s(terms("globex"));
   s.server.statements.unwanted("pglodge_7");
   s.traffic.begin_lease(s.server, s.to_server);
