@@ -253,6 +253,7 @@ class reader {
           values.push_back(is_constant ? read_argument(arg).value : operand{});
         }
         break;
+      case PG_QUERY__VARIABLE_SET_KIND__VAR_SET_CURRENT: values.emplace_back(); break;
       default: break;
     }
     add_setting(constant(statement.name), std::move(values), statement.is_local);
@@ -408,7 +409,7 @@ verdict both(verdict one, const verdict& other) {
   append(one.executes, other.executes);
   append(one.deallocates, other.deallocates);
   one.traits.add(other.traits);
-  one.traits.add(trait::unseen);
+  one.traits.add({trait::unseen, trait::ambiguous});
   return one;
 }
 
@@ -440,7 +441,7 @@ verdict judge(std::string_view text) {
   if (!may_matter(text)) return {};
   auto read = read_statements(text);
   if (!read) return {.traits = {trait::unseen}};
-  if (has_doubtful_backslash(text)) read->traits.add(trait::unseen);
+  if (has_doubtful_backslash(text)) read->traits.add({trait::unseen, trait::ambiguous});
   return std::move(*read);
 }
 

@@ -31,8 +31,8 @@ struct operand {
 struct setting_change {
   /// A constant in the form of canonical_setting_name, unless set_config() is given something else.
   operand name;
-  /// One per list item of SET a = x, y; exactly one for set_config(); none: back to the default (RESET x, SET x TO
-  /// DEFAULT, SET x FROM CURRENT, set_config(x, NULL, ..)).
+  /// One per list item of SET a = x, y; exactly one for set_config() and SET x FROM CURRENT; none: back to the default
+  /// (RESET x, SET x TO DEFAULT, set_config(x, NULL, ..)).
   std::vector<operand> values;
   /// SET LOCAL, set_config(.., true), and transaction_isolation and its like, which end with their transaction anyway.
   /// An is_local that is no constant counts as false.
@@ -62,7 +62,8 @@ enum class trait : std::uint8_t {
   lingering,           ///< what else functions leave in a server process and nobody can ask for: dblink_connect(),
                        ///< replication slots (temporary ones), pg_backup_start(), replication origins
   unseen,              ///< DO, CALL, functions that run a text, set_config() of a computed name, UPDATE pg_settings, a
-                       ///< text that is hit and cannot be read, or that can be read in two ways with different effects
+                       ///< text that is hit and cannot be read, and all that is ambiguous
+  ambiguous,           ///< the text can be read in two ways, with different effects or different statements
   begins,              ///< BEGIN, START TRANSACTION
   ends_transaction,    ///< COMMIT, END, ROLLBACK, ABORT, PREPARE TRANSACTION; none for savepoints
   session_identity,    ///< role or session_authorization is set or reset; it stands among the settings too
@@ -103,7 +104,7 @@ struct verdict {
     bool operator==(const span&) const = default;
   };
 
-  std::vector<span> statements;          ///< in order; none if the text was not read; not to be relied on if `unseen`
+  std::vector<span> statements;          ///< in order; none if the text was not read; only one reading's if `ambiguous`
   std::vector<setting_change> settings;  ///< in the order in which they are written
   std::vector<std::string> prepares;     ///< names of PREPARE; what its body may do is reported here, once
   std::vector<std::string> executes;     ///< names of EXECUTE, under EXPLAIN and CREATE TABLE AS too

@@ -4,6 +4,7 @@
 // A queue in a vector: it is empty most of the time, and an idle session owns next to nothing.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -17,6 +18,13 @@
 
 namespace proxy {
 
+/// A statement that the lodge puts into a client's text of several.
+struct put_in {
+  std::size_t statement;  ///< its place among those of the text that is sent
+  std::size_t begin;      ///< where it begins there, in characters
+  std::size_t length;     ///< with its semicolon, in characters
+};
+
 struct expected_answer {
   enum class kind : std::uint8_t { parse, bind, describe, execute, close, sync, query, function_call, answer };
   enum class owner : std::uint8_t { client, dress, restore, inventory, helper };
@@ -26,15 +34,16 @@ struct expected_answer {
   owner whose = owner::client;
   bool silent = false;        ///< the client's, as far as an error goes; it does not know of success
   bool hold_ready = false;    ///< query: what it reset is restored before the client hears that it is done
+  bool dress_after = false;   ///< execute: the same of one in a pipeline, before anything else of it runs
   bool shape_wanted = false;  ///< describe: the result's shape, of the server's statement and the client's
   bool after_copy = false;    ///< the client had finished some COPY data just before
   on_skip undo = on_skip::nothing;
-  statement_ptr statement;  ///< with recall_*: what the client's name meant before
-  std::string client_name;  ///< of a statement
-  std::string server_name;  ///< of one that is lost if this comes to nothing
-  std::string text;         ///< answer: the bytes; bind, describe: the statement's name at the server
-  std::vector<bool> ours;   ///< query: which of its statements the lodge put in
-  std::size_t done = 0;     ///< of them
+  statement_ptr statement;   ///< with recall_*: what the client's name meant before
+  std::string client_name;   ///< of a statement
+  std::string server_name;   ///< of one that is lost if this comes to nothing
+  std::string text;          ///< answer: the bytes; bind, describe: the statement's name at the server
+  std::vector<put_in> ours;  ///< query: what the lodge put in, in order
+  std::size_t done = 0;      ///< statements of the query that have been answered
   std::shared_ptr<pgwire::error_report> refusal;  ///< the server is made to fail; the client is told this
 
   /// Answered by a ReadyForQuery.
@@ -43,8 +52,7 @@ struct expected_answer {
   }
   /// Whether the client sees nothing of the answer at hand.
   [[nodiscard]] bool hidden() const {
-    const bool put_in = done < ours.size() && ours[done];
-    return whose != owner::client || silent || put_in;
+    return whose != owner::client || silent || std::ranges::find(ours, done, &put_in::statement) != ours.end();
   }
 };
 
@@ -61,6 +69,12 @@ class expected_answers {
       all_.erase(all_.begin(), all_.begin() + static_cast<std::ptrdiff_t>(std::exchange(head_, 0)));
     }
     all_.push_back(std::move(what));
+  }
+  /// The first behind `entry`, which is one of these, whose undoing is of the same kind; null: none.
+  [[nodiscard]] expected_answer* next_to_undo(const expected_answer& entry) {
+    const auto same = [&](const expected_answer& at) { return at.undo == entry.undo; };
+    const auto found = std::find_if(all_.begin() + (&entry - all_.data()) + 1, all_.end(), same);
+    return found != all_.end() ? &*found : nullptr;
   }
   void pop() {
     ++head_;

@@ -53,7 +53,7 @@ void pooled_traffic::put_on(const routing::session_state& worn, byte_run& to_ser
 
 void pooled_traffic::end_lease() {
   server_ = nullptr;
-  over_ = dressing_ = undressed_ = restoring_ = preparing_ = barrier_ = copy_in_ = copy_ended_ = false;
+  over_ = dressing_ = undressed_ = restoring_ = preparing_ = settling_ = barrier_ = copy_in_ = copy_ended_ = false;
   status_ = 'I';
   portals_.clear();
   answers_.clear();
@@ -193,12 +193,19 @@ void pooled_traffic::undo(const expected& entry, bool failed) {
     case on_skip::nothing: break;
     case on_skip::forget_name: named_.erase(entry.client_name); break;
     case on_skip::recall_name: named_.emplace(entry.client_name, client_statement{entry.statement, true}); break;
-    case on_skip::recall_unnamed:
-      unnamed_ = {};
-      if (!failed) unnamed_.statement = entry.statement;
+    case on_skip::recall_unnamed: {
+      const statement_ptr before = failed ? nullptr : entry.statement;
+      // What the client has said of it since then stands, and comes to nothing in its turn perhaps.
+      expected* const later = answers_.next_to_undo(entry);
+      if (later != nullptr) {
+        later->statement = before;
+      } else {
+        unnamed_ = {.statement = before};
+      }
       break;
+    }
   }
-  if (entry.hold_ready) restoring_ = false;
+  if (entry.hold_ready || entry.dress_after) restoring_ = false;
 }
 
 }  // namespace proxy

@@ -145,8 +145,14 @@ class pooled_traffic {
   void on_close(const pgwire::frame_piece& piece, byte_run& to_server);
   void on_sync(const pgwire::frame_piece& piece, byte_run& to_server);
   void on_function_call(const pgwire::frame_piece& piece, byte_run& to_server);
-  void close_segment() { barrier_ = dressing_ || changes_.due() || restoring_; }
-  void settle_barrier() { barrier_ = dressing_ || restoring_ || preparing_ || asking_.has_value(); }
+  void close_segment() {
+    settling_ = changes_.due();
+    settle_barrier();
+  }
+  void settle_barrier() {
+    settling_ = settling_ && !answers_.empty();
+    barrier_ = dressing_ || restoring_ || preparing_ || settling_ || asking_.has_value();
+  }
 
   std::optional<pgwire::error_report> note(const pgwire::verdict& verdict, const pgwire::frontend::bind* values);
   [[nodiscard]] statement_ptr statement_of_portal(std::string_view portal) const;
@@ -180,6 +186,7 @@ class pooled_traffic {
   void on_copy_in();
   void on_inventory(byte_run& to_server);
   void settle(byte_run& to_server);
+  void dress_again(byte_run& to_server);
   void ask(inventory_request what, byte_run& to_server);
   void tell_parameters(byte_run& to_client);
 
@@ -208,12 +215,14 @@ class pooled_traffic {
   bool speaking_ = false;         // the client has said something in this lease
   bool spoken_ = false;           // and something before
   bool discarded_ = false;        // DISCARD ALL was done since the last settling
+  bool untold_ = false;           // the server reported what the client is to hear before its next ReadyForQuery
   bool pipeline_failed_ = false;  // so was an error in the extended protocol
   bool dressing_ = false;         // begun, and not known to have succeeded
   bool undressed_ = false;
   bool restoring_ = false;   // a client's ReadyForQuery is held until a restore is done
   bool preparing_ = false;   // a client's statement is being prepared again, and compared with what it was
   bool copy_ended_ = false;  // the client has finished its COPY data, perhaps before it was asked for any
+  bool settling_ = false;    // what was sent may change what the next statement means
   bool barrier_ = false;     // nothing of the client goes out until the server has caught up
   bool over_ = false;
   bool lost_track_ = false;

@@ -189,10 +189,11 @@ void pooled_traffic::on_query(const frame_piece& piece, byte_run& to_server) {
     }
     if (verdict->traits.has(pgwire::trait::reads_sequence)) have_own_sequences(to_server);
     for (const std::string& name : verdict->executes) have_under_own_name(name, true, to_server);
+    for (const std::string& name : verdict->prepares) have_under_own_name(name, true, to_server);
     for (const std::string& name : verdict->deallocates) have_under_own_name(name, true, to_server);
     if (verdict->deallocates.size() == 1) entry.client_name = verdict->deallocates.front();
     if (session_changes::resets(*verdict) && verdict->statements.size() > 1 &&
-        !verdict->traits.has(pgwire::trait::unseen)) {
+        !verdict->traits.has(pgwire::trait::ambiguous)) {
       const std::string rewritten = changes_.with_restores(text, *verdict, entry.ours);
       forward_query(std::move(entry));
       to_server.insert(frontend::query{rewritten}.encode());
@@ -231,7 +232,7 @@ bool pooled_traffic::on_bind(const frame_piece& piece, byte_run& to_server) {
   if (what.statement && what.at_server) {
     ready = have_prepared(what, to_server);
     if (ready.waits) return false;
-    if (ready.changed) {
+    if (ready.changed && status_ != 'E') {
       refuse_at_server(result_changed(), false, to_server);
       return true;
     }
@@ -270,7 +271,7 @@ bool pooled_traffic::on_describe(const frame_piece& piece, byte_run& to_server) 
     if (known.statement && known.at_server) {
       const readiness ready = have_prepared(known, to_server);
       if (ready.waits) return false;
-      if (ready.changed) {
+      if (ready.changed && status_ != 'E') {
         refuse_at_server(result_changed(), false, to_server);
         return true;
       }
@@ -298,10 +299,18 @@ void pooled_traffic::on_execute(const frame_piece& piece, byte_run& to_server) {
   }
   const pgwire::verdict& verdict = *statement->verdict;
   for (const std::string& name : verdict.executes) have_under_own_name(name, false, to_server);
+  for (const std::string& name : verdict.prepares) have_under_own_name(name, false, to_server);
   for (const std::string& name : verdict.deallocates) have_under_own_name(name, false, to_server);
   to_server.pass(piece.bytes);
   expected entry{kind::execute};
   if (verdict.deallocates.size() == 1) entry.client_name = verdict.deallocates.front();
+  if (verdict.traits.has(pgwire::trait::discard_all)) {
+    // It commits by itself, and whatever comes after it in the pipeline must find the session's start put on for good.
+    entry.dress_after = restoring_ = barrier_ = true;
+    to_server.insert(frontend::flush{}.encode());
+    push(std::move(entry));
+    return;
+  }
   push(std::move(entry));
   if (session_changes::resets(verdict)) {
     if (const auto steps = changes_.restores(verdict); !steps.empty()) {

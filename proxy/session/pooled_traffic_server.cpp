@@ -1,6 +1,9 @@
 #include "proxy/session/pooled_traffic.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <string>
+#include <system_error>
 #include <utility>
 
 #include "protocol/backend_messages.hpp"
@@ -19,25 +22,39 @@ namespace from_backend = pgwire::backend_type;
 // How often it is asked what a transaction has left behind, before that counts as unknown.
 constexpr int most_inventories = 5;
 
-// An ErrorResponse in which the server calls a statement by the lodge's name.
-std::string in_clients_words(pgwire::byte_view body, std::string_view server_name, std::string_view client_name) {
+// An ErrorResponse with one of its fields said anew, by a function from text to text.
+template <class Function>
+std::string with_field(pgwire::byte_view body, char code, Function anew) {
   auto error = backend::error_response::decode(body);
-  std::string message;
-  if (error) {
-    for (auto& [code, text] : error->fields) {
-      if (code != 'M') continue;
-      message = text;
-      const std::string ours = '"' + std::string(server_name) + '"';
-      if (const auto at = message.find(ours); at != std::string::npos) {
-        message.replace(at + 1, server_name.size(), client_name);
-      }
-      text = message;
-    }
-    return error->encode();
+  if (!error) {
+    pgwire::writer out;
+    out.begin(from_backend::error_response).bytes(pgwire::as_text(body)).finish();
+    return out.take();
   }
-  pgwire::writer out;
-  out.begin(from_backend::error_response).bytes(pgwire::as_text(body)).finish();
-  return out.take();
+  std::string said;
+  for (auto& field : error->fields) {
+    if (field.first == code) field.second = said = anew(std::string(field.second));
+  }
+  return error->encode();
+}
+
+// In which the server calls a statement by the lodge's name.
+std::string in_clients_words(pgwire::byte_view body, std::string_view server_name, std::string_view client_name) {
+  return with_field(body, 'M', [&](std::string message) {
+    const auto at = message.find('"' + std::string(server_name) + '"');
+    return at == std::string::npos ? message : message.replace(at + 1, server_name.size(), client_name);
+  });
+}
+
+// Whose position is that in a text into which the lodge put something.
+std::string at_clients_position(pgwire::byte_view body, const std::vector<put_in>& ours) {
+  return with_field(body, 'P', [&](std::string position) {
+    std::size_t at = 0;
+    if (std::from_chars(position.data(), position.data() + position.size(), at).ec != std::errc()) return position;
+    std::size_t extra = 0;
+    for (const put_in& each : ours) extra += each.begin < at ? std::min(each.length, at - each.begin) : 0;
+    return std::to_string(at - extra);
+  });
 }
 
 }  // namespace
@@ -99,7 +116,9 @@ void pooled_traffic::server_piece(const frame_piece& piece, byte_run& to_client,
       if (at == nullptr) {
         lost_track_ = true;
       } else if (at->what == kind::execute) {
+        const bool dress = at->dress_after;
         answers_.pop();
+        if (dress) dress_again(to_server);
       }
       break;
     case from_backend::copy_in_response: on_copy_in(); break;
@@ -196,6 +215,8 @@ void pooled_traffic::on_error(const frame_piece& piece, byte_run& to_client) {
     to_client.insert(pgwire::encode_error(*at->refusal));
   } else if (at->what == kind::bind && !at->text.empty() && piece.ends) {
     to_client.insert(in_clients_words(piece.body(), at->text, at->client_name));
+  } else if (!at->ours.empty() && piece.ends) {
+    to_client.insert(at_clients_position(piece.body(), at->ours));
   } else {
     reply_passes_ = true;
     to_client.pass(piece.bytes);
@@ -240,6 +261,7 @@ void pooled_traffic::on_ready(const frame_piece& piece, byte_run& to_client, byt
         restore_after_.clear();
         tell_parameters(to_client);
       }
+      if (std::exchange(untold_, false)) tell_parameters(to_client);
       to_client.pass(piece.bytes);
       break;
     case owner::restore:
@@ -250,7 +272,8 @@ void pooled_traffic::on_ready(const frame_piece& piece, byte_run& to_client, byt
     case owner::dress:
       dressing_ = false;
       server_->worn = changes_.state();
-      tell_parameters(to_client);
+      untold_ = unsynced_;
+      if (!untold_) tell_parameters(to_client);
       break;
     case owner::inventory:
       on_inventory(to_server);
@@ -280,6 +303,12 @@ void pooled_traffic::on_inventory(byte_run& to_server) {
   asked_ = 0;
 }
 
+// After DISCARD ALL.
+void pooled_traffic::dress_again(byte_run& to_server) {
+  discarded_ = restoring_ = false;
+  put_on({}, to_server);
+}
+
 // After a ReadyForQuery: is the lease over, or is there something to ask first?
 void pooled_traffic::settle(byte_run& to_server) {
   if (status_ != 'I' || !answers_.empty() || unsynced_ || restoring_) return;
@@ -287,7 +316,7 @@ void pooled_traffic::settle(byte_run& to_server) {
   changes_.transaction_ended();
   const bool failed = std::exchange(pipeline_failed_, false);
   if (std::exchange(discarded_, false) && failed) {
-    put_on({}, to_server);  // what should have restored it was skipped or rolled back
+    dress_again(to_server);  // what should have restored it was skipped or rolled back
   } else if (changes_.due()) {
     ask(changes_.take_request(), to_server);
   } else if (changes_.pins().empty()) {

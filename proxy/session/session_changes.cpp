@@ -31,6 +31,12 @@ std::optional<std::string> value_of(const pgwire::operand& what, const pgwire::f
   return std::string(*value);
 }
 
+// As servers count in positions, if the text is UTF-8.
+std::size_t characters_of(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(text, [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0U) != 0x80U; }));
+}
+
 }  // namespace
 
 session_changes::session_changes(statement_tools& tools)
@@ -58,8 +64,8 @@ std::optional<pgwire::error_report> session_changes::note(const pgwire::verdict&
   bool unseen = verdict.traits.has(trait::unseen);
   if (guarded && unseen) {
     const bool unread = verdict.statements.empty();
-    // Behind which of several statements what restores belongs is not known then.
-    if (unread || (resets(verdict) && verdict.statements.size() > 1)) return session_guard::unreadable();
+    // Behind which of several statements what restores belongs may not be known.
+    if (unread || (resets(verdict) && verdict.traits.has(trait::ambiguous))) return session_guard::unreadable();
   }
   // What EXECUTE runs was said earlier; what it does has to be asked. One that executes another, itself perhaps, is not
   // followed.
@@ -161,19 +167,25 @@ std::vector<routing::dress_step> session_changes::restores(const pgwire::verdict
 }
 
 std::string session_changes::with_restores(std::string_view text, const pgwire::verdict& verdict,
-                                           std::vector<bool>& ours) const {
+                                           std::vector<put_in>& put_in) const {
   std::string rewritten;
+  std::size_t copied = 0;  // of the text
+  std::size_t characters = 0;
+  std::size_t number = 0;
   for (const auto& span : verdict.statements) {
-    const auto statement = text.substr(span.begin, span.end - span.begin);
-    rewritten.append(statement) += ';';
-    ours.push_back(false);
-    const auto alone = pgwire::judge(statement);
+    ++number;
+    const auto alone = pgwire::judge(text.substr(span.begin, span.end - span.begin));
     const auto steps = resets(alone) ? restores(alone) : std::vector<routing::dress_step>{};
     if (steps.empty()) continue;
-    rewritten += routing::dress_query(steps) + ';';
-    ours.push_back(true);
+    const auto before = text.substr(copied, span.end - copied);
+    const std::string restore = "\n;" + routing::dress_query(steps);  // a comment may stand at the statement's end
+    characters += characters_of(before);
+    put_in.push_back({number++, characters, characters_of(restore)});
+    characters += characters_of(restore);
+    rewritten.append(before) += restore;
+    copied = span.end;
   }
-  return rewritten;
+  return rewritten.append(text.substr(copied));
 }
 
 void session_changes::discarded() {

@@ -16,6 +16,7 @@
 #include "protocol/error_response.hpp"
 #include "protocol/frontend_messages.hpp"
 #include "protocol/statement.hpp"
+#include "proxy/session/answers.hpp"
 #include "proxy/session/guard.hpp"
 #include "proxy/session/inventory.hpp"
 #include "proxy/session/statement_tools.hpp"
@@ -59,10 +60,9 @@ class session_changes {
   [[nodiscard]] static bool resets(const pgwire::verdict& verdict);
   /// What puts the session's own start in the place of the server's defaults, after such a statement.
   [[nodiscard]] std::vector<routing::dress_step> restores(const pgwire::verdict& verdict) const;
-  /// The text of several statements, each that resets followed at once by what restores; `ours` says for each statement
-  /// of the result whether it was put in.
+  /// The text of several statements, each that resets followed at once by what restores; `put_in` is told what was.
   [[nodiscard]] std::string with_restores(std::string_view text, const pgwire::verdict& verdict,
-                                          std::vector<bool>& ours) const;
+                                          std::vector<put_in>& put_in) const;
 
   /// DISCARD ALL has been done: the session stands for its start again.
   void discarded();

@@ -255,16 +255,16 @@ class ThroughLodge(World):
     def __init__(self, postgres, size):
         self.name, self.pool_size = f"lodge, pool of {size}", size
         pool = {"mode": "transaction", "size": size}
-        routes = yaml.safe_dump({
+        self.lodge, self.routes = None, yaml.safe_dump({
             "hints": [{"user": "{role}.{tenant}"}],
             "servers": {"main": {"hosts": [postgres.cluster.host]}},
             "databases": {dbname: {"server": "main", "dbname": dbname, "pool": pool}
                           for dbname in sorted({tenant.dbname for tenant in TENANTS.values()})},
             "tenants": {name: tenant.route() for name, tenant in TENANTS.items()},
         }, sort_keys=False).replace("'off'", "off")       # on and off are written without quotes
-        self.lodge = Lodge(routes, {"auth": {"method": "trust"}, "log": {"level": "info"}})
 
     def start(self):
+        self.lodge = Lodge(self.routes, {"auth": {"method": "trust"}, "log": {"level": "info"}})
         self.lodge.start()
         self.address = self.lodge.address
         return self
@@ -276,6 +276,8 @@ class ThroughLodge(World):
         return None if self.lodge.alive() else f"the lodge is gone:\n{self.lodge.log()[-3000:]}"
 
     def stop(self):
+        if not self.lodge:
+            return
         try:
             self.lodge.finish(check=False)
         finally:

@@ -7,6 +7,9 @@ from fake_server import FakeServer, trusting
 from lodge import SANITIZED, eventually, standard_routes
 from wire import ServerError, startup
 
+NO_DESCRIPTOR_FOR_UBSAN = pytest.mark.skipif(
+    SANITIZED, reason="UBSan looks at objects through a pipe of its own, for which none is left")
+
 TRUST = {"auth": {"method": "trust"}}
 
 
@@ -62,6 +65,7 @@ def test_many_refusals(start_lodge, postgres):
                 lodge.login("trusted.nobody")
 
 
+@NO_DESCRIPTOR_FOR_UBSAN
 def test_out_of_descriptors(start_lodge, postgres):
     """Those who are in stay, those who come wait, and as soon as somebody leaves they get in."""
     with start_lodge(standard_routes(postgres.host)) as lodge:
@@ -81,7 +85,7 @@ def test_out_of_descriptors(start_lodge, postgres):
         waiting.close()
 
 
-@pytest.mark.skipif(SANITIZED, reason="UBSan looks at objects through a pipe of its own, for which none is left")
+@NO_DESCRIPTOR_FOR_UBSAN
 def test_no_descriptor_for_the_server(start_lodge, postgres):
     """One is left, for the client: its session is refused in words, and the lodge lives on."""
     with start_lodge(standard_routes(postgres.host)) as lodge:

@@ -180,7 +180,7 @@ TEST_CASE("RESET comes back to the session's start before the client hears that 
 TEST_CASE("a RESET among other statements is restored at once, and what restores it is not seen") {
   scene s(terms("globex"));
   s.client(query("RESET search_path; SELECT 1"));
-  CHECK(s.sent().find("RESET search_path;SELECT pg_catalog.set_config") != std::string::npos);
+  CHECK(s.sent().find("RESET search_path\n;SELECT pg_catalog.set_config") != std::string::npos);
   const auto description = backend::row_description{}.encode();
   s.reply(tag("RESET") + description + tag("SELECT 1") + description + tag("SELECT 1") + ready());
   CHECK(s.told() == tag("RESET") + description + tag("SELECT 1") + ready());
@@ -330,4 +330,76 @@ TEST_CASE("a Sync without a lease is answered here, and a refused message is an 
   s.traffic.refuse({"FATAL", "53400", "no connection", {}, {}}, s.to_client);
   CHECK(s.traffic.advance(s.to_server, s.to_client) == step::starved);
   CHECK(s.told() == error("53400", "no connection") + ready());
+}
+
+TEST_CASE("in a text of several, what restores follows what resets, whatever stands beside it") {
+  scene s(terms("globex"));
+  const std::string restore = "\n;SELECT pg_catalog.set_config('search_path','\"tenant_globex\"',false)";
+  s.client(query("RESET ALL -- all\n; DO 'begin end'; SELECT x"));
+  CHECK(s.sent() == query("RESET ALL -- all\n" + restore + "; DO 'begin end'; SELECT x"));
+  s.reply(tag("RESET"));
+  CHECK(s.told() == tag("RESET"));
+  s.reply(backend::row_description{}.encode() + tag("SELECT 1"));
+  CHECK(s.told().empty());
+  s.reply(tag("DO"));
+  CHECK(s.told() == tag("DO"));
+  const auto failed = [](std::size_t position) {
+    return backend::error_response{{{'S', "ERROR"}, {'C', "42703"}, {'P', std::to_string(position)}}}.encode();
+  };
+  const std::string first = failed(42);
+  CHECK(s.reply(failed(42 + restore.size()) + ready()) == outcome::leased);
+  CHECK(s.told() == failed(42) + ready());
+}
+
+TEST_CASE("a text of several whose last statement ends in a comment is restored all the same") {
+  scene s(terms("globex"));
+  s.client(query("SELECT 1; RESET search_path -- now"));
+  CHECK(s.sent() == query("SELECT 1; RESET search_path -- now\n;SELECT "
+                          "pg_catalog.set_config('search_path','\"tenant_globex\"',false)"));
+}
+
+TEST_CASE("what follows DEALLOCATE waits for its answer, not for that of what the lodge put in front of it") {
+  scene s(terms("globex"));
+  s.client(frontend::parse{"s1", "SELECT 7", {}}.encode() + frontend::sync{}.encode());
+  CHECK(s.reply(parsed + backend::no_data{}.encode() + ready()) == outcome::over);
+  s.traffic.end_lease();
+  CHECK(s.client(query("DEALLOCATE s1") + frontend::bind{{}, "s1", {}, {}, {}}.encode() + frontend::sync{}.encode()) ==
+        step::waits);
+  s.reply(parsed + ready());
+  CHECK(s.advance() == step::waits);
+  CHECK(s.sent().empty());
+}
+
+TEST_CASE("an unnamed statement that fails does not take a later one along") {
+  scene s(terms("globex"));
+  const std::string sync = frontend::sync{}.encode();
+  s.client(frontend::parse{{}, "SELECT wrong", {}}.encode() + sync + frontend::parse{{}, "SELECT 1", {}}.encode() +
+           sync);
+  s.reply(error("42703", "no") + ready() + parsed + ready());
+  const std::string bind = frontend::bind{}.encode() + sync;
+  s.client(bind);
+  CHECK(s.sent() == frontend::parse{{}, "SELECT 1", {}}.encode() + bind);  // made sure of
+  s.reply(parsed + bound + ready());
+  CHECK(s.told() == bound + ready());
+}
+
+TEST_CASE("DISCARD ALL in a pipeline is followed by the session's start, committed, before anything else runs") {
+  scene s(terms("globex"));
+  const std::string sync = frontend::sync{}.encode();
+  const std::string run = frontend::bind{}.encode() + frontend::execute{}.encode();
+  const auto parse = [](std::string_view text) { return frontend::parse{{}, text, {}}.encode(); };
+  CHECK(s.client(parse("DISCARD ALL") + run + parse("SAVEPOINT a") + run + sync) == step::waits);
+  CHECK(s.sent() == parse("DISCARD ALL") + run + frontend::flush{}.encode());
+  s.reply(parsed + bound + tag("DISCARD ALL"));
+  CHECK(s.told() == parsed + bound + tag("DISCARD ALL"));
+  CHECK(s.sent().find("tenant_globex") != std::string::npos);
+  CHECK(s.advance() == step::waits);
+  s.reply(dressed);
+  CHECK(s.told().empty());
+  CHECK(s.advance() == step::starved);
+  CHECK(s.sent() == parse("SAVEPOINT a") + run + sync);
+  // It fails, and takes nothing of that back.
+  s.reply(parsed + bound + error("25P01", "no") + ready());
+  CHECK(s.told() == parsed + bound + error("25P01", "no") + ready());
+  CHECK(s.server.worn == s.traffic.state());
 }
