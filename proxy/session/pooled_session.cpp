@@ -157,6 +157,10 @@ task<std::optional<ending>> pooled_session::converse() {
         traffic_.release_client();
         if (!co_await read_client()) co_return ending::quiet("the client left");
         break;
+      case step::over:
+        traffic_.end_lease();
+        give_back();
+        break;
       case step::needs_lease:
         if (lease_at_once()) break;
         traffic_.keep_client();

@@ -61,6 +61,7 @@ class pooled_traffic {
 
   enum class step {
     starved,      ///< everything the client sent has been dealt with
+    over,         ///< the server has nothing to do any more: `end_lease`, then go on
     needs_lease,  ///< `begin_lease` or `refuse` first
     waits,        ///< for the server, see `from_server`
     terminated,   ///< the client said goodbye
@@ -209,7 +210,7 @@ class pooled_traffic {
   bool unsynced_ = false;         // extended-protocol messages went out after the last Sync
   bool skipping_ = false;         // after an error: the client's messages come to nothing up to its Sync
   bool copy_in_ = false;          // the server takes COPY data
-  bool rest_passes_ = false;      // of the client's message at hand
+  bool rest_passes_ = false;      // of the client's message at hand: the server has its beginning, and must get it all
   bool reply_passes_ = false;     // of the server's
   bool query_failed_ = false;     // the simple query at hand has had an error
   bool speaking_ = false;         // the client has said something in this lease

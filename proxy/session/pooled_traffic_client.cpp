@@ -114,7 +114,7 @@ pooled_traffic::step pooled_traffic::advance(byte_run& to_server, byte_run& to_c
       return step::fault;
     }
     if (const auto stop = consider(*piece, to_server, to_client)) {
-      if (*stop == step::terminated) client_.pop();
+      if (*stop == step::terminated || *stop == step::over) client_.pop();
       return *stop;
     }
     client_.pop();
@@ -125,15 +125,16 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
                                                              byte_run& to_client) {
   if (!piece.begins) {
     if (rest_passes_) to_server.pass(piece.bytes);
-    return std::nullopt;
+    if (!piece.ends || !std::exchange(rest_passes_, false) || !over_) return std::nullopt;
+    return step::over;
   }
   rest_passes_ = false;
   switch (piece.type) {
     case 0:  // COPY data; a server that has not asked for any passes over it
     case to_backend::copy_done:
     case to_backend::copy_fail:
-      rest_passes_ = server_ != nullptr;
-      if (rest_passes_) to_server.pass(piece.bytes);
+      rest_passes_ = server_ != nullptr && !piece.ends;
+      if (server_ != nullptr) to_server.pass(piece.bytes);
       if (piece.type != 0) {
         copy_in_ = false;
         copy_ended_ = true;

@@ -73,7 +73,7 @@ pooled_traffic::outcome pooled_traffic::from_server(std::span<const std::byte> c
     fault_ = traffic_fault{*stream.fault(), stream.faulty_type()};
     return outcome::lost_track;
   }
-  return over_ && stream.at_boundary() ? outcome::over : outcome::leased;
+  return over_ && stream.at_boundary() && !rest_passes_ ? outcome::over : outcome::leased;
 }
 
 void pooled_traffic::server_piece(const frame_piece& piece, byte_run& to_client, byte_run& to_server) {
@@ -156,6 +156,10 @@ void pooled_traffic::on_parameter(const frame_piece& piece, byte_run& to_client)
   const auto status =
       piece.ends ? backend::parameter_status::decode(piece.body()) : pgwire::result<backend::parameter_status>{};
   const bool readable = piece.ends && status;
+  const expected* at = answers_.front();
+  const bool held = at != nullptr && (at->whose != owner::client || at->hold_ready);
+  reply_passes_ = !held && !dressing_;
+  if (reply_passes_ && std::exchange(untold_, false)) tell_parameters(to_client);
   if (readable) {
     const auto known = server_->reported->find(status->name);
     if (known == server_->reported->end() || known->second != status->value) {
@@ -164,9 +168,6 @@ void pooled_traffic::on_parameter(const frame_piece& piece, byte_run& to_client)
       server_->reported = std::move(next);
     }
   }
-  const expected* at = answers_.front();
-  const bool held = at != nullptr && (at->whose != owner::client || at->hold_ready);
-  reply_passes_ = !held && !dressing_;
   if (!reply_passes_) return;
   to_client.pass(piece.bytes);
   if (readable) told_ = server_->reported;

@@ -403,3 +403,17 @@ TEST_CASE("DISCARD ALL in a pipeline is followed by the session's start, committ
   CHECK(s.told() == parsed + bound + error("25P01", "no") + ready());
   CHECK(s.server.worn == s.traffic.state());
 }
+
+TEST_CASE("the lease ends no earlier than a message whose beginning the server has") {
+  scene s(terms("globex"));
+  s.client(query("COPY t FROM STDIN (FORMAT wrong)"));
+  const std::string data = frontend::copy_data{"some rows"}.encode();
+  CHECK(s.client(data.substr(0, 9)) == step::starved);
+  CHECK(s.sent() == data.substr(0, 9));
+  CHECK(s.reply(error("22023", "no") + ready()) == outcome::leased);
+  CHECK(s.client(data.substr(9) + query("SELECT 1")) == step::over);
+  CHECK(s.sent() == data.substr(9));
+  s.traffic.end_lease();
+  s.advance();
+  CHECK(s.sent() == data.substr(9) + query("SELECT 1"));
+}
