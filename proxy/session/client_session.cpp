@@ -10,6 +10,7 @@
 #include "proxy/auth/auth_rules.hpp"
 #include "proxy/auth/peer_address.hpp"
 #include "proxy/session/cancel_registry.hpp"
+#include "proxy/session/farewell.hpp"
 #include "proxy/session/forward_cancel.hpp"
 #include "routing/access.hpp"
 
@@ -55,20 +56,18 @@ task<ending> client_session::serve(std::shared_ptr<client_session> self) {
   auto entered = co_await arrive();
   if (!entered) co_return std::move(entered.error());
   if (!*entered) co_return co_await pool_until_end(std::move(self));
-  co_return co_await relay_until_end(std::move(**entered), std::move(self));
+  co_return co_await relay_until_end(std::move(*entered), std::move(self));
 }
 
 // Nothing: it shares connections, and `pooled_` is there.
-task<client_session::step<std::optional<server_login::entered>>> client_session::arrive() {
+task<client_session::step<client_session::entered_ptr>> client_session::arrive() {
   auto request = co_await come_in();
   if (!request) co_return std::unexpected(std::move(request.error()));
   if (shares_connections(*request)) {
     pool(*request);
-    co_return std::optional<server_login::entered>();
+    co_return nullptr;
   }
-  auto entered = co_await enter(*request);
-  if (!entered) co_return std::unexpected(std::move(entered.error()));
-  co_return std::optional<server_login::entered>(std::move(*entered));
+  co_return co_await enter(*request);
 }
 
 task<client_session::step<session_request>> client_session::come_in() {
@@ -227,7 +226,7 @@ client_session::step<routing::route> client_session::look_up() const {
   return std::move(*found);
 }
 
-task<client_session::step<server_login::entered>> client_session::enter(const session_request& request) {
+task<client_session::step<client_session::entered_ptr>> client_session::enter(const session_request& request) {
   state_ = session_state::entering;
   const conf::daemon_settings& settings = *home_.current()->settings;
   const auto& access = home_.current()->secrets->servers;
@@ -239,27 +238,29 @@ task<client_session::step<server_login::entered>> client_session::enter(const se
   login_.emplace(home_, client_, from_client_, server_);
   auto entered = co_await login_->run(what);
   login_.reset();
-  if (entered && entered->cancel) {
+  if (entered && (*entered)->cancel) {
     const bool long_key = version_ == pgwire::protocol_version{3, 2};
-    const auto process_id = entered->cancel->server_key.process_id();
+    const auto process_id = (*entered)->cancel->server_key.process_id();
     const auto key = make_cancel_key(process_id, long_key ? secret_bytes_3_2 : secret_bytes_3_0);
-    entered->greeting += pgwire::encode_backend_key_data(key);
+    (*entered)->greeting += pgwire::encode_backend_key_data(key);
     cancel_handle_ =
-        home_.shared().cancels.add(key, std::make_shared<const cancel_target>(std::move(*entered->cancel)));
+        home_.shared().cancels.add(key, std::make_shared<const cancel_target>(std::move(*(*entered)->cancel)));
   }
   co_return entered;
 }
 
-task<ending> client_session::relay_until_end(server_login::entered entered, std::shared_ptr<client_session> self) {
-  if (!co_await client_.write_all(as_bytes(entered.greeting))) co_return ending::quiet("the client left");
-  entered.greeting = {};
+task<ending> client_session::relay_until_end(entered_ptr entered, std::shared_ptr<client_session> self) {
+  if (!co_await client_.write_all(as_bytes(entered->greeting))) co_return ending::quiet("the client left");
   relay_.emplace(home_, client_, server_);
   state_ = session_state::relaying;
   deadline_ = clock::time_point::max();
   // What happened while it was on its way in.
   if (ending_) co_return *ending_;
   on_publish();
-  const relay_end how = co_await relay_->run(std::move(entered.client_early), std::move(entered.server_early), self);
+  std::string client_early = std::move(entered->client_early);
+  std::string server_early = std::move(entered->server_early);
+  entered.reset();
+  const relay_end how = co_await relay_->run(std::move(client_early), std::move(server_early), self);
   co_return ending_of(how);
 }
 
@@ -290,8 +291,6 @@ task<ending> client_session::pass_cancel_on(const pgwire::cancel_key& presented)
   co_return ending::quiet("a cancel request was passed on");
 }
 
-// The connection is closed only when the client has, or after a while: closing with bytes of it unread would reset
-// the connection, and the client might lose what it was told.
 task<void> client_session::goodbye(const ending& why) {
   const bool in_relay = relay_.has_value();
   const bool pooled_whole = !pooled_ || pooled_->client_stream_whole();
@@ -311,17 +310,7 @@ task<void> client_session::goodbye(const ending& why) {
   const bool stream_whole = pooled_whole && (!in_relay || relay_->client_stream_whole());
   if (why.tell_client && stream_whole) {
     const std::string told = why.as_it_came.empty() ? pgwire::encode_error(why.report) : why.as_it_came;
-    if (co_await client_.write_all(as_bytes(told))) {
-      client_.shut_write();
-      for (bool more = true; more;) {
-        const io_result read = client_.read_some(home_.scratch());
-        more = read.status == io_status::done || read.status == io_status::would_block;
-        if (read.status == io_status::would_block) {
-          auto [error] = co_await client_.wait_readable();
-          if (error) break;
-        }
-      }
-    }
+    co_await say_farewell(home_, client_, told);
   }
   client_.close();
 }

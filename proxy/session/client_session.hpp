@@ -73,9 +73,10 @@ class client_session final : private pooled_session::host {
  private:
   template <class T>
   using step = std::expected<T, ending>;
+  using entered_ptr = std::unique_ptr<server_login::entered>;
 
   task<ending> serve(std::shared_ptr<client_session> self);
-  task<step<std::optional<server_login::entered>>> arrive();
+  task<step<entered_ptr>> arrive();
   task<step<session_request>> come_in();
   [[nodiscard]] bool shares_connections(const session_request& request) const;
   [[nodiscard]] routing::session_facts facts_of(const session_request& request) const;
@@ -88,8 +89,8 @@ class client_session final : private pooled_session::host {
                                                            const server_access& how) override;
   void pool(const session_request& request);
   task<ending> pool_until_end(std::shared_ptr<client_session> self);
-  task<step<server_login::entered>> enter(const session_request& request);
-  task<ending> relay_until_end(server_login::entered entered, std::shared_ptr<client_session> self);
+  task<step<entered_ptr>> enter(const session_request& request);
+  task<ending> relay_until_end(entered_ptr entered, std::shared_ptr<client_session> self);
   [[nodiscard]] ending ending_of(relay_end how) const;
   task<ending> pass_cancel_on(const pgwire::cancel_key& presented);
   task<void> goodbye(const ending& why);

@@ -178,12 +178,13 @@ task<std::expected<connection_ptr, ending>> pooled_session::open(connection_id i
   login_.reset();
   if (!entered) co_return outcome(std::unexpected(std::move(entered.error())));
   std::shared_ptr<const cancel_target> cancel;
-  if (entered->cancel) cancel = std::make_shared<const cancel_target>(std::move(*entered->cancel));
+  server_login::entered& in = **entered;
+  if (in.cancel) cancel = std::make_shared<const cancel_target>(std::move(*in.cancel));
   auto connection = std::make_shared<server_connection>(id, home_, std::move(io), std::move(cancel),
                                                         [pool = pool_](connection_id lost) { pool->closed(lost); });
   connection->session.worn = std::make_shared<const routing::session_state>();
-  connection->session.reported = parameters_of(entered->greeting);
-  early_ += entered->client_early;
+  connection->session.reported = parameters_of(in.greeting);
+  early_ += in.client_early;
   co_return connection;
 }
 

@@ -29,12 +29,13 @@ std::string words(read_failure how) {
   return "it sent something that is not the PostgreSQL protocol";
 }
 
-server_login::failure client_left() {
-  return {"the client left", ending::quiet("the client left during its login"), false, false};
+std::unique_ptr<server_login::failure> client_left() {
+  return std::make_unique<server_login::failure>("the client left", ending::quiet("the client left during its login"),
+                                                 false, false);
 }
 
-server_login::failure client_fault(pgwire::errc code) {
-  return {"the client broke the protocol", ending::of(code), false, false};
+std::unique_ptr<server_login::failure> client_fault(pgwire::errc code) {
+  return std::make_unique<server_login::failure>("the client broke the protocol", ending::of(code), false, false);
 }
 
 }  // namespace
@@ -42,76 +43,75 @@ server_login::failure client_fault(pgwire::errc code) {
 server_login::server_login(worker& home, transport& client, message_reader& from_client, transport& server)
     : home_(home), client_(client), from_client_(from_client), server_(server), dial_(home.context(), server) {}
 
-task<std::expected<server_login::entered, ending>> server_login::run(const request& what) {
+task<std::expected<std::unique_ptr<server_login::entered>, ending>> server_login::run(const request& what) {
   what_ = &what;
   const auto hosts = home_.shared().servers.in_order(what.server->hosts, clock::now());
   std::string details;
   for (const routing::host& host : hosts) {
-    auto outcome = co_await try_host(host);
-    if (outcome) co_return std::move(*outcome);
-    failure& why = outcome.error();
+    const auto why = co_await try_host(host);
+    if (!why) co_return std::move(entered_);
     // A lone host's own words say more than a list of one.
-    const bool last_word = !why.try_next || (hosts.size() == 1 && !why.told.as_it_came.empty());
-    if (last_word) co_return std::unexpected(std::move(why.told));
-    details += (details.empty() ? "" : "; ") + routing::to_string(host) + ": " + why.why;
+    const bool last_word = !why->try_next || (hosts.size() == 1 && !why->told.as_it_came.empty());
+    if (last_word) co_return std::unexpected(std::move(why->told));
+    details += (details.empty() ? "" : "; ") + routing::to_string(host) + ": " + why->why;
   }
   co_return std::unexpected(ending::fatal(sqlstate::connection_unestablished,
                                           "no primary of server \"" + what.server->name + "\" could be reached",
                                           std::move(details)));
 }
 
-task<server_login::attempt> server_login::try_host(const routing::host& host) {
+task<server_login::failure_ptr> server_login::try_host(const routing::host& host) {
   start_clock();
   const auto addresses = co_await dial_.look_up(host);
   stop_clock();
-  if (!addresses) co_return std::unexpected(unreachable(addresses.error()));
-  attempt outcome = std::unexpected(unreachable("its name has no address"));
+  if (!addresses) co_return unreachable(addresses.error());
+  failure_ptr why = unreachable("its name has no address");
   for (const endpoint& address : *addresses) {
-    outcome = co_await try_address(host, address);
-    if (outcome || !outcome.error().try_next) break;
+    why = co_await try_address(host, address);
+    if (!why || !why->try_next) break;
   }
   server_memory& memory = home_.shared().servers;
-  if (outcome) {
+  if (!why) {
     memory.saw_primary(host);
-  } else if (outcome.error().standby) {
+  } else if (why->standby) {
     memory.saw_standby(host, clock::now());
   }
-  co_return outcome;
+  co_return why;
 }
 
-task<server_login::attempt> server_login::try_address(const routing::host& host, const endpoint& address) {
+task<server_login::failure_ptr> server_login::try_address(const routing::host& host, const endpoint& address) {
   const routing::tls_mode mode = what_->server->tls;
-  auto outcome = co_await connect_by(mode, host, address);
-  if (outcome || mode != routing::tls_mode::prefer || !outcome.error().plain_text_may_help) co_return outcome;
+  auto over_tls = co_await connect_by(mode, host, address);
+  if (!over_tls || mode != routing::tls_mode::prefer || !over_tls->plain_text_may_help) co_return over_tls;
   auto in_plain_text = co_await connect_by(routing::tls_mode::disable, host, address);
   // Refused both ways, the client is told what was said over TLS.
-  if (!in_plain_text && !outcome.error().told.as_it_came.empty()) co_return outcome;
+  if (in_plain_text && !over_tls->told.as_it_came.empty()) co_return over_tls;
   if (what_->how->first_in_plain_text()) {
     spdlog::warn("server \"{}\": {} was tried in plain text, as tls.mode prefer says, for over TLS: {}",
-                 what_->server->name, routing::to_string(host), outcome.error().why);
+                 what_->server->name, routing::to_string(host), over_tls->why);
   }
   co_return in_plain_text;
 }
 
-task<server_login::attempt> server_login::connect_by(routing::tls_mode mode, const routing::host& host,
-                                                     const endpoint& address) {
+task<server_login::failure_ptr> server_login::connect_by(routing::tls_mode mode, const routing::host& host,
+                                                         const endpoint& address) {
   start_clock();
   const auto connected = co_await dial_.connect(address);
   if (!connected) {
     stop_clock();
-    co_return std::unexpected(unreachable(connected.error()));
+    co_return unreachable(connected.error());
   }
   const auto secured = co_await secure_server(server_, *what_->how, mode, host.address);
   if (!secured) {
     stop_clock();
-    failure why = unreachable(secured.error().why);
+    failure_ptr why = unreachable(secured.error().why);
     // A server that is silent is not asked again.
-    why.plain_text_may_help = secured.error().handshake_began && !overstayed_ && !cancelled_;
-    co_return std::unexpected(std::move(why));
+    why->plain_text_may_help = secured.error().handshake_began && !overstayed_ && !cancelled_;
+    co_return why;
   }
-  auto outcome = co_await log_in(host, address);
+  failure_ptr why = co_await log_in(host, address);
   stop_clock();
-  co_return outcome;
+  co_return why;
 }
 
 pgwire::login_fsm server_login::begin() {
@@ -122,32 +122,33 @@ pgwire::login_fsm server_login::begin() {
   return {*what_->with, random_nonce(), std::move(end_point)};
 }
 
-task<server_login::attempt> server_login::log_in(const routing::host& host, const endpoint& address) {
+task<server_login::failure_ptr> server_login::log_in(const routing::host& host, const endpoint& address) {
   using fsm = pgwire::login_fsm;
   fsm login = begin();
   message_reader from_server(home_, server_, pgwire::most_login_message);
-  entered result;
+  entered_ = std::make_unique<entered>();
+  entered& result = *entered_;
 
   if (!co_await server_.write_all(as_bytes(what_->startup))) {
-    co_return std::unexpected(failed(login, words(read_failure::broken)));
+    co_return failed(login, words(read_failure::broken));
   }
   for (;;) {
     const auto message = co_await from_server.next();
-    if (!message) co_return std::unexpected(failed(login, words(message.error())));
+    if (!message) co_return failed(login, words(message.error()));
     auto action = login.on_server_message(message->type, message->body);
     if (const auto* slow = std::get_if<fsm::derive>(&action)) {
       const fsm::derive what = *slow;
       const auto salted = co_await derive(what);
-      if (!salted) co_return std::unexpected(failed(login, "the lodge has too many logins to compute"));
+      if (!salted) co_return failed(login, "the lodge has too many logins to compute");
       action = login.on_derived(*salted);
     }
 
     if (std::holds_alternative<fsm::keep>(action)) {
       result.greeting += message->wire;
-      if (result.greeting.size() > most_greeting) co_return std::unexpected(failed(login, "its greeting has no end"));
+      if (result.greeting.size() > most_greeting) co_return failed(login, "its greeting has no end");
     } else if (const auto* said = std::get_if<fsm::reply>(&action)) {
       if (!co_await server_.write_all(as_bytes(said->message.view()))) {
-        co_return std::unexpected(failed(login, words(read_failure::broken)));
+        co_return failed(login, words(read_failure::broken));
       }
     } else if (std::holds_alternative<fsm::proceed>(action)) {
       continue;
@@ -157,36 +158,27 @@ task<server_login::attempt> server_login::log_in(const routing::host& host, cons
       result.greeting += asked != nullptr && !asked->instead.empty() ? std::string_view(asked->instead) : message->wire;
       const bool told = co_await client_.write_all(as_bytes(result.greeting));
       result.greeting.clear();
-      if (!told) co_return std::unexpected(client_left());
+      if (!told) co_return client_left();
       if (asked != nullptr) {
-        auto unanswered = co_await ask_client(login);
-        if (unanswered) co_return std::unexpected(std::move(*unanswered));
+        if (auto unanswered = co_await ask_client(login)) co_return unanswered;
       }
     } else if (const auto* key = std::get_if<fsm::key>(&action)) {
       // A cancel request goes as the session went.
       const auto mode = server_.tls() ? what_->server->tls : routing::tls_mode::disable;
       result.cancel = cancel_target{address, host.address, what_->how, mode, key->value};
     } else if (std::holds_alternative<fsm::ready>(action)) {
-      if (login.standby()) co_return std::unexpected(standby(login));
+      if (login.standby()) co_return standby(login);
       result.server_early = message->wire;  // before `rest`, which ends the view
       result.server_early += from_server.rest();
       result.client_early = from_client_.rest();
-      co_return result;
+      co_return nullptr;
     } else if (const auto* error = std::get_if<fsm::server_error>(&action)) {
-      failure refused{error->message, {}, false, false};
-      refused.told.as_it_came = message->wire;
-      refused.told.report.message = error->message;
-      refused.told.report.code = error->sqlstate;
-      refused.try_next = error->sqlstate == sqlstate::cannot_connect_now && !login.client_involved();
-      // What pg_hba.conf refuses over TLS it may let in without.
-      refused.plain_text_may_help =
-          server_.tls() && error->sqlstate == sqlstate::invalid_authorization && !login.client_involved();
-      co_return std::unexpected(std::move(refused));
+      co_return refused(*error, message->wire, login);
     } else if (const auto* wants = std::get_if<fsm::wants_secret>(&action)) {
-      co_return std::unexpected(wants_secret(wants->method));
+      co_return wants_secret(wants->method);
     } else {
       const auto code = std::get<fsm::failed>(action).code;
-      co_return std::unexpected(failed(login, "its login failed: " + std::string(pgwire::describe(code).text)));
+      co_return failed(login, "its login failed: " + std::string(pgwire::describe(code).text));
     }
   }
 }
@@ -208,7 +200,7 @@ task<std::optional<pgwire::secret_key>> server_login::derive(const pgwire::login
 }
 
 // Takes the client's answer to the server. People type: only the startup's own deadline runs meanwhile.
-task<std::optional<server_login::failure>> server_login::ask_client(pgwire::login_fsm& login) {
+task<server_login::failure_ptr> server_login::ask_client(pgwire::login_fsm& login) {
   stop_clock();
   const auto answer = co_await from_client_.next();
   start_clock();
@@ -226,42 +218,55 @@ task<std::optional<server_login::failure>> server_login::ask_client(pgwire::logi
   }
   if (const auto fault = login.on_client_message(answer->type, answer->body)) co_return client_fault(*fault);
   if (!co_await server_.write_all(as_bytes(answer->wire))) co_return failed(login, words(read_failure::broken));
-  co_return std::nullopt;
+  co_return nullptr;
 }
 
-server_login::failure server_login::unreachable(std::string why) const {
+server_login::failure_ptr server_login::unreachable(std::string why) const {
   if (overstayed_) why = "no answer in time";
-  failure made{why, {}, !cancelled_, false};
-  made.told = ending::fatal(sqlstate::connection_unestablished,
-                            "server \"" + what_->server->name + "\" could not be reached", std::move(why));
+  auto made = std::make_unique<failure>(why, ending{}, !cancelled_, false);
+  made->told = ending::fatal(sqlstate::connection_unestablished,
+                             "server \"" + what_->server->name + "\" could not be reached", std::move(why));
   return made;
 }
 
-server_login::failure server_login::failed(const pgwire::login_fsm& login, std::string why) const {
-  failure made = unreachable(std::move(why));
-  made.try_next = made.try_next && !login.client_involved();
+server_login::failure_ptr server_login::failed(const pgwire::login_fsm& login, std::string why) const {
+  failure_ptr made = unreachable(std::move(why));
+  made->try_next = made->try_next && !login.client_involved();
   return made;
 }
 
-server_login::failure server_login::standby(const pgwire::login_fsm& login) const {
-  failure made = failed(login, "it is a standby");
-  made.standby = true;
-  if (!made.try_next) {
-    made.told = ending::fatal(sqlstate::cannot_connect_now,
-                              "the server that let you in is a standby of \"" + what_->server->name + "\"", {},
-                              "Connect again: the lodge now tries the other hosts first.");
+server_login::failure_ptr server_login::standby(const pgwire::login_fsm& login) const {
+  failure_ptr made = failed(login, "it is a standby");
+  made->standby = true;
+  if (!made->try_next) {
+    made->told = ending::fatal(sqlstate::cannot_connect_now,
+                               "the server that let you in is a standby of \"" + what_->server->name + "\"", {},
+                               "Connect again: the lodge now tries the other hosts first.");
   }
   return made;
 }
 
-server_login::failure server_login::wants_secret(const std::string& method) const {
-  failure made{"it asks for a password (" + method + ")", {}, false, false};
-  made.told = ending::fatal(sqlstate::connection_unestablished,
-                            "server \"" + what_->server->name + "\" asks for a password (" + method + ") of role \"" +
-                                what_->with->role + "\", and the lodge has none to give",
-                            {},
-                            "Use auth.method passthrough, give the server a user and a password_file, or let it trust "
-                            "the lodge in pg_hba.conf.");
+server_login::failure_ptr server_login::wants_secret(const std::string& method) const {
+  auto made = std::make_unique<failure>("it asks for a password (" + method + ")", ending{}, false, false);
+  made->told = ending::fatal(sqlstate::connection_unestablished,
+                             "server \"" + what_->server->name + "\" asks for a password (" + method + ") of role \"" +
+                                 what_->with->role + "\", and the lodge has none to give",
+                             {},
+                             "Use auth.method passthrough, give the server a user and a password_file, or let it trust "
+                             "the lodge in pg_hba.conf.");
+  return made;
+}
+
+server_login::failure_ptr server_login::refused(const pgwire::login_fsm::server_error& error,
+                                                std::string_view as_it_came, const pgwire::login_fsm& login) const {
+  const bool untold = !login.client_involved();
+  const bool not_now = error.sqlstate == sqlstate::cannot_connect_now;
+  auto made = std::make_unique<failure>(error.message, ending{}, not_now && untold, false);
+  made->told.as_it_came = as_it_came;
+  made->told.report.message = error.message;
+  made->told.report.code = error.sqlstate;
+  // What pg_hba.conf refuses over TLS it may let in without.
+  made->plain_text_may_help = server_.tls() && error.sqlstate == sqlstate::invalid_authorization && untold;
   return made;
 }
 

@@ -56,7 +56,7 @@ class server_login {
   server_login(worker& home, transport& client, message_reader& from_client, transport& server);
 
   /// The error is what the client is to be told.
-  task<std::expected<entered, ending>> run(const request& what);
+  task<std::expected<std::unique_ptr<entered>, ending>> run(const request& what);
 
   /// Ends an attempt that has overstayed.
   void on_tick(clock::time_point now);
@@ -64,19 +64,23 @@ class server_login {
   void cancel();
 
  private:
-  using attempt = std::expected<entered, failure>;
+  // Nothing: it has succeeded, `entered_` is what came of it. Pointers, for each coroutine's frame has room for a
+  // result.
+  using failure_ptr = std::unique_ptr<failure>;
 
-  task<attempt> try_host(const routing::host& host);
-  task<attempt> try_address(const routing::host& host, const endpoint& address);
-  task<attempt> connect_by(routing::tls_mode mode, const routing::host& host, const endpoint& address);
-  task<attempt> log_in(const routing::host& host, const endpoint& address);
+  task<failure_ptr> try_host(const routing::host& host);
+  task<failure_ptr> try_address(const routing::host& host, const endpoint& address);
+  task<failure_ptr> connect_by(routing::tls_mode mode, const routing::host& host, const endpoint& address);
+  task<failure_ptr> log_in(const routing::host& host, const endpoint& address);
   [[nodiscard]] pgwire::login_fsm begin();
-  task<std::optional<failure>> ask_client(pgwire::login_fsm& login);
+  task<failure_ptr> ask_client(pgwire::login_fsm& login);
   task<std::optional<pgwire::secret_key>> derive(const pgwire::login_fsm::derive& what);
-  [[nodiscard]] failure failed(const pgwire::login_fsm& login, std::string why) const;
-  [[nodiscard]] failure unreachable(std::string why) const;
-  [[nodiscard]] failure standby(const pgwire::login_fsm& login) const;
-  [[nodiscard]] failure wants_secret(const std::string& method) const;
+  [[nodiscard]] failure_ptr failed(const pgwire::login_fsm& login, std::string why) const;
+  [[nodiscard]] failure_ptr unreachable(std::string why) const;
+  [[nodiscard]] failure_ptr standby(const pgwire::login_fsm& login) const;
+  [[nodiscard]] failure_ptr wants_secret(const std::string& method) const;
+  [[nodiscard]] failure_ptr refused(const pgwire::login_fsm::server_error& error, std::string_view as_it_came,
+                                    const pgwire::login_fsm& login) const;
   void start_clock();
   void stop_clock() { attempt_ends_ = clock::time_point::max(); }
 
@@ -86,6 +90,7 @@ class server_login {
   transport& server_;
   dial dial_;
   const request* what_ = nullptr;
+  std::unique_ptr<entered> entered_;
   clock::time_point attempt_ends_ = clock::time_point::max();
   bool overstayed_ = false;
   bool cancelled_ = false;
