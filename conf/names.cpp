@@ -5,14 +5,16 @@
 
 #include "conf/units.hpp"
 #include "conf/words.hpp"
+#include "routing/ascii.hpp"
 
 namespace conf {
 namespace {
 
+using routing::ascii_lower;
+
 constexpr bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
-constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-constexpr bool begins_name(char c) { return (lower(c) >= 'a' && lower(c) <= 'z') || c == '_'; }
+constexpr bool begins_name(char c) { return (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') || c == '_'; }
 
 constexpr std::size_t longest_host = 255;
 
@@ -55,7 +57,9 @@ std::optional<std::string> setting_name_problem(std::string_view name) {
   return std::nullopt;
 }
 
-bool same_setting(std::string_view a, std::string_view b) { return std::ranges::equal(a, b, {}, lower, lower); }
+bool same_setting(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, {}, ascii_lower, ascii_lower);
+}
 
 std::optional<std::uint16_t> parse_port(std::string_view text) {
   const auto number = parse_integer(text);
@@ -84,7 +88,7 @@ std::expected<address, std::string> parse_address(std::string_view text) {
     if (close + 1 < text.size()) split(close + 1);
     text = text.substr(1, close - 1);
     const bool is_v6 = text.contains(':') && std::ranges::all_of(text.substr(0, text.find('%')), [](char c) {
-                         return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'f') || c == ':' || c == '.';
+                         return is_digit(c) || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'f') || c == ':' || c == '.';
                        });
     if (!is_v6) return refused(in_quotes(whole) + " is not an IPv6 address; brackets are for those only");
   } else if (text.starts_with('/')) {

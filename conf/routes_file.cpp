@@ -132,10 +132,21 @@ class routes_reader {
     const auto comes_later = [](const routing::hint& one) {
       return one.source == routing::hint_source::variable || one.source == routing::hint_source::search_path;
     };
-    if (has_section("hints") && parts_.hints.empty()) return;  // an error in them is enough
-    if (std::ranges::any_of(parts_.hints, comes_later)) return;
-    wait_.source->out->error(wait_.source->name, wait_.at, wait_.path,
-                             "nothing could end the wait; write a variable or search_path hint, or another action");
+    const auto error = [&](std::string what) {
+      wait_.source->out->error(wait_.source->name, wait_.at, wait_.path, std::move(what));
+    };
+    const bool hints_are_wrong = has_section("hints") && parts_.hints.empty();  // said already
+    if (!hints_are_wrong && std::ranges::none_of(parts_.hints, comes_later)) {
+      error("nothing could end the wait; write a variable or search_path hint, or another action");
+    }
+    const auto& place = parts_.defaults.database;
+    if (place && place->dbname && place->dbname->has("tenant")) {
+      error(
+          "the database of `defaults` tells the session its parameters meanwhile, and has {tenant} in its dbname; "
+          "write one there without, or another action");
+    } else if (default_database_ == default_database::missing) {
+      error("needs defaults.database, which tells the session its parameters meanwhile; write it, or another action");
+    }
   }
 
   // A file that was cut short, or the wrong one, must not pass for a table without tenants.

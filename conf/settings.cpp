@@ -131,9 +131,10 @@ std::vector<setting> routes_settings_table() {
       {routes, "hints.*.database", "template", "", "The database's name, with {tenant} and {dbname}."},
       {routes, "hints.*.sni", "template", "", "The TLS server name, with {tenant}, in lower case."},
       {routes, "hints.*.certificate", "cn | san", "", "The name in the client's certificate that is the id."},
-      {routes, "hints.*.variable", "name of a setting", "", "A setting that the session sets while it runs.", no},
+      {routes, "hints.*.variable", "name of a setting", "",
+       "A setting that the session sets while it runs, such as SET app.tenant = 'acme'."},
       {routes, "hints.*.search_path", "template", "",
-       "A schema that the session puts into its search_path, with {tenant}.", no},
+       "A schema that the session puts into its search_path, with {tenant}."},
       {routes, "servers", "mapping of name to server", "",
        "PostgreSQL servers: who is there, how to reach it, how much it can bear."},
       {routes, "servers.*.hosts", "list of addresses", "required",
@@ -178,7 +179,8 @@ std::vector<setting> routes_settings_table() {
                    "What becomes of a tenant that no entry matches: refused, or placed by `defaults`."});
   table.push_back({routes, "no_tenant", "mapping", "", "What becomes of a session that names no tenant."});
   table.push_back({routes, "no_tenant.action", "reject | wait | route", "reject",
-                   "Refused; made to wait until it names one; or placed by `route`.", force::yes, "wait"});
+                   "Refused; let in, to name one by a variable or search_path hint before it may do anything else; or "
+                   "placed by `route`."});
   table.push_back({routes, "no_tenant.route", "mapping", "",
                    "Its route, which starts from nothing: `defaults` speak of {tenant}."});
   add_block("no_tenant.route");

@@ -7,6 +7,7 @@
 #include "conf/names.hpp"
 #include "conf/values.hpp"
 #include "conf/words.hpp"
+#include "routing/ascii.hpp"
 #include "routing/ids.hpp"
 
 namespace conf {
@@ -16,8 +17,6 @@ using routing::name_template;
 using routing::rule;
 
 constexpr std::uint32_t most_of_anything = 1'000'000'000;
-
-constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 // Settings that have keys of their own, where what they mean together is checked.
 std::string_view own_key_of(std::string_view setting) {
@@ -40,7 +39,7 @@ bool is_pattern(std::string_view text) {
 // PostgreSQL reads "$user" in a search_path as the session's user, even in quotes.
 bool may_be_user(const name_template& name) {
   constexpr std::string_view user = "$user";
-  if (std::ranges::equal(name.text(), user, {}, lower)) return true;
+  if (std::ranges::equal(name.text(), user, {}, routing::ascii_lower)) return true;
   const auto captured = name.match(user);
   const auto is_id = [](const auto& one) { return routing::tenant_id::parse(one.second).has_value(); };
   return captured && std::ranges::all_of(*captured, is_id);

@@ -105,6 +105,11 @@ struct query {
   static constexpr char type = frontend_type::query;
   std::string_view text;
   static result<query> decode(byte_view body);
+  /// The text, whatever follows its end: that is for the server to refuse.
+  static std::string_view text_in(byte_view body) {
+    const auto all = as_text(body);
+    return all.substr(0, all.find('\0'));
+  }
   [[nodiscard]] std::string encode() const;
 };
 

@@ -9,6 +9,7 @@ inline constexpr std::string_view connection_unestablished = "08001";  // sqlcli
 inline constexpr std::string_view connection_failure = "08006";
 inline constexpr std::string_view protocol_violation = "08P01";
 inline constexpr std::string_view feature_not_supported = "0A000";
+inline constexpr std::string_view active_sql_transaction = "25001";
 inline constexpr std::string_view invalid_authorization = "28000";
 inline constexpr std::string_view invalid_password = "28P01";
 inline constexpr std::string_view invalid_catalog_name = "3D000";

@@ -25,19 +25,28 @@ class reader {
   explicit reader(std::string_view text) : text_(text) {}
 
   verdict read(const statement_tree& tree) {
+    bool only_sets = true;
     for (auto* statement : tree.statements()) {
       const auto begin = static_cast<std::uint32_t>(statement->stmt_location);
       const auto length = static_cast<std::uint32_t>(statement->stmt_len);
       const auto end = length == 0 ? static_cast<std::uint32_t>(text_.size()) : begin + length;
       out_.statements.push_back({.begin = begin, .end = end});
       if (statement->stmt == nullptr) continue;
+      only_sets = only_sets && sets_only(*statement->stmt);
       read_top(*statement->stmt);
       walk(*statement->stmt);
     }
+    if (only_sets && !out_.statements.empty()) add(trait::only_sets);
     return std::move(out_);
   }
 
  private:
+  static bool sets_only(const PgQuery__Node& statement) {
+    if (statement.node_case == PG_QUERY__NODE__NODE_VARIABLE_SET_STMT) return true;
+    return statement.node_case == PG_QUERY__NODE__NODE_DISCARD_STMT &&
+           statement.discard_stmt->target == PG_QUERY__DISCARD_MODE__DISCARD_ALL;
+  }
+
   void read_top(PgQuery__Node& node) {
     switch (node.node_case) {
       case PG_QUERY__NODE__NODE_SELECT_STMT: read_select(*node.select_stmt); return;
@@ -318,7 +327,7 @@ bool has_doubtful_backslash(std::string_view text) {
 
 bool verdict::harmless() const {
   return settings.empty() && prepares.empty() && executes.empty() && deallocates.empty() &&
-         traits.without({trait::begins, trait::ends_transaction}).empty();
+         traits.without({trait::begins, trait::ends_transaction, trait::only_sets}).empty();
 }
 
 std::optional<verdict> read_statements(std::string_view text) {

@@ -64,6 +64,7 @@ enum class trait : std::uint8_t {
   unseen,              ///< DO, CALL, functions that run a text, set_config() of a computed name, UPDATE pg_settings, a
                        ///< text that is hit and cannot be read, and all that is ambiguous
   ambiguous,           ///< the text can be read in two ways, with different effects or different statements
+  only_sets,           ///< every statement is SET, RESET or DISCARD ALL
   begins,              ///< BEGIN, START TRANSACTION
   ends_transaction,    ///< COMMIT, END, ROLLBACK, ABORT, PREPARE TRANSACTION; none for savepoints
   session_identity,    ///< role or session_authorization is set or reset; it stands among the settings too

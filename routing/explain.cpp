@@ -76,7 +76,9 @@ explanation explain(const route_table& table, const identity& who, bool with_rol
   }
   add_place(out, who, *where);
   const auto refused = with_role ? may_enter(*where, who.user) : is_open(*where);
-  if (refused) {
+  if (!refused && where->waits) {
+    out.add("admitted", "yes, to name its tenant before it may do anything else");
+  } else if (refused) {
     add_refusal(out, *refused);
   } else {
     out.add("admitted", verdict(where->state));

@@ -65,6 +65,7 @@ struct route {
   setting_list settings;                 ///< those of `state: read_only` included
   std::vector<std::string> users;        ///< who may enter; empty: everybody
   bool guard = false;
+  bool waits = false;  ///< the session has named no tenant yet, and must: the place is for its greeting
   pool_mode pool = pool_mode::transaction;
   std::optional<std::uint32_t> pool_size;  ///< server connections of the place at a time
   tenant_state state = tenant_state::active;

@@ -5,10 +5,11 @@
 
 #include "routing/pattern.hpp"
 
+#include "routing/ascii.hpp"
+
 namespace routing {
 namespace {
 
-constexpr std::string_view feature_not_supported = "0A000";
 constexpr std::string_view invalid_authorization = "28000";
 constexpr std::string_view invalid_catalog_name = "3D000";
 
@@ -18,8 +19,6 @@ constexpr std::string_view read_only_setting = "default_transaction_read_only";
 // An entry whose database shares what it has with nobody is told by a count of one; those that stand for any number of
 // tenants count as two.
 constexpr std::size_t many = 2;
-
-constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 // Only as good as is needed to tell most rules apart.
 std::size_t hash_of(const rule& one) {
@@ -55,7 +54,7 @@ limits merged(const limits& own, const limits& inherited) {
 
 // Later values take the place of earlier ones of the same name, whatever its case.
 void set(setting_list& settings, std::string_view name, std::string value) {
-  const auto same = [&](const auto& one) { return std::ranges::equal(one.first, name, {}, lower, lower); };
+  const auto same = [&](const auto& one) { return std::ranges::equal(one.first, name, {}, ascii_lower, ascii_lower); };
   const auto found = std::ranges::find_if(settings, same);
   if (found == settings.end()) {
     settings.emplace_back(name, std::move(value));
@@ -116,7 +115,8 @@ bool operator==(const rule& a, const rule& b) {
   return name(a) == name(b) && rest(a) == rest(b);
 }
 
-route_table::route_table(table_parts parts) : parts_(std::move(parts)) {
+route_table::route_table(table_parts parts)
+    : parts_(std::move(parts)), later_hints_(std::make_shared<const session_hints>(parts_.hints)) {
   auto entries = std::exchange(parts_.tenants, {});
   tenants_.reserve(entries.size());
   std::unordered_multimap<std::size_t, const rule*> known;
@@ -170,11 +170,13 @@ std::expected<route, refusal> route_table::resolve(const identity& who) const {
       made.rule = "no_tenant";
       return made;
     }
-    case no_tenant_action::wait:
-      return std::unexpected(refusal{std::string(feature_not_supported),
-                                     "waiting for the tenant to be named in the session is not yet in force",
-                                     {},
-                                     how_to_name_a_tenant(parts_.hints)});
+    case no_tenant_action::wait: {
+      route made = build(rule{}, rule{.database = parts_.defaults.database}, who.tenant);
+      made.rule = "no_tenant";
+      made.guard = made.waits = true;
+      made.pool = pool_mode::transaction;
+      return made;
+    }
     case no_tenant_action::reject: break;
   }
   return std::unexpected(refusal{

@@ -20,6 +20,7 @@
 
 #include "routing/refusal.hpp"
 #include "routing/route.hpp"
+#include "routing/session_hints.hpp"
 #include "routing/template.hpp"
 #include "routing/tenant_hint.hpp"
 
@@ -86,6 +87,10 @@ class route_table {
   /// Everything but the tenants, as it was given.
   [[nodiscard]] const table_parts& parts() const { return parts_; }
   [[nodiscard]] const std::vector<hint>& hints() const { return parts_.hints; }
+  /// Those that a session gives while it runs. They may outlive the table.
+  [[nodiscard]] const std::shared_ptr<const session_hints>& later_hints() const { return later_hints_; }
+  /// Who names no tenant is to name one before anything else.
+  [[nodiscard]] bool waits() const { return parts_.no_tenant == no_tenant_action::wait; }
   /// Exact ids.
   [[nodiscard]] const rules_by_id& tenants() const { return tenants_; }
   /// Longest first; of equally long ones the alphabetically first.
@@ -102,7 +107,7 @@ class route_table {
 
   /// The route of an identity, whatever its state. Refusals: 3D000 (no such tenant, or an id that makes a name of
   /// more than 63 bytes), 28000 (no tenant named and
-  /// none allowed), 0A000 (`no_tenant: wait`, not yet in force).
+  /// none allowed).
   [[nodiscard]] std::expected<route, refusal> resolve(const identity& who) const;
 
  private:
@@ -110,6 +115,7 @@ class route_table {
   [[nodiscard]] route build(const rule& says, const rule& defaults, const tenant_id& tenant) const;
 
   table_parts parts_;
+  std::shared_ptr<const session_hints> later_hints_;
   std::deque<rule> rules_;  ///< each different one once: most tenants say the same
   rules_by_id tenants_;
   std::vector<std::pair<std::string, const rule*>> patterns_;

@@ -3,16 +3,18 @@
 #include <algorithm>
 #include <array>
 
+#include "routing/ascii.hpp"
+
 namespace routing {
 namespace {
 
 constexpr std::string_view invalid_authorization = "28000";
 constexpr std::string_view invalid_catalog_name = "3D000";
 
-constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
 // Settings' names are compared as PostgreSQL does: ASCII letters without case.
-bool same_setting(std::string_view a, std::string_view b) { return std::ranges::equal(a, b, {}, lower, lower); }
+bool same_setting(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, {}, ascii_lower, ascii_lower);
+}
 
 // One source's word on who the tenant is.
 struct testimony {
@@ -64,6 +66,7 @@ class witness_stand {
     if (!tenant) return true;
     user_heard_ = true;
     if (one.pattern->has("role")) who_.user = captured(*found, "role");
+    who_.fixed = true;
     return believe({*tenant, describe(one)});
   }
 
@@ -82,14 +85,17 @@ class witness_stand {
 
   bool hear_server_name(const hint& one) {
     std::string name(facts_.server_name);
-    std::ranges::transform(name, name.begin(), lower);  // host names have no case
+    std::ranges::transform(name, name.begin(), ascii_lower);  // host names have no case
     const auto found = one.pattern->match(name);
     if (!found) return true;
     const auto tenant = tenant_id::parse(captured(*found, "tenant"));
-    return !tenant || believe({*tenant, describe(one)});
+    if (!tenant) return true;
+    who_.fixed = true;
+    return believe({*tenant, describe(one)});
   }
 
   bool hear_certificate(const hint& one) {
+    who_.fixed = who_.fixed || !facts_.common_name.empty() || !facts_.alternative_names.empty();
     if (one.name == "cn") {
       return facts_.common_name.empty() || believe_all_of(facts_.common_name, "the certificate's common name", one);
     }

@@ -44,6 +44,7 @@ struct identity {
   std::string user;                     ///< without what the hint took out
   std::optional<std::string> database;  ///< likewise; nothing if the client named none
   std::string hint;                     ///< for people, which hint matched: `user "{role}.{tenant}"`; empty if none
+  bool fixed = false;                   ///< by the user, a certificate or a server name: it stays this tenant's
   std::vector<std::string> consumed;    ///< settings that served as a startup hint
 };
 

@@ -99,6 +99,7 @@ class client_session final : private pooled_session::host {
   void cancel_waits();
   [[nodiscard]] std::optional<ending> why_leave() const;
   [[nodiscard]] std::string name() const override;
+  void set_tenant(const routing::tenant_id& tenant) override { who_.tenant = tenant; }
 
   worker& home_;
   const std::uint64_t id_;

@@ -5,56 +5,17 @@
 
 #include "protocol/sqlstate.hpp"
 #include "protocol/startup_options.hpp"
+#include "routing/search_path.hpp"
 
 namespace proxy {
-namespace {
-
-bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-
-}  // namespace
-
-std::optional<std::vector<std::string>> schemas_of(std::string_view text) {
-  std::vector<std::string> names;
-  std::size_t at = 0;
-  const auto skip_blanks = [&] {
-    while (at < text.size() && is_blank(text[at])) ++at;
-  };
-  skip_blanks();
-  if (at == text.size()) return names;
-  for (;;) {
-    std::string name;
-    if (at < text.size() && text[at] == '"') {
-      for (++at;; ++at) {
-        if (at >= text.size()) return std::nullopt;
-        if (text[at] == '"') {
-          if (at + 1 >= text.size() || text[at + 1] != '"') break;
-          ++at;
-        }
-        name += text[at];
-      }
-      ++at;
-    } else {
-      while (at < text.size() && text[at] != ',' && !is_blank(text[at])) {
-        const char c = text[at++];
-        name += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-      }
-      if (name.empty()) return std::nullopt;
-    }
-    names.push_back(std::move(name));
-    skip_blanks();
-    if (at == text.size()) return names;
-    if (text[at] != ',') return std::nullopt;
-    ++at;
-    skip_blanks();
-  }
-}
-
 session_guard::session_guard(const routing::route& where) {
   if (!where.guard) return;
   auto made = std::make_shared<rules>();
   made->tenant = where.tenant.str();
   made->schemas = where.search_path;
-  for (const auto& [name, value] : where.settings) made->settings.push_back(pgwire::canonical_setting_name(name));
+  for (const auto& [name, value] : where.settings) {
+    made->settings.emplace_back(pgwire::canonical_setting_name(name), value);
+  }
   rules_ = std::move(made);
 }
 
@@ -69,9 +30,11 @@ std::optional<pgwire::error_report> session_guard::refuses(
     std::string_view setting, const std::vector<std::optional<std::string>>& values) const {
   if (!rules_ || values.empty()) return std::nullopt;
   const bool identity = setting == "role" || setting == "session_authorization";
-  const bool own = std::ranges::find(rules_->settings, setting) != rules_->settings.end();
+  const auto own = std::ranges::find(rules_->settings, setting, &routing::setting_list::value_type::first);
+  const bool is_own = own != rules_->settings.end();
   const bool path = setting == "search_path" && !rules_->schemas.empty();
-  if (!identity && !own && !path) return std::nullopt;
+  if (!identity && !is_own && !path) return std::nullopt;
+  if (is_own && values.size() == 1 && values.front() == own->second) return std::nullopt;
 
   const auto is_own_schema = [&](const std::string& name) {
     return name == "pg_catalog" || std::ranges::find(rules_->schemas, name) != rules_->schemas.end();
@@ -81,7 +44,7 @@ std::optional<pgwire::error_report> session_guard::refuses(
     const bool inside = std::ranges::all_of(values, [&](const auto& value) {
       if (!value) return false;
       if (is_own_schema(*value)) return true;
-      const auto names = schemas_of(*value);
+      const auto names = routing::split_search_path(*value);
       return values.size() == 1 && names && std::ranges::all_of(*names, is_own_schema);
     });
     if (inside) return std::nullopt;

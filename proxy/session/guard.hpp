@@ -28,8 +28,9 @@ class session_guard {
   /// For a statement of which cannot be told what it sets.
   static pgwire::error_report unreadable();
 
-  /// Whether this setting may become this. `values`: the items it is set to, nothing where one is not known; empty
-  /// means back to the default, which always passes. Error: 42501, severity ERROR.
+  /// Whether this setting may become this; what the tenant's own settings are already, they may be set to. `values`:
+  /// the items it is set to, nothing where one is not known; empty means back to the default, which always passes.
+  /// Error: 42501, severity ERROR.
   [[nodiscard]] std::optional<pgwire::error_report> refuses(
       std::string_view setting, const std::vector<std::optional<std::string>>& values) const;
 
@@ -37,13 +38,9 @@ class session_guard {
   struct rules {
     std::string tenant;
     std::vector<std::string> schemas;
-    std::vector<std::string> settings;  ///< canonical names of the tenant's own
+    routing::setting_list settings;  ///< the tenant's own, by canonical name
   };
   std::shared_ptr<const rules> rules_;
 };
-
-/// The names in a search_path's value, as SplitIdentifierString in the server reads them: unquoted ones in lower case.
-/// Nothing if it is no list of identifiers.
-std::optional<std::vector<std::string>> schemas_of(std::string_view search_path);
 
 }  // namespace proxy

@@ -49,6 +49,8 @@ pooled_session::~pooled_session() { drop_connection(); }
 task<ending> pooled_session::run(std::shared_ptr<void> alive) {
   alive_ = alive;
   traffic_.set_terms(terms());
+  const routing::route_table& table = *home_.current()->routes;
+  traffic_.begin_speech(table.later_hints(), table.waits(), what_.who);
   wish_ = wish();
   auto over = co_await greet();
   greeting_until_ = clock::time_point::max();
@@ -161,15 +163,26 @@ task<std::optional<ending>> pooled_session::converse() {
         traffic_.end_lease();
         give_back();
         break;
+      case step::names_tenant:
+        if (auto refused = go_to(traffic_.named())) {
+          to_client.clear();
+          traffic_.refuse(std::move(refused->report), to_server, to_client);
+          if (connection_) connection_->send(to_server);
+          send_to_client(to_client);
+        }
+        break;
       case step::needs_lease:
         if (lease_at_once()) break;
         traffic_.keep_client();
         if (auto leased = co_await lease(); !leased) {
           ending& why = leased.error();
-          if (why.report.severity == "FATAL" || !why.tell_client) co_return std::move(why);
+          // Where another tenant lives may be out of reach: the session goes on as whose it was.
+          const bool goes_on = why.report.severity != "FATAL" || traffic_.moves();
+          if (!goes_on || !why.tell_client || end_) co_return std::move(why);
           to_client.clear();
-          traffic_.refuse(std::move(why.report), to_client);
+          traffic_.refuse(std::move(why.report), to_server, to_client);
           send_to_client(to_client);
+          become_due();
         }
         break;
       case step::waits:
@@ -253,6 +266,7 @@ void pooled_session::on_server(std::span<const std::byte> chunk) {
       break;
   }
   send_to_client(to_client);
+  if (!end_) become_due();
   wake();
 }
 
@@ -294,11 +308,55 @@ std::optional<ending> pooled_session::follow_table() {
   auto found = around_.look_up();
   if (!found) return std::move(found.error());
   const bool elsewhere = routing::place_changed(what_.where, *found) || what_.where.guard != found->guard;
-  what_.where = std::move(*found);
+  go(std::move(*found));
+  if (elsewhere) traffic_.set_terms(terms());
+  const routing::route_table& table = *home_.current()->routes;
+  traffic_.listen_to(table.later_hints(), table.waits());
+  return std::nullopt;
+}
+
+void pooled_session::go(routing::route where) {
+  what_.where = std::move(where);
   pool_ = home_.shared().pools.of(what_.where.server);
   wish_ = wish();
-  if (elsewhere) traffic_.set_terms(terms());
+}
+
+// The client's statement names another tenant, and is to run there.
+std::optional<ending> pooled_session::go_to(const routing::tenant_id& tenant) {
+  around_.set_tenant(tenant);
+  auto found = around_.look_up();
+  std::optional<ending> refused;
+  if (!found) {
+    refused = std::move(found.error());
+  } else if (found->pool == routing::pool_mode::session) {
+    refused = ending::fatal(sqlstate::feature_not_supported,
+                            "tenant \"" + tenant.str() + "\" has server connections of its clients' own", {},
+                            "Name it when the session begins, by another hint; or give it pool: transaction.");
+  }
+  if (refused) {
+    around_.set_tenant(what_.who.tenant);
+    return refused;
+  }
+  // What was pinned belonged to the other tenant.
+  drop_connection();
+  what_.who.tenant = tenant;
+  go(std::move(*found));
+  traffic_.go_along(terms());
+  spdlog::info("{}: by its own word, to {}/{}", around_.name(), what_.where.server->name, what_.where.database);
   return std::nullopt;
+}
+
+// The statement that named a tenant has ended, and leaves the session another's than it ran for.
+void pooled_session::become_due() {
+  const routing::tenant_id* tenant = traffic_.due();
+  if (tenant == nullptr || (connection_ && !traffic_.idle())) return;
+  drop_connection();
+  around_.set_tenant(*tenant);
+  auto found = around_.look_up();
+  if (!found) return leave_now(std::move(found.error()));
+  what_.who.tenant = *tenant;
+  go(std::move(*found));
+  traffic_.become_due(terms());
 }
 
 void pooled_session::on_publish() {

@@ -46,6 +46,8 @@ class pooled_session final : private lessee {
     [[nodiscard]] virtual std::expected<pgwire::server_credentials, ending> log_in_as(const routing::route& where,
                                                                                       const server_access& how) = 0;
     [[nodiscard]] virtual std::string name() const = 0;
+    /// The session is this tenant's from now on.
+    virtual void set_tenant(const routing::tenant_id& tenant) = 0;
 
    protected:
     ~host() = default;
@@ -94,6 +96,9 @@ class pooled_session final : private lessee {
   [[nodiscard]] session_terms terms() const;
   [[nodiscard]] connection_wish wish() const;
   std::optional<ending> follow_table();
+  void go(routing::route where);
+  std::optional<ending> go_to(const routing::tenant_id& tenant);
+  void become_due();
   void follow_when_pinned();
 
   // In pooled_lease.cpp.

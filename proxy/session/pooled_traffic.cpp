@@ -78,22 +78,22 @@ void pooled_traffic::explain_undressed(byte_run& to_client) {
     }
   }
   changes_.nothing_happened();
+  end_move(true);
   end_lease();
   unsynced_ = asked && !answered;
 }
 
-void pooled_traffic::refuse(pgwire::error_report why, byte_run& to_client) {
+void pooled_traffic::refuse(pgwire::error_report why, byte_run& to_server, byte_run& to_client) {
   const frame_piece* piece = client_.peek();
   why.severity = "ERROR";
-  to_client.insert(pgwire::encode_error(why));
-  const bool simple =
-      piece != nullptr && (piece->type == to_backend::query || piece->type == to_backend::function_call);
-  if (simple) {
-    to_client.insert(backend::ready_for_query{}.encode());
-  } else {
+  end_move(true);
+  if (piece == nullptr) {
+    to_client.insert(pgwire::encode_error(why));
     skipping_ = true;
+  } else {
+    deny(std::move(why), *piece, to_server, to_client);
+    client_.pop();
   }
-  if (piece != nullptr) client_.pop();
 }
 
 // The statement comes to nothing at the server, so that transactions and pipelines go on as they must after an error.

@@ -44,6 +44,7 @@
 #include "proxy/session/inventory.hpp"
 #include "proxy/session/session_changes.hpp"
 #include "proxy/session/statement_tools.hpp"
+#include "proxy/session/tenant_speech.hpp"
 #include "proxy/session/traffic_fault.hpp"
 #include "routing/session_state.hpp"
 
@@ -59,13 +60,30 @@ class pooled_traffic {
 
   // --- the client's stream ---
 
+  /// The session's hints, and who it is by its login.
+  void begin_speech(session_hints_ptr hints, bool waits, const routing::identity& login) {
+    speech_.begin(std::move(hints), waits, login);
+  }
+  /// A new table's.
+  void listen_to(session_hints_ptr hints, bool waits) { speech_.listen_to(std::move(hints), waits); }
+  /// After names_tenant: whose place the message at hand is to run at.
+  [[nodiscard]] const routing::tenant_id& named() const { return move_->now; }
+  [[nodiscard]] bool moves() const { return move_.has_value(); }
+  /// It may, and the session is that tenant's: at the latest until the statement has failed.
+  void go_along(session_terms terms);
+  /// The tenant that the session has to become before anything else runs: the statement that named it has come to its
+  /// end.
+  [[nodiscard]] const routing::tenant_id* due() const { return due_ ? &due_->tenant : nullptr; }
+  void become_due(session_terms terms);
+
   enum class step {
-    starved,      ///< everything the client sent has been dealt with
-    over,         ///< the server has nothing to do any more: `end_lease`, then go on
-    needs_lease,  ///< `begin_lease` or `refuse` first
-    waits,        ///< for the server, see `from_server`
-    terminated,   ///< the client said goodbye
-    fault,        ///< it sent what the protocol forbids: `fault`
+    starved,       ///< everything the client sent has been dealt with
+    over,          ///< the server has nothing to do any more: `end_lease`, then go on
+    names_tenant,  ///< the message at hand names another tenant: `go_along` or `refuse` first
+    needs_lease,   ///< `begin_lease` or `refuse` first
+    waits,         ///< for the server, see `from_server`
+    terminated,    ///< the client said goodbye
+    fault,         ///< it sent what the protocol forbids: `fault`
   };
   /// The next bytes of the client; they must stay until `keep_client`, or until `advance` says starved.
   void feed_client(std::span<const std::byte> chunk) { client_.feed(chunk); }
@@ -74,8 +92,9 @@ class pooled_traffic {
   void release_client() { client_.release(); }
   /// Deals with as much as can be dealt with now.
   step advance(byte_run& to_server, byte_run& to_client);
-  /// Instead of a lease: the message at hand comes to nothing, as if the server had said this (with severity ERROR).
-  void refuse(pgwire::error_report why, byte_run& to_client);
+  /// Instead of a lease, or of another tenant: the message at hand comes to nothing, as if the server had said this
+  /// (with severity ERROR).
+  void refuse(pgwire::error_report why, byte_run& to_server, byte_run& to_client);
   [[nodiscard]] const std::optional<traffic_fault>& fault() const { return fault_; }
   /// Nothing is to be expected from the server, whatever the client left open.
   [[nodiscard]] bool answered() const { return answers_.empty(); }
@@ -137,6 +156,15 @@ class pooled_traffic {
 
   [[nodiscard]] std::optional<step> consider(const pgwire::frame_piece& piece, byte_run& to_server,
                                              byte_run& to_client);
+  // In pooled_traffic_tenant.cpp.
+  enum class hearing { nothing_new, denied, too_early, elsewhere };
+  hearing hear(const pgwire::frame_piece& piece, byte_run& to_server, byte_run& to_client);
+  hearing hear_statement(const pgwire::verdict* verdict, const pgwire::frontend::bind* values,
+                         const pgwire::frame_piece& piece, byte_run& to_server, byte_run& to_client);
+  hearing hear_parse(const pgwire::frame_piece& piece, byte_run& to_server, byte_run& to_client);
+  void deny(pgwire::error_report why, const pgwire::frame_piece& piece, byte_run& to_server, byte_run& to_client);
+  void end_move(bool failed);
+
   void on_query(const pgwire::frame_piece& piece, byte_run& to_server);
   void forward_query(expected entry);
   void on_parse(const pgwire::frame_piece& piece, byte_run& to_server);
@@ -199,6 +227,13 @@ class pooled_traffic {
   const std::uint64_t session_;
   statement_tools& tools_;
   session_changes changes_;
+  tenant_speech speech_;
+  std::optional<tenant_speech::move> move_;  // of the statement under way
+  struct due_tenant {
+    routing::tenant_id tenant;
+    bool done;  // the statement has succeeded
+  };
+  std::optional<due_tenant> due_;
   parameters_ptr told_;
   pgwire::frame_cutter client_;
   server_session* server_ = nullptr;
@@ -206,19 +241,19 @@ class pooled_traffic {
 
   expected_answers answers_;
 
-  char status_ = 'I';             // as the last ReadyForQuery said
-  bool unsynced_ = false;         // extended-protocol messages went out after the last Sync
-  bool skipping_ = false;         // after an error: the client's messages come to nothing up to its Sync
-  bool copy_in_ = false;          // the server takes COPY data
-  bool rest_passes_ = false;      // of the client's message at hand: the server has its beginning, and must get it all
-  bool reply_passes_ = false;     // of the server's
-  bool query_failed_ = false;     // the simple query at hand has had an error
-  bool speaking_ = false;         // the client has said something in this lease
-  bool spoken_ = false;           // and something before
-  bool discarded_ = false;        // DISCARD ALL was done since the last settling
-  bool untold_ = false;           // the server reported what the client is to hear before its next ReadyForQuery
-  bool pipeline_failed_ = false;  // so was an error in the extended protocol
-  bool dressing_ = false;         // begun, and not known to have succeeded
+  char status_ = 'I';          // as the last ReadyForQuery said
+  bool unsynced_ = false;      // extended-protocol messages went out after the last Sync
+  bool skipping_ = false;      // after an error: the client's messages come to nothing up to its Sync
+  bool copy_in_ = false;       // the server takes COPY data
+  bool rest_passes_ = false;   // of the client's message at hand: the server has its beginning, and must get it all
+  bool reply_passes_ = false;  // of the server's
+  bool query_failed_ = false;  // the simple query at hand has had an error
+  bool speaking_ = false;      // the client has said something in this lease
+  bool spoken_ = false;        // and something before
+  bool discarded_ = false;     // DISCARD ALL was done since the last settling
+  bool untold_ = false;        // the server reported what the client is to hear before its next ReadyForQuery
+  bool failed_ = false;        // the transaction at hand, as far as it was implicit, has come to nothing
+  bool dressing_ = false;      // begun, and not known to have succeeded
   bool undressed_ = false;
   bool restoring_ = false;   // a client's ReadyForQuery is held until a restore is done
   bool preparing_ = false;   // a client's statement is being prepared again, and compared with what it was

@@ -36,12 +36,6 @@ const frame_rules& client_rules() {
   return rules;
 }
 
-// The text of a whole Query message. What follows its zero byte is for the server to refuse.
-std::string_view text_of_query(const frame_piece& piece) {
-  const auto text = pgwire::as_text(piece.body());
-  return text.substr(0, text.find('\0'));
-}
-
 // The two names that a Bind begins with, and what follows them.
 struct bind_head {
   std::string_view portal;
@@ -156,6 +150,14 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
       if (skipping_) return std::nullopt;
   }
   if (barrier_) return step::waits;
+  if (speech_.listens()) {
+    switch (hear(piece, to_server, to_client)) {
+      case hearing::nothing_new: break;
+      case hearing::denied: return std::nullopt;
+      case hearing::too_early: return step::waits;
+      case hearing::elsewhere: return step::names_tenant;
+    }
+  }
   if (server_ == nullptr) return step::needs_lease;
   over_ = false;
   const bool spoke = std::exchange(speaking_, true);
@@ -180,7 +182,7 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
 }
 
 void pooled_traffic::on_query(const frame_piece& piece, byte_run& to_server) {
-  const auto text = text_of_query(piece);
+  const auto text = frontend::query::text_in(piece.body());
   const auto verdict = tools_.verdicts.of(text);
   expected entry{kind::query};
   if (verdict) {
@@ -348,7 +350,7 @@ bool pooled_traffic::wants_last_connection() {
   const frame_piece* piece = client_.peek();
   if (piece == nullptr || !piece->begins || !piece->ends) return false;
   if (piece->type == to_backend::query) {
-    const auto text = text_of_query(*piece);
+    const auto text = frontend::query::text_in(piece->body());
     if (text.find("val") == std::string_view::npos && text.find("VAL") == std::string_view::npos) return false;
     const auto verdict = tools_.verdicts.of(text);
     return verdict && verdict->traits.has(pgwire::trait::reads_sequence);

@@ -146,6 +146,8 @@ void pooled_traffic::on_tag(const frame_piece& piece) {
     server_->statements.clear();
     server_->statements.unnamed_unknown = true;
   }
+  // A statement that opened a transaction of several may have begun with what is undone with it.
+  if (tag == "COMMIT" || tag == "ROLLBACK") failed_ = tag == "ROLLBACK";
   if (tag == "DISCARD ALL") {
     discarded_ = true;
     changes_.discarded();
@@ -223,7 +225,7 @@ void pooled_traffic::on_error(const frame_piece& piece, byte_run& to_client) {
     to_client.pass(piece.bytes);
   }
   if (at->ends_with_ready()) {
-    query_failed_ = true;
+    query_failed_ = failed_ = true;
     return;
   }
   // A plan went stale that the client knows nothing of: the next time it is made anew.
@@ -232,7 +234,7 @@ void pooled_traffic::on_error(const frame_piece& piece, byte_run& to_client) {
     server_->statements.remove(at->text);
     server_->statements.unwanted(at->text);
   }
-  pipeline_failed_ = true;
+  failed_ = true;
   undo(*at, true);
   answers_.pop();
   drop_skipped();
@@ -315,7 +317,8 @@ void pooled_traffic::settle(byte_run& to_server) {
   if (status_ != 'I' || !answers_.empty() || unsynced_ || restoring_) return;
   portals_.clear();
   changes_.transaction_ended();
-  const bool failed = std::exchange(pipeline_failed_, false);
+  const bool failed = std::exchange(failed_, false);
+  end_move(failed);
   if (std::exchange(discarded_, false) && failed) {
     dress_again(to_server);  // what should have restored it was skipped or rolled back
   } else if (changes_.due()) {

@@ -6,6 +6,7 @@
 
 #include "protocol/sqlstate.hpp"
 #include "protocol/startup_options.hpp"
+#include "proxy/session/known_value.hpp"
 
 namespace proxy {
 namespace {
@@ -19,16 +20,6 @@ constexpr std::size_t most_settings_known = 10'000;
 bool outlives_transaction(std::string_view setting) {
   return setting != "transaction_isolation" && setting != "transaction_read_only" &&
          setting != "transaction_deferrable" && setting != "seed";
-}
-
-// The value that a statement gives, if it can be known before it runs.
-std::optional<std::string> value_of(const pgwire::operand& what, const pgwire::frontend::bind* values) {
-  if (what.from == pgwire::operand::source::constant) return what.text;
-  if (what.from != pgwire::operand::source::bound || values == nullptr) return std::nullopt;
-  if (what.parameter == 0 || what.parameter > values->parameters.size()) return std::nullopt;
-  const auto& value = values->parameters[what.parameter - 1U];
-  if (!value) return std::nullopt;
-  return std::string(*value);
 }
 
 // As servers count in positions, if the text is UTF-8.
@@ -80,7 +71,7 @@ std::optional<pgwire::error_report> session_changes::note(const pgwire::verdict&
 
   std::vector<std::string> settings;
   for (const auto& change : verdict.settings) {
-    const auto name = value_of(change.name, values);
+    const auto name = known_value(change.name, values);
     if (!name) {
       if (guarded) return session_guard::unreadable();
       unseen = true;
@@ -89,7 +80,7 @@ std::optional<pgwire::error_report> session_changes::note(const pgwire::verdict&
     const std::string canonical = pgwire::canonical_setting_name(*name);
     std::vector<std::optional<std::string>> items;
     items.reserve(change.values.size());
-    for (const auto& item : change.values) items.push_back(value_of(item, values));
+    for (const auto& item : change.values) items.push_back(known_value(item, values));
     if (auto refusal = terms_.guard.refuses(canonical, items)) return refusal;
     dirty_ = dirty_ || routing::affects_reading(canonical);
     if (!change.local) settings.push_back(canonical);

@@ -163,6 +163,18 @@ TEST_CASE("who is unknown, and who names no tenant", "[routes]") {
   CHECK(read("no_tenant: {}").no_tenant == routing::no_tenant_action::reject);
   CHECK(read("hints: [{ variable: app.tenant }]\nno_tenant: { action: wait }").no_tenant ==
         routing::no_tenant_action::wait);
+  const std::string waits = "no_tenant: { action: wait }\nhints: [{ variable: app.tenant }]\ntenants: {}\n";
+  CHECK(tests::read_routes(waits).errors ==
+        std::vector<std::string>{"routes.yaml:1:22: no_tenant.action: needs defaults.database, which tells the session "
+                                 "its parameters meanwhile; write it, or another action"});
+  CHECK(
+      tests::read_routes(waits +
+                         "servers: { m: { hosts: [a] } }\ndatabases: { d: { server: m, dbname: \"d_{tenant}\" } "
+                         "}\ndefaults: { database: d }\n")
+          .errors ==
+      std::vector<std::string>{
+          "routes.yaml:1:22: no_tenant.action: the database of `defaults` tells the session its parameters meanwhile, "
+          "and has {tenant} in its dbname; write one there without, or another action"});
   // Without tenants, somebody must be able to enter all the same.
   CHECK(tests::read_routes("servers: { m: { hosts: [a] } }\ndatabases: { d: { server: m } }\n").errors ==
         std::vector<std::string>{

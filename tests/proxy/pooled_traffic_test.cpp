@@ -327,7 +327,7 @@ TEST_CASE("a Sync without a lease is answered here, and a refused message is an 
   CHECK(s.client(frontend::sync{}.encode()) == step::starved);
   CHECK(s.told() == ready());
   CHECK(s.client(frontend::parse{"", "SELECT 1", {}}.encode() + frontend::sync{}.encode()) == step::needs_lease);
-  s.traffic.refuse({"FATAL", "53400", "no connection", {}, {}}, s.to_client);
+  s.traffic.refuse({"FATAL", "53400", "no connection", {}, {}}, s.to_server, s.to_client);
   CHECK(s.traffic.advance(s.to_server, s.to_client) == step::starved);
   CHECK(s.told() == error("53400", "no connection") + ready());
 }

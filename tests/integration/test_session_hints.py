@@ -1,0 +1,269 @@
+"""Hints that a session gives while it runs: a setting that it sets, a schema that it puts into its search_path."""
+
+import pytest
+from lodge import eventually, standard_routes
+from test_attacks import SYNC, answers, bind, execute, parse, pbe
+from wire import ServerError, message, query
+
+TRUST = {"auth": {"method": "trust"}, "log": {"level": "info"}}
+LATER = [{"variable": "app.tenant"}, {"search_path": "tenant_{tenant}"}]
+
+
+def routes(postgres, action="wait", size=1):
+    table = standard_routes(postgres.host)
+    table["hints"] = [{"user": "{role}.{tenant}"}, {"database": "{dbname}@{tenant}"}, *LATER]
+    table["databases"]["shared"]["pool"] = {"size": size}
+    table["tenants"] |= {"initech": {"users": ["somebody"]}, "hooli": {"state": "suspended", "message": "call billing"},
+                         "soylent": {}, "gone": {"database": "dedicated"}, "solo": {"schema": "tenant_soylent", "pool": "session"}}
+    table["no_tenant"] = {"action": action} | ({"route": {"database": "shared", "search_path": ["public"]}} if action == "route" else {})
+    return table
+
+
+@pytest.fixture(scope="module")
+def lodge(start_lodge, postgres):
+    return start_lodge(routes(postgres), TRUST)
+
+
+@pytest.fixture
+def session(lodge):
+    with lodge.login("trusted", "crm") as wire:
+        yield wire
+
+
+def error_of(wire, sql):
+    with pytest.raises(ServerError) as caught:
+        wire.rows(sql)
+    return caught.value
+
+
+def who(wire):
+    return wire.value("SELECT name FROM whoami")
+
+
+def where(wire):
+    return wire.value("SELECT current_database()")
+
+
+def test_a_session_is_let_in_without_a_tenant_and_told_to_name_one(session):
+    assert session.parameters["server_version"].startswith("15")
+    for sql in ("SELECT 1", "BEGIN", "SHOW app.tenant", "SELECT name FROM tenant_globex.whoami", "", "TABLE pg_class",
+                "RESET ALL; SELECT 1", "SELECT set_config('work_mem', '1MB', false)"):
+        error = error_of(session, sql)
+        assert (error.sqlstate, error.severity) == ("28000", "ERROR"), sql
+    assert "named its tenant" in error.message
+    for messages in (pbe("SELECT 1") + SYNC, parse("SELECT 1") + SYNC, message(b"F", b"\0\0\0\1\0\0\0\0\0\0"),):
+        session.send(messages)
+        assert [error.sqlstate for error in answers(session)[1]] == ["28000"]
+    session.rows("SET app.tenant = 'globex'")
+    assert who(session) == "globex"
+
+
+def test_what_a_driver_sets_on_its_way_in_goes_along(session):
+    session.rows("SET work_mem = '3MB'; SET application_name = 'early'")
+    session.rows("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+    assert error_of(session, "SET ROLE postgres").sqlstate == "42501"
+    session.rows("SET app.tenant = 'globex'")
+    assert session.value("SHOW work_mem") == "3MB"
+    assert session.value("SHOW application_name") == "early"
+    assert session.value("SHOW transaction_isolation") == "serializable"
+
+
+@pytest.mark.parametrize("naming", [
+    "SET app.tenant = '{}'", "SET SESSION app.tenant TO {}", "SET \"APP\".tenant = '{}'",
+    "SELECT set_config('app.tenant', '{}', false)", "SELECT pg_catalog.set_config('app.tenant', '{}', false)",
+    "SET search_path TO tenant_{}, public", "SET search_path = 'tenant_{}', public", "SET search_path TO public, \"tenant_{}\"",
+    "SELECT set_config('search_path', 'public, tenant_{}', false)",
+])
+def test_ways_to_name_it(session, naming):
+    for tenant, name, database in (("globex", "globex", "saas"), ("acme", "acme", "acme"), ("soylent", "soylent", "saas"),
+                                   ("umbrella", "crm_umbrella", "crm_umbrella"), ("globex", "globex", "saas")):
+        session.rows(naming.format(tenant))
+        assert (who(session), where(session)) == (name, database)
+
+
+def test_by_the_extended_protocol(session):
+    session.send(pbe("SELECT set_config('app.tenant', $1, false)", "acme") + SYNC)
+    assert answers(session) == ([("acme",)], [])
+    assert who(session) == "acme"
+    # Prepared while it was acme's, and earlier than its tenant is known.
+    session.send(parse("SELECT set_config($1, $2, false)", "name it") + SYNC)
+    assert answers(session) == ([], [])
+    session.send(bind("app.tenant", "globex", name="name it") + execute() + SYNC)
+    assert answers(session) == ([("globex",)], [])
+    assert who(session) == "globex"
+    session.send(message(b"D", b"Sname it\0") + bind("app.tenant", "acme", name="name it") + execute() + SYNC)
+    assert [error.sqlstate for error in answers(session)[1]] == ["25001"]
+    assert who(session) == "globex"
+    session.rows("RESET app.tenant")
+    session.send(pbe("SET search_path TO tenant_soylent, public") + SYNC)
+    assert answers(session) == ([], [])
+    assert where(session) == "saas"
+
+
+def test_the_same_statement_names_and_asks(session):
+    assert session.rows("SET app.tenant = 'globex'; SELECT name FROM whoami") == [("globex",)]
+    assert session.rows("SET app.tenant = 'acme'; SELECT name FROM whoami") == [("acme",)]
+    assert session.rows("SET LOCAL app.tenant = 'soylent'; SELECT name FROM whoami") == [("soylent",)]
+    assert who(session) == "acme"
+
+
+def test_local_before_anything_is_named(session):
+    assert session.rows("SET LOCAL app.tenant = 'soylent'; SELECT name FROM whoami") == [("soylent",)]
+    assert error_of(session, "SELECT 1").sqlstate == "28000"
+
+
+def test_not_in_a_transaction(session):
+    session.rows("SET app.tenant = 'globex'")
+    session.rows("BEGIN")
+    for sql in ("SET app.tenant = 'acme'", "SET LOCAL app.tenant = 'acme'"):
+        assert error_of(session, sql).sqlstate == "25001"
+        assert error_of(session, "SELECT 1").sqlstate == "25P02"
+        session.rows("ROLLBACK; BEGIN")
+    session.rows("SET app.tenant = 'globex'")  # its own it may
+    session.rows("COMMIT")
+    for sql in ("SELECT 1; SET app.tenant = 'acme'", "BEGIN; SET app.tenant = 'acme'; COMMIT", "SET app.tenant = 'acme'; BEGIN",
+                "RESET ALL; SET app.tenant = 'acme'", "SET app.tenant = 'acme'; COMMIT; SELECT 1"):
+        assert error_of(session, sql).sqlstate == "25001", sql
+    assert (who(session), where(session)) == ("globex", "saas")
+    session.send(pbe("SELECT 1") + pbe("SET app.tenant = 'acme'") + SYNC)
+    assert [error.sqlstate for error in answers(session)[1]] == ["25001"]
+    session.send(query("BEGIN") + query("SET app.tenant = 'acme'") + query("ROLLBACK"))
+    assert [error.sqlstate for error in answers(session, 3)[1]] == ["25001"]
+    session.send(pbe("SET app.tenant = 'acme'") + pbe("BEGIN") + SYNC)
+    assert answers(session) == ([], [])
+    assert who(session) == "acme"
+    session.rows("ROLLBACK")
+    assert (who(session), where(session)) == ("globex", "saas")
+    session.send(query("SELECT 1") + query("SET app.tenant = 'acme'") + query("SELECT name FROM whoami"))
+    assert answers(session, 3) == ([("1",), ("acme",)], [])
+
+
+def test_what_fails_has_not_named_anybody(session):
+    for before in ("nobody", "globex"):
+        for failing in ("SET app.tenant = 'acme'; SELECT 1/0", "SET app.tenant = 'acme'; SELECT nonsense"):
+            error_of(session, failing)
+        session.send(pbe("SET app.tenant = 'acme'") + pbe("SELECT 1/0") + SYNC)
+        assert [error.sqlstate for error in answers(session)[1]] == ["22012"]
+        if before == "nobody":
+            assert error_of(session, "SELECT 1").sqlstate == "28000"
+            session.rows("SET app.tenant = 'globex'")
+        assert who(session) == "globex"
+    for tenant, sqlstate in (("nobody", "3D000"), ("no id!", "3D000"), ("initech", "28000"), ("hooli", "57P03"), ("solo", "0A000")):
+        error = error_of(session, f"SET app.tenant = '{tenant}'")
+        assert (error.sqlstate, error.severity) == (sqlstate, "ERROR")
+        assert who(session) == "globex"
+    assert "call billing" in error_of(session, "SET app.tenant = 'hooli'").message
+    assert error_of(session, "SELECT set_config('app.tenant', name, false) FROM whoami").sqlstate == "0A000"
+    # A database that is not there.
+    assert error_of(session, "SET app.tenant = 'gone'").sqlstate == "3D000"
+    assert who(session) == "globex"
+
+
+@pytest.mark.parametrize("leaving", ["RESET app.tenant", "SET app.tenant TO DEFAULT", "SET app.tenant = ''", "RESET ALL", "DISCARD ALL"])
+def test_taken_back(session, leaving):
+    session.rows("SET app.tenant = 'globex'")
+    assert who(session) == "globex"
+    session.rows(leaving)
+    assert error_of(session, "SELECT 1").sqlstate == "28000"
+    session.rows("SET app.tenant = 'soylent'")
+    assert who(session) == "soylent"
+
+
+def test_two_hints_must_agree(session):
+    session.rows("SET app.tenant = 'globex'")
+    session.rows("SET search_path TO tenant_globex")
+    error = error_of(session, "SET search_path TO tenant_acme")
+    assert error.sqlstate == "28000"
+    assert "globex" in error.detail and "acme" in error.detail
+    session.rows("RESET app.tenant")
+    session.rows("SET search_path TO tenant_acme, public")
+    assert who(session) == "acme"
+
+
+def test_a_tenant_fixed_by_the_login(lodge):
+    with lodge.login("trusted.globex", "crm") as session:
+        for sql in ("SET app.tenant = 'acme'", "SET search_path TO tenant_acme", "SELECT set_config('app.tenant', 'acme', false)"):
+            assert error_of(session, sql).sqlstate == "28000"
+        session.rows("SET app.tenant = 'globex'")
+        session.rows("SET search_path TO tenant_globex")
+        session.rows("RESET ALL")
+        assert who(session) == "globex"
+
+
+def test_a_tenant_of_the_startup_packet_can_change_and_come_back(lodge):
+    with lodge.login("trusted", "crm@globex") as session:
+        assert who(session) == "globex"
+        session.rows("SET app.tenant = 'acme'")
+        assert who(session) == "acme"
+        session.rows("RESET app.tenant")
+        assert who(session) == "globex"
+        session.rows("SET search_path TO tenant_soylent, public")
+        assert who(session) == "soylent"
+        session.rows("DISCARD ALL")
+        assert (who(session), where(session)) == ("globex", "saas")
+
+
+def test_what_belonged_to_the_old_one_is_gone(session, lodge):
+    session.rows("SET app.tenant = 'globex'")
+    session.rows("CREATE TEMP TABLE mine AS SELECT 1; PREPARE p AS SELECT 1; LISTEN news")
+    session.rows("SELECT pg_advisory_lock(4711)")
+    session.rows("SET app.tenant = 'soylent'")
+    assert error_of(session, "TABLE mine").sqlstate == "42P01"
+    assert error_of(session, "EXECUTE p").sqlstate == "26000"
+    assert session.rows("SELECT pg_listening_channels()") == []
+    assert session.value("SELECT pg_try_advisory_lock(4711)") == "t"
+    session.rows("SELECT pg_advisory_unlock_all()")
+    session.rows("SET app.tenant = 'globex'")
+    assert who(session) == "globex"
+
+
+def test_the_guard_holds_between_the_changes(session):
+    session.rows("SET app.tenant = 'globex'")
+    for sql in ("SET ROLE postgres", "SET search_path TO secrets", "DO $$ BEGIN PERFORM 1; END $$; SET search_path TO secrets"):
+        assert error_of(session, sql).sqlstate in ("42501", "25001"), sql
+    assert who(session) == "globex"
+
+
+def test_no_tenant_with_a_place(start_lodge, postgres):
+    with start_lodge(routes(postgres, "route"), TRUST) as lodge, lodge.login("trusted", "crm") as session:
+        assert session.value("SELECT 1") == "1"
+        session.rows("SET search_path TO tenant_acme, public")
+        assert (who(session), where(session)) == ("acme", "acme")
+        session.rows("SET search_path TO tenant_globex, public")
+        assert who(session) == "globex"
+        session.rows("SET search_path TO public")
+        assert error_of(session, "SELECT name FROM whoami").sqlstate == "42P01"
+        assert where(session) == "saas"
+
+
+def test_many_take_turns_on_one_connection(lodge):
+    names = {"globex": "globex", "soylent": "soylent", "acme": "acme"}
+    sessions = [(tenant, lodge.login("trusted", "crm")) for tenant in list(names) * 4]
+    for round in range(6):
+        for at, (_, wire) in enumerate(sessions):
+            tenant = list(names)[(at + round) % 3]
+            wire.rows(f"SET app.tenant = '{tenant}'")
+            sessions[at] = (tenant, wire)
+        for tenant, wire in sessions:
+            assert who(wire) == names[tenant]
+    for _, wire in sessions:
+        wire.close()
+
+
+def test_sessions_of_their_own_connection_must_name_it_when_they_begin(start_lodge, postgres):
+    with start_lodge(routes(postgres), {"auth": {"method": "passthrough"}}) as lodge:
+        with pytest.raises(ServerError) as caught:
+            lodge.login("trusted", "crm")
+        assert (caught.value.sqlstate, caught.value.severity) == ("28000", "FATAL")
+
+
+def test_a_new_table_changes_the_hints(start_lodge, postgres):
+    table = routes(postgres)
+    with start_lodge(table, TRUST) as lodge, lodge.login("trusted", "crm") as session:
+        session.rows("SET app.tenant = 'globex'")
+        lodge.reload(table | {"hints": [{"user": "{role}.{tenant}"}, {"variable": "app.customer"}]})
+
+        def named():
+            session.rows("SET app.customer = 'acme'")
+            return who(session) == "acme"
+        eventually(named, "the new hint is heard")
