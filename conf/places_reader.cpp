@@ -137,6 +137,14 @@ routing::database places_reader::read_database(const yaml_value& entry) const {
   if (const auto pool = entry.find("pool"); pool && pool->is_mapping()) {
     if (const auto mode = pool->find("mode")) made.mode = read_pool_mode(*mode);
     if (const auto size = pool->find("size")) made.pool_size = size->integer(1, most_connections);
+    if (const auto pin = pool->find("pin")) {
+      made.refuses_pins = pin->choice<bool>({{"allow", false}, {"refuse", true}}).value_or(false);
+    }
+    if (const auto prepare = pool->find("prepare")) {
+      using enum routing::prepare_mode;
+      made.prepare = prepare->choice<routing::prepare_mode>({{"repeated", repeated}, {"named", named}, {"off", off}})
+                         .value_or(repeated);
+    }
   }
   return made;
 }

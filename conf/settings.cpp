@@ -164,6 +164,11 @@ std::vector<setting> routes_settings_table() {
       {routes, "databases.*.pool.mode", "session | transaction", "transaction",
        "How long a client keeps a server connection."},
       {routes, "databases.*.pool.size", "integer", "none", "Server connections at a time."},
+      {routes, "databases.*.pool.pin", "allow | refuse", "allow",
+       "Whether a session may keep a shared connection beyond a transaction, for a temporary table or the like."},
+      {routes, "databases.*.pool.prepare", "repeated | named | off", "repeated",
+       "What stays prepared on shared connections: what clients prepare and unnamed statements that keep coming; only "
+       "what has a name; nothing."},
       {routes, "defaults", "mapping", "", "What every tenant starts from; each key of a tenant's own takes its place."},
   };
   const auto add_block = [&](const std::string& prefix) {

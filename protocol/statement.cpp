@@ -57,7 +57,7 @@ class reader {
       case PG_QUERY__NODE__NODE_TRANSACTION_STMT: read_transaction(*node.transaction_stmt); return;
       case PG_QUERY__NODE__NODE_DISCARD_STMT: read_discard(*node.discard_stmt); return;
       case PG_QUERY__NODE__NODE_PREPARE_STMT:
-        add(trait::prepared);
+        out_.traits.add({trait::prepared, trait::keeps});
         out_.prepares.emplace_back(node.prepare_stmt->name);
         return;
       case PG_QUERY__NODE__NODE_DEALLOCATE_STMT: {
@@ -71,12 +71,30 @@ class reader {
         return;
       }
       case PG_QUERY__NODE__NODE_DECLARE_CURSOR_STMT:
-        if ((node.declare_cursor_stmt->options & cursor_with_hold) != 0) add(trait::hold_cursor);
+        if ((node.declare_cursor_stmt->options & cursor_with_hold) != 0) {
+          out_.traits.add({trait::hold_cursor, trait::keeps});
+        }
         return;
       case PG_QUERY__NODE__NODE_CLOSE_PORTAL_STMT: add(trait::hold_cursor); return;
-      case PG_QUERY__NODE__NODE_LISTEN_STMT:
+      case PG_QUERY__NODE__NODE_LISTEN_STMT: out_.traits.add({trait::listening, trait::keeps}); return;
       case PG_QUERY__NODE__NODE_UNLISTEN_STMT: add(trait::listening); return;
-      case PG_QUERY__NODE__NODE_LOAD_STMT: add(trait::load); return;
+      case PG_QUERY__NODE__NODE_LOAD_STMT: out_.traits.add({trait::load, trait::keeps}); return;
+      case PG_QUERY__NODE__NODE_CREATE_STMT:
+        add(trait::defines);
+        read_temporary(*node.create_stmt->relation, node.create_stmt->oncommit);
+        return;
+      case PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT:
+        add(trait::defines);
+        read_temporary(*node.create_table_as_stmt->into->rel, node.create_table_as_stmt->into->on_commit);
+        return;
+      case PG_QUERY__NODE__NODE_VIEW_STMT:
+        add(trait::defines);
+        read_temporary(*node.view_stmt->view, {});
+        return;
+      case PG_QUERY__NODE__NODE_CREATE_SEQ_STMT:
+        add(trait::defines);
+        read_temporary(*node.create_seq_stmt->sequence, {});
+        return;
       case PG_QUERY__NODE__NODE_DO_STMT:
       case PG_QUERY__NODE__NODE_CALL_STMT: add(trait::unseen); return;
       case PG_QUERY__NODE__NODE_DROP_STMT:
@@ -111,6 +129,13 @@ class reader {
     if (first->into_clause == nullptr) return;
     add(trait::defines);
     read_relation(*first->into_clause->rel);
+    read_temporary(*first->into_clause->rel, first->into_clause->on_commit);
+  }
+
+  // What is made by it outlives the transaction, but for ON COMMIT DROP.
+  void read_temporary(const PgQuery__RangeVar& relation, PgQuery__OnCommitAction at_commit) {
+    const bool is_dropped = at_commit == PG_QUERY__ON_COMMIT_ACTION__ONCOMMIT_DROP;
+    if (std::string_view(relation.relpersistence) == "t" && !is_dropped) add(trait::keeps);
   }
 
   void read_transaction(const PgQuery__TransactionStmt& statement) {
@@ -203,7 +228,8 @@ class reader {
       const std::string_view canonical = name.text;
       if (fold_name(canonical) != canonical) add(trait::unseen);  // a server may fold it to another name
       // It has no value that could be shown or set again.
-      if (canonical == "seed") return add(trait::random_seed);
+      if (canonical == "seed") return out_.traits.add({trait::random_seed, trait::keeps});
+      if (canonical == "session_authorization" && !values.empty()) add(trait::keeps);
       if (canonical == "role" || canonical == "session_authorization") add(trait::session_identity);
       local = local || canonical == "transaction_isolation" || canonical == "transaction_read_only" ||
               canonical == "transaction_deferrable";
@@ -221,7 +247,12 @@ class reader {
 
   void read_name(std::string_view name) {
     if (name.empty()) return;
-    if (const auto means = meaning_of(name)) out_.traits.add(*means);
+    const auto means = meaning_of(name);
+    if (!means) return;
+    out_.traits.add(*means);
+    const bool takes = means->has_any({trait::random_seed, trait::lingering}) ||
+                       (means->has(trait::advisory_lock) && !fold_name(name).contains("unlock"));
+    if (takes) add(trait::keeps);
   }
 
   // Every message of a statement, wherever an expression can stand.

@@ -61,13 +61,15 @@ enum class trait : std::uint8_t {
   defines,             ///< any DDL, SELECT INTO too. CREATE without a schema is temporary where search_path begins so
   lingering,           ///< what else functions leave in a server process and nobody can ask for: dblink_connect(),
                        ///< replication slots (temporary ones), pg_backup_start(), replication origins
-  unseen,              ///< DO, CALL, functions that run a text, set_config() of a computed name, UPDATE pg_settings, a
-                       ///< text that is hit and cannot be read, and all that is ambiguous
-  ambiguous,           ///< the text can be read in two ways, with different effects or different statements
-  only_sets,           ///< every statement is SET, RESET or DISCARD ALL
-  begins,              ///< BEGIN, START TRANSACTION
-  ends_transaction,    ///< COMMIT, END, ROLLBACK, ABORT, PREPARE TRANSACTION; none for savepoints
-  session_identity,    ///< role or session_authorization is set or reset; it stands among the settings too
+  keeps,             ///< takes something of these that stays after the transaction: PREPARE, LISTEN, a temporary table
+                     ///< that is not ON COMMIT DROP, pg_advisory_lock(); not what gives it back
+  unseen,            ///< DO, CALL, functions that run a text, set_config() of a computed name, UPDATE pg_settings, a
+                     ///< text that is hit and cannot be read, and all that is ambiguous
+  ambiguous,         ///< the text can be read in two ways, with different effects or different statements
+  only_sets,         ///< every statement is SET, RESET or DISCARD ALL
+  begins,            ///< BEGIN, START TRANSACTION
+  ends_transaction,  ///< COMMIT, END, ROLLBACK, ABORT, PREPARE TRANSACTION; none for savepoints
+  session_identity,  ///< role or session_authorization is set or reset; it stands among the settings too
 };
 
 /// A set of traits.

@@ -43,6 +43,12 @@ struct server {
 };
 
 enum class pool_mode : std::uint8_t { transaction, session };
+/// What is done for the statements that clients prepare by the protocol on shared connections.
+enum class prepare_mode : std::uint8_t {
+  repeated,  ///< they stay prepared for the next, and unnamed ones that keep coming are prepared, too
+  named,     ///< only those that have a name
+  off,       ///< they are closed with the transaction
+};
 enum class tenant_state : std::uint8_t { active, read_only, held, suspended };
 std::string_view to_string(pool_mode mode);
 std::string_view to_string(tenant_state state);
@@ -68,6 +74,8 @@ struct route {
   bool waits = false;  ///< the session has named no tenant yet, and must: the place is for its greeting
   pool_mode pool = pool_mode::transaction;
   std::optional<std::uint32_t> pool_size;  ///< server connections of the place at a time
+  bool refuses_pins = false;               ///< nobody may keep a connection beyond a transaction
+  prepare_mode prepare = prepare_mode::repeated;
   tenant_state state = tenant_state::active;
   std::string message;  ///< of a suspended tenant
   routing::limits limits;

@@ -33,6 +33,8 @@ struct database {
   std::optional<name_template> dbname;  ///< {tenant} allowed; nothing: the client's own
   std::optional<pool_mode> mode;
   std::optional<std::uint32_t> pool_size;
+  bool refuses_pins = false;
+  prepare_mode prepare = prepare_mode::repeated;
 };
 
 /// What an entry of `tenants`, or `defaults`, or no_tenant's `route`, says. Nothing given: a tenant's is taken from

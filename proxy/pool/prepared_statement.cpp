@@ -79,6 +79,13 @@ void server_statements::remove(std::string_view name) {
   by_use_.erase(gone);
 }
 
+void server_statements::retire() {
+  for (const entry& each : by_use_) unwanted_.push_back(each.name);
+  by_key_.clear();
+  by_name_.clear();
+  by_use_.clear();
+}
+
 void server_statements::clear() {
   by_key_.clear();
   by_name_.clear();

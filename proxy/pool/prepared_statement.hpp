@@ -68,6 +68,8 @@ class server_statements {
   const std::string& add(const statement_ptr& statement, std::uint64_t state);
   /// The preparing came to nothing, or it is known to be stale.
   void remove(std::string_view name);
+  /// All of it is to be closed: see `take_unwanted`.
+  void retire();
   /// The server closes all of it (DEALLOCATE ALL, DISCARD ALL).
   void clear();
 

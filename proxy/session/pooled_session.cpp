@@ -77,7 +77,7 @@ session_terms pooled_session::terms() const {
   for (auto& [name, value] : tenant) name = pgwire::canonical_setting_name(name);
   const auto own = own_settings(what_.startup, what_.who, what_.where);
   return {what_.where.tenant.str(), std::make_shared<const routing::session_state>(tenant, own),
-          session_guard(what_.where)};
+          session_guard(what_.where), what_.where.refuses_pins, what_.where.prepare};
 }
 
 // What it asks the pool for, but for what changes from lease to lease.
@@ -258,6 +258,14 @@ void pooled_session::on_server(std::span<const std::byte> chunk) {
       traffic_.explain_undressed(to_client);
       drop_connection();
       break;
+    case outcome::forbidden: {
+      drop_connection();
+      ending why = ending::fatal({}, {});
+      why.report = *traffic_.forbidden();
+      why.report.severity = "FATAL";
+      leave_now(std::move(why));
+      break;
+    }
     case outcome::lost_track:
       drop_connection();
       leave_now(traffic_.fault() ? ending::of(*traffic_.fault(), "The server")
@@ -307,7 +315,9 @@ std::optional<ending> pooled_session::follow_table() {
   table_version_ = home_.current()->version;
   auto found = around_.look_up();
   if (!found) return std::move(found.error());
-  const bool elsewhere = routing::place_changed(what_.where, *found) || what_.where.guard != found->guard;
+  const bool other_terms = what_.where.guard != found->guard || what_.where.refuses_pins != found->refuses_pins ||
+                           what_.where.prepare != found->prepare;
+  const bool elsewhere = other_terms || routing::place_changed(what_.where, *found);
   go(std::move(*found));
   if (elsewhere) traffic_.set_terms(terms());
   const routing::route_table& table = *home_.current()->routes;

@@ -113,6 +113,7 @@ class pooled_traffic {
     leased,      ///< it goes on
     over,        ///< the connection may serve somebody else: `end_lease`
     undressed,   ///< dressing failed, nothing of the client's ran: close the connection, then `explain_undressed`
+    forbidden,   ///< a function has pinned the session where `pool.pin: refuse` is: see `forbidden`; close both
     lost_track,  ///< what the connection holds is not known any more: close it, and the session with it
   };
   /// The next bytes of the server. Also gives what the lodge has to say to the server itself.
@@ -129,6 +130,7 @@ class pooled_traffic {
 
   [[nodiscard]] const routing::session_state_ptr& state() const { return changes_.state(); }
   [[nodiscard]] pin_set pins() const { return changes_.pins(); }
+  [[nodiscard]] std::optional<pgwire::error_report> forbidden() const { return changes_.forbidden(); }
   /// What the client has been told of its settings by ParameterStatus.
   [[nodiscard]] const parameters_ptr& told() const { return told_; }
   /// The client's greeting: from now on it hears of every change.
@@ -262,6 +264,7 @@ class pooled_traffic {
   bool barrier_ = false;     // nothing of the client goes out until the server has caught up
   bool over_ = false;
   bool lost_track_ = false;
+  bool forbidden_ = false;
   bool server_said_fatal_ = false;
   bool greeted_ = false;
 

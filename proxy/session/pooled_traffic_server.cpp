@@ -68,6 +68,7 @@ pooled_traffic::outcome pooled_traffic::from_server(std::span<const std::byte> c
     stream.pop();
     if (undressed_) return outcome::undressed;
     if (lost_track_) return outcome::lost_track;
+    if (forbidden_) return outcome::forbidden;
   }
   if (stream.fault()) {
     fault_ = traffic_fault{*stream.fault(), stream.faulty_type()};
@@ -302,6 +303,7 @@ void pooled_traffic::on_inventory(byte_run& to_server) {
   const auto superuser = server_->reported->find("is_superuser");
   changes_.take(*found, asking_->pins(), superuser != server_->reported->end() && superuser->second == "on");
   server_->worn = changes_.state();
+  forbidden_ = changes_.forbidden().has_value();
   asking_.reset();
   asked_ = 0;
 }
@@ -325,6 +327,7 @@ void pooled_traffic::settle(byte_run& to_server) {
     ask(changes_.take_request(), to_server);
   } else if (changes_.pins().empty()) {
     over_ = true;
+    if (changes_.terms().prepare == routing::prepare_mode::off) server_->statements.retire();
   }
 }
 

@@ -45,7 +45,8 @@ void pooled_traffic::on_parse(const frame_piece& piece, byte_run& to_server) {
   expected entry{kind::parse};
   entry.undo = on_skip::recall_unnamed;
   entry.statement = std::exchange(unnamed_, client_statement{statement, false}).statement;
-  if (!statement->verdict && tools_.seen.count(statement->hash) >= promote_at) {
+  const bool promotes = changes_.terms().prepare == routing::prepare_mode::repeated;
+  if (promotes && !statement->verdict && tools_.seen.count(statement->hash) >= promote_at) {
     unnamed_.at_server = true;
     parse_at_server(*what, statement, std::move(entry), to_server);
     return;

@@ -22,6 +22,35 @@ bool outlives_transaction(std::string_view setting) {
          setting != "transaction_deferrable" && setting != "seed";
 }
 
+// What a statement would keep the connection for.
+pin_set pins_of(const pgwire::verdict& verdict) {
+  pin_set pins;
+  for (const auto& [which, why] :
+       std::initializer_list<std::pair<trait, pin>>{{trait::prepared, pin::prepared},
+                                                    {trait::temporary, pin::temporary},
+                                                    {trait::listening, pin::listening},
+                                                    {trait::hold_cursor, pin::hold_cursor},
+                                                    {trait::advisory_lock, pin::advisory_lock},
+                                                    {trait::load, pin::loaded},
+                                                    {trait::random_seed, pin::random_seed},
+                                                    {trait::lingering, pin::lingering},
+                                                    {trait::session_identity, pin::authorization}}) {
+    if (verdict.traits.has(which)) pins.add(why);
+  }
+  return pins;
+}
+
+pgwire::error_report not_kept(pin_set pins) {
+  std::string reasons;
+  for (unsigned i = 0; i < pin_count; ++i) {
+    const auto why = static_cast<pin>(i);
+    if (pins.has(why)) reasons.append(reasons.empty() ? "" : ", ").append(to_string(why));
+  }
+  return {"ERROR", std::string(pgwire::sqlstate::feature_not_supported),
+          "no server connection is kept beyond a transaction here", "It would be needed for: " + reasons + ".",
+          "The routing table says pool.pin: refuse for this database."};
+}
+
 // As servers count in positions, if the text is UTF-8.
 std::size_t characters_of(std::string_view text) {
   return static_cast<std::size_t>(
@@ -69,6 +98,8 @@ std::optional<pgwire::error_report> session_changes::note(const pgwire::verdict&
     }
   }
 
+  if (terms_.refuses_pins && verdict.traits.has(trait::keeps)) return not_kept(pins_of(verdict));
+
   std::vector<std::string> settings;
   for (const auto& change : verdict.settings) {
     const auto name = known_value(change.name, values);
@@ -88,6 +119,11 @@ std::optional<pgwire::error_report> session_changes::note(const pgwire::verdict&
   for (std::string& name : settings) note_setting(std::move(name));
   note_traits(verdict, unseen);
   return std::nullopt;
+}
+
+std::optional<pgwire::error_report> session_changes::forbidden() const {
+  if (!terms_.refuses_pins || pins_.empty()) return std::nullopt;
+  return not_kept(pins_);
 }
 
 void session_changes::note_traits(const pgwire::verdict& verdict, bool unseen) {

@@ -20,6 +20,7 @@
 #include "proxy/session/guard.hpp"
 #include "proxy/session/inventory.hpp"
 #include "proxy/session/statement_tools.hpp"
+#include "routing/route.hpp"
 #include "routing/session_state.hpp"
 
 namespace proxy {
@@ -29,6 +30,8 @@ struct session_terms {
   std::string tenant;
   routing::session_state_ptr start;  ///< what RESET and DISCARD ALL come back to
   session_guard guard;
+  bool refuses_pins = false;
+  routing::prepare_mode prepare = routing::prepare_mode::repeated;
 };
 
 class session_changes {
@@ -41,6 +44,8 @@ class session_changes {
   [[nodiscard]] const session_terms& terms() const { return terms_; }
   [[nodiscard]] const routing::session_state_ptr& state() const { return state_; }
   [[nodiscard]] pin_set pins() const { return pins_; }
+  /// What it keeps its connection for where that is not allowed. 0A000.
+  [[nodiscard]] std::optional<pgwire::error_report> forbidden() const;
   /// This transaction may have changed how statements are read: `state` is not what is in force.
   [[nodiscard]] bool dirty() const { return dirty_; }
   /// Counts what may have made prepared statements stale: changes of the schema that everybody sees, and the session's
@@ -52,7 +57,8 @@ class session_changes {
   [[nodiscard]] bool unseen() const { return every_setting_due_; }
 
   /// Before a statement runs. `values`: of its parameters, null if it has none or they are not known. `executed`: the
-  /// verdicts on statements that it runs by EXECUTE, as far as they are known. Gives the guard's refusal, or nothing.
+  /// verdicts on statements that it runs by EXECUTE, as far as they are known. Gives the guard's refusal, nothing,
+  /// or that of a place that allows no pins (0A000).
   std::optional<pgwire::error_report> note(const pgwire::verdict& verdict, const pgwire::frontend::bind* values,
                                            std::span<const pgwire::verdict* const> executed = {});
 

@@ -293,7 +293,6 @@ def test_settings_in_other_encodings(one):
             assert latin.rows("SELECT length(current_setting('app.mine')), ascii(current_setting('app.mine'))") == [("1", "233")]
 
 
-@pytest.mark.xfail(strict=False, reason="the inventory runs into the client's statement_timeout: FATAL XX000, lost track; a matter of 1 ms")
 def test_a_timeout_of_its_own_does_not_hit_the_lodges_statements(two):
     first, second = two
     for _ in range(40):
@@ -702,3 +701,61 @@ def test_the_server_restarts_while_sessions_are_idle(one, two, postgres):
         assert new.value("SELECT name FROM whoami") == "soylent"
     with pytest.raises(psycopg2.OperationalError):
         one.connect("trusted.nobody")
+
+
+@pytest.fixture(scope="module")
+def unkept(start_lodge, postgres):
+    """Nobody keeps a connection."""
+    table = pooled(postgres, wait="10s")
+    table["databases"]["shared"]["pool"] |= {"pin": "refuse"}
+    table["tenants"]["globex"] = {"guard": False}
+    return start_lodge(table, TRUST)
+
+
+@pytest.mark.parametrize("statement, reason", [
+    ("PREPARE p AS SELECT 1", "SQL PREPARE"), ("CREATE TEMP TABLE t (a int)", "temporary"), ("SELECT 1 AS a INTO TEMP t", "temporary"),
+    ("CREATE TEMP VIEW t AS SELECT 1", "temporary"), ("LISTEN news", "LISTEN"), ("BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT 1; COMMIT", "WITH HOLD"),
+    ("SELECT pg_advisory_lock(1)", "advisory"), ("LOAD 'plpgsql'", "LOAD"), ("SELECT setseed(0.5)", "seed"),
+])
+def test_what_would_keep_a_connection_is_refused_where_the_table_says_so(unkept, statement, reason):
+    with unkept.login("trusted.globex", "crm") as wire:
+        error = refused(wire, statement)
+        assert (error.sqlstate, error.severity) == ("0A000", "ERROR")
+        assert reason in error.detail and "pool.pin" in error.hint
+        assert wire.value("SELECT name FROM whoami") == "globex"
+
+
+@pytest.mark.parametrize("statement", [
+    "BEGIN; CREATE TEMP TABLE t (a int) ON COMMIT DROP; COMMIT", "SELECT pg_advisory_xact_lock(1)", "SELECT pg_advisory_unlock_all()",
+    "UNLISTEN *", "DISCARD ALL", "DEALLOCATE ALL", "CLOSE ALL", "BEGIN; DECLARE c CURSOR FOR SELECT 1; FETCH c; CLOSE c; COMMIT",
+])
+def test_what_keeps_nothing_is_not_refused(unkept, statement):
+    with unkept.login("trusted.globex", "crm") as wire:
+        wire.rows(statement)
+        assert wire.value("SELECT name FROM whoami") == "globex"
+
+
+def test_what_a_function_keeps_ends_the_session(unkept):
+    with unkept.login("trusted.globex", "crm") as wire:
+        wire.rows("DO $$ BEGIN PERFORM pg_advisory_lock(99); END $$")
+        with pytest.raises(ServerError) as caught:
+            wire.rows("SELECT 1")
+        assert (caught.value.sqlstate, caught.value.severity) == ("0A000", "FATAL")
+        assert "advisory" in caught.value.detail
+    with unkept.login("trusted.globex", "crm") as wire:
+        assert wire.value("SELECT pg_try_advisory_xact_lock(99)") == "t"
+
+
+@pytest.mark.parametrize("mode, left", [("repeated", 2), ("named", 1), ("off", 0)])
+def test_what_stays_prepared(start_lodge, postgres, mode, left):
+    table = pooled(postgres, wait="10s")
+    table["databases"]["shared"]["pool"] |= {"prepare": mode}
+    with start_lodge(table, TRUST) as lodge, lodge.login("trusted.globex", "crm") as wire:
+        wire.send(parse("SELECT 'it has a name'", "s") + SYNC)
+        answers(wire)
+        for _ in range(8):
+            wire.send(pbe("SELECT 'it comes often'") + SYNC)
+            assert answers(wire) == ([("it comes often",)], [])
+            wire.send(bind(name="s") + execute() + SYNC)
+            assert answers(wire) == ([("it has a name",)], [])
+        assert wire.rows("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'SELECT ''it %'") == [(str(left),)]

@@ -99,7 +99,7 @@ YAML
 hints: [{ startup: app.tenant }]
 servers: { main: { hosts: ["127.0.0.1:$port"] } }
 databases: { any: { server: main, pool: { $sharing } } }
-no_tenant: { action: route, route: { database: any, limits: { wait: 10min } } }
+no_tenant: { action: route, route: { database: any, limits: { wait: 10m } } }
 YAML
   "$lodge" serve -c "$work/pglodge.yaml" &
   lodge_pid=$!

@@ -417,3 +417,14 @@ TEST_CASE("the lease ends no earlier than a message whose beginning the server h
   s.advance();
   CHECK(s.sent() == data.substr(9) + query("SELECT 1"));
 }
+
+TEST_CASE("with prepare: off nothing stays prepared for the next") {
+  auto what = terms("globex");
+  what.prepare = routing::prepare_mode::off;
+  scene s(what);
+  s.client(frontend::parse{"s1", "SELECT 7", {}}.encode() + frontend::sync{}.encode());
+  CHECK(s.reply(parsed + backend::no_data{}.encode() + ready()) == outcome::over);
+  s.traffic.end_lease();
+  s.client(query("SELECT 1"));
+  CHECK(s.sent().find(frontend::close{frontend::target::statement, "pglodge_1"}.encode()) == 0);
+}
