@@ -52,6 +52,13 @@ fair_queue::waiter* fair_queue::next(bool guaranteed_only) const {
   return from->best().lines.best().waiters_.front();
 }
 
+fair_queue::waiter* fair_queue::next_of(const flow& of, const gate& before, bool guaranteed_only) const {
+  const auto may = guaranteed_only ? of.stands == standing::guaranteed : of.stands != standing::barred;
+  if (!before.open || !may) return nullptr;
+  const auto found = std::ranges::find(of.lines_, &before, [](const auto& one) { return one->before_; });
+  return found != of.lines_.end() ? (*found)->waiters_.front() : nullptr;
+}
+
 void fair_queue::reposition(flow& changed) {
   for (const auto& one : changed.lines_) reposition(*one);
 }

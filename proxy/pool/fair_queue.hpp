@@ -103,6 +103,10 @@ class fair_queue {
 
   /// The next of the flows that may be served and whose gate is open; null if there is none.
   [[nodiscard]] waiter* next(bool guaranteed_only) const;
+  /// The first of one flow before one gate, on the same terms; null if there is none.
+  [[nodiscard]] waiter* next_of(const flow& of, const gate& before, bool guaranteed_only) const;
+  /// Whose it is that waits.
+  [[nodiscard]] static const flow& flow_of(const waiter& who) { return *who.line_->of_; }
 
   /// After `lent`, `weight` or `stands` changed.
   void reposition(flow& changed);

@@ -5,6 +5,14 @@
 
 namespace proxy {
 
+namespace {
+
+// How long a tenant may have a connection again and again while others wait that have some, too. To dress a connection
+// costs the server about as much as a small statement.
+constexpr std::chrono::milliseconds longest_turn{10};
+
+}  // namespace
+
 // --- who asks ---
 
 std::optional<grant> ledger::ask(const connection_wish& wish) {
@@ -66,13 +74,29 @@ void ledger::serve_waiting(grants& served) {
   while (!queue_.empty() && !is_full()) {
     auto* const next = queue_.next(!has_more_than_reserved());
     if (next == nullptr) return;
-    auto& who = static_cast<waiter&>(*next);
-    queue_.take(who);
-    request wish = std::move(who.wish);
-    --wish.from->waiting;
-    waiters_.erase(wish.who);
-    served.push_back(serve(std::move(wish)));
+    serve(*next, served);
   }
+}
+
+void ledger::serve(fair_queue::waiter& next, grants& served) {
+  auto& who = static_cast<waiter&>(next);
+  queue_.take(who);
+  request wish = std::move(who.wish);
+  --wish.from->waiting;
+  waiters_.erase(wish.who);
+  served.push_back(serve(std::move(wish)));
+}
+
+// A connection that comes back goes to the next of the same tenant, while its turn lasts: it wears the clothes already.
+// But whoever has no connection at all comes first.
+void ledger::serve_same_tenant(const connection& one, time_point now, grants& served) {
+  if (queue_.empty() || is_full() || now - one.turn >= longest_turn) return;
+  const bool guaranteed_only = !has_more_than_reserved();
+  auto* const fairest = queue_.next(guaranteed_only);
+  auto* const same = queue_.next_of(*one.of, *one.in, guaranteed_only);
+  if (fairest == nullptr || same == nullptr || fair_queue::flow_of(*fairest).lent == 0) return;
+  if (static_cast<waiter*>(same)->wish.from.get() != one.from.get()) return;
+  serve(*same, served);
 }
 
 // --- how a wish is granted ---
@@ -140,6 +164,8 @@ void ledger::lend(connection& one, request&& wish) {
     --one.in->total;
     ++wish.in->total;
   }
+  // Of `since` when nobody had to wait, else when the one before came back.
+  if (one.of.get() != wish.of.get()) one.turn = std::max(wish.since, one.idle_since);
   one.of = std::move(wish.of);
   one.in = std::move(wish.in);
   one.worker = wish.worker;
@@ -170,6 +196,7 @@ ledger::grants ledger::give_back(connection_id which, std::uint64_t state, time_
   one.state = state;
   one.idle_since = now;
   come_idle(one);
+  serve_same_tenant(one, now, served);
   serve_waiting(served);
   return served;
 }

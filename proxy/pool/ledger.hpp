@@ -154,6 +154,7 @@ class ledger {
   struct connection : pooled {
     status is = status::connecting;
     time_point opened;
+    time_point turn;     ///< when it was lent to its tenant by another's leave
     tenants::handle of;  ///< it serves, or last served
     places::handle in;
     pool_roster::handle from;
@@ -174,6 +175,8 @@ class ledger {
   [[nodiscard]] bool can_serve(const tenant& of, const place& in) const;
 
   void serve_waiting(grants& served);
+  void serve(fair_queue::waiter& next, grants& served);
+  void serve_same_tenant(const connection& one, time_point now, grants& served);
   grant serve(request&& wish);
   [[nodiscard]] connection* choose_idle(const request& wish);
   connection& create(const request& wish);

@@ -193,9 +193,9 @@ void pooled_session::begin(connection_ptr connection) {
   last_connection_ = connection_->id();
   connection_->lend(*this);
   cancel_.aim(connection_->cancel());
-  byte_run dress;
-  traffic_.begin_lease(connection_->session, dress);
-  connection_->send(dress);
+  byte_run& to_server = home_.runs().to_server;
+  to_server.clear();
+  traffic_.begin_lease(connection_->session, to_server);
 }
 
 // The session has done with its connection, and it is clean.

@@ -114,6 +114,7 @@ task<std::optional<ending>> pooled_session::greet() {
   if (!told) {
     auto leased = co_await lease();
     if (!leased) co_return leased.error().as_fatal();
+    if (connection_) connection_->send(home_.runs().to_server);
     greeting_until_ = clock::now() + home_.current()->settings->timeouts.startup;
     if (connection_ && traffic_.idle()) {  // it was worn already
       told = connection_->session.reported;
@@ -146,9 +147,10 @@ task<std::optional<ending>> pooled_session::converse() {
   const std::string early = std::exchange(early_, {}) + from_client_.rest();
   traffic_.feed_client(as_bytes(early));
   traffic_.keep_client();
+  bool dresses = false;  // what a lease began with is in the run
   for (;;) {
     auto& [to_server, to_client] = home_.runs();
-    to_server.clear();
+    if (!std::exchange(dresses, false)) to_server.clear();
     to_client.clear();
     const step next = traffic_.advance(to_server, to_client);
     if (connection_) connection_->send(to_server);
@@ -165,6 +167,7 @@ task<std::optional<ending>> pooled_session::converse() {
         break;
       case step::names_tenant:
         if (auto refused = go_to(traffic_.named())) {
+          to_server.clear();
           to_client.clear();
           traffic_.refuse(std::move(refused->report), to_server, to_client);
           if (connection_) connection_->send(to_server);
@@ -172,13 +175,16 @@ task<std::optional<ending>> pooled_session::converse() {
         }
         break;
       case step::needs_lease:
+        dresses = true;
         if (lease_at_once()) break;
         traffic_.keep_client();
         if (auto leased = co_await lease(); !leased) {
+          dresses = false;
           ending& why = leased.error();
           // Where another tenant lives may be out of reach: the session goes on as whose it was.
           const bool goes_on = why.report.severity != "FATAL" || traffic_.moves();
           if (!goes_on || !why.tell_client || end_) co_return std::move(why);
+          to_server.clear();
           to_client.clear();
           traffic_.refuse(std::move(why.report), to_server, to_client);
           send_to_client(to_client);

@@ -114,6 +114,7 @@ class pooled_session final : private lessee {
   task<std::expected<void, ending>> wait_for_lease();
   task<std::expected<void, ending>> use(server_pool::permission what);
   task<std::expected<connection_ptr, ending>> open(connection_id id);
+  /// What it is dressed with is left in the worker's run, for the client's statement to go out with it.
   void begin(connection_ptr connection);
   void give_back();
   void drop_connection();

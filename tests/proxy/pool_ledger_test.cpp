@@ -239,6 +239,7 @@ TEST_CASE("ledger: a polite tenant gets the next connection that is given back, 
 
 TEST_CASE("ledger: weights 3 to 1 give 3 to 1 of the grants") {
   const auto connections = GENERATE(1U, 4U, 8U, 16U);
+  const auto lease = GENERATE(100us, 20ms);
   ledger books(connections);
   std::deque<std::pair<connection_id, waiter_id>> lent;
   const auto wish = [](waiter_id who) { return who <= 100 ? with(by(who, "a"), weight(3)) : by(who, "b"); };
@@ -246,11 +247,11 @@ TEST_CASE("ledger: weights 3 to 1 give 3 to 1 of the grants") {
     if (const auto got = books.ask(wish(i))) lent.emplace_back(got->connection, got->who);
   }
   int of_a = 0;
-  constexpr int turns = 4000;
+  constexpr int turns = 40000;
   for (int turn = 0; turn < turns; ++turn) {
     const auto [back, who] = lent.front();
     lent.pop_front();
-    const auto got = books.give_back(back, 1, start);
+    const auto got = books.give_back(back, 1, start + turn * lease / connections);
     REQUIRE(got.size() == 1);
     of_a += got[0].who <= 100;
     lent.emplace_back(got[0].connection, got[0].who);
@@ -258,6 +259,21 @@ TEST_CASE("ledger: weights 3 to 1 give 3 to 1 of the grants") {
   }
   CHECK(of_a > turns * 0.73);
   CHECK(of_a < turns * 0.77);
+}
+
+TEST_CASE("ledger: a tenant keeps a connection for a turn while the others that wait have some, too") {
+  ledger books(2);
+  const auto a = books.ask(by(1, "a"))->connection;
+  REQUIRE(books.ask(by(2, "b")));
+  for (waiter_id i = 11; i <= 20; ++i) CHECK_FALSE(books.ask(by(i, "b")));
+  for (waiter_id i = 21; i <= 30; ++i) CHECK_FALSE(books.ask(by(i, "a")));
+  // It is b's turn in the queue: its first came first.
+  CHECK(books.give_back(a, 1, start + 1ms).at(0).who == 21);
+  CHECK(books.give_back(a, 1, start + 9ms).at(0).who == 22);
+  CHECK(books.give_back(a, 1, start + 10ms).at(0).who == 23);  // the only one of a: it has none without
+  CHECK_FALSE(books.ask(by(31, "c")));
+  CHECK(books.give_back(a, 1, start + 11ms).at(0).who == 31);  // who has none comes first
+  CHECK(books.give_back(a, 1, start + 12ms).at(0).who == 24);
 }
 
 TEST_CASE("ledger: a minimum is left free for its tenant by the others") {
