@@ -62,6 +62,11 @@ class expected_answers {
   [[nodiscard]] expected_answer* front() { return empty() ? nullptr : &all_[head_]; }
   [[nodiscard]] std::span<const expected_answer> waiting() const { return std::span(all_).subspan(head_); }
 
+  /// The server has nothing to answer, and yet there is something to tell.
+  [[nodiscard]] bool only_put_in() const {
+    return !empty() &&
+           std::ranges::all_of(waiting(), [](const auto& at) { return at.what == expected_answer::kind::answer; });
+  }
   /// What `front` gave is not valid after it.
   void push(expected_answer what) {
     // A client that always has one more under way never lets the queue run empty.

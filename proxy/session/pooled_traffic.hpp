@@ -156,6 +156,7 @@ class pooled_traffic {
     std::optional<std::uint64_t> shape = {};  // of its result when the client prepared it
   };
 
+  step consider_all(byte_run& to_server, byte_run& to_client);
   [[nodiscard]] std::optional<step> consider(const pgwire::frame_piece& piece, byte_run& to_server,
                                              byte_run& to_client);
   // In pooled_traffic_tenant.cpp.

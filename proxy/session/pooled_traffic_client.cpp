@@ -100,6 +100,13 @@ pooled_traffic::pooled_traffic(std::uint64_t session, statement_tools& tools)
       client_(client_rules(), most_statement) {}
 
 pooled_traffic::step pooled_traffic::advance(byte_run& to_server, byte_run& to_client) {
+  const step next = consider_all(to_server, to_client);
+  // What is put in goes out together with what the server says next, if it is to say anything.
+  if (answers_.only_put_in()) give_answers(to_client);
+  return next;
+}
+
+pooled_traffic::step pooled_traffic::consider_all(byte_run& to_server, byte_run& to_client) {
   for (;;) {
     const frame_piece* piece = client_.peek();
     if (piece == nullptr) {
@@ -177,7 +184,6 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
     case to_backend::sync: on_sync(piece, to_server); break;
     default: on_function_call(piece, to_server);
   }
-  give_answers(to_client);
   return std::nullopt;
 }
 

@@ -82,6 +82,7 @@ void pooled_traffic::server_piece(const frame_piece& piece, byte_run& to_client,
     if (reply_passes_) to_client.pass(piece.bytes);
     return;
   }
+  give_answers(to_client);
   expected* const at = answers_.front();
   const bool secret = at != nullptr && at->hidden();
   reply_passes_ = !secret;

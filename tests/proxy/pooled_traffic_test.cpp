@@ -428,3 +428,20 @@ TEST_CASE("with prepare: off nothing stays prepared for the next") {
   s.client(query("SELECT 1"));
   CHECK(s.sent().find(frontend::close{frontend::target::statement, "pglodge_1"}.encode()) == 0);
 }
+
+TEST_CASE("what is put in goes out with the server's next word, or at once if it has none to say") {
+  scene s(terms("globex"));
+  const std::string sync = frontend::sync{}.encode();
+  const std::string parse = frontend::parse{"s1", "SELECT 7", {}}.encode();
+  s.client(parse + sync);
+  s.reply(parsed + backend::no_data{}.encode() + ready());
+  s.traffic.end_lease();
+  const std::string close = frontend::close{frontend::target::statement, "s1"}.encode();
+  s.client(close + parse + sync);  // it is prepared there already
+  CHECK(s.told().empty());
+  s.reply(ready());
+  CHECK(s.told() == backend::close_complete{}.encode() + parsed + ready());
+  s.traffic.end_lease();
+  s.client(close + frontend::flush{}.encode());
+  CHECK(s.told() == backend::close_complete{}.encode());
+}
