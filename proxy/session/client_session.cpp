@@ -67,11 +67,7 @@ task<client_session::step<client_session::entered_ptr>> client_session::arrive()
     pool(*request);
     co_return nullptr;
   }
-  if (route_->waits) {
-    co_return std::unexpected(ending::fatal(
-        sqlstate::invalid_authorization, "the session names no tenant", {},
-        "One that has a server connection of its own (replication, passthrough) must name it when it begins."));
-  }
+  if (route_->waits) co_return std::unexpected(ending::nameless());
   co_return co_await enter(*request);
 }
 

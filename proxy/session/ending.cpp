@@ -30,6 +30,11 @@ ending ending::moved(const routing::tenant_id& tenant) {
   return fatal(sqlstate::admin_shutdown, who + " has moved", {}, "Connect again to reach the new place.");
 }
 
+ending ending::nameless() {
+  return fatal(sqlstate::invalid_authorization, "the session names no tenant", {},
+               "One that has a server connection of its own (replication, passthrough) must name it when it begins.");
+}
+
 ending ending::held_too_long(const routing::tenant_id& tenant) {
   return fatal(sqlstate::limit_exceeded, "tenant \"" + tenant.str() + "\" is held, and was not released in time", {},
                "Try again later.");

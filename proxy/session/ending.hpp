@@ -39,6 +39,8 @@ struct ending {
   static ending of(const traffic_fault& fault, std::string_view who);
   /// The tenant's place is not what it was.
   static ending moved(const routing::tenant_id& tenant);
+  /// It names no tenant, and can name none later.
+  static ending nameless();
   /// Nobody released the tenant in time.
   static ending held_too_long(const routing::tenant_id& tenant);
   /// The same, where the session goes on: the statement at hand comes to nothing.

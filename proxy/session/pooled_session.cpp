@@ -315,83 +315,10 @@ task<void> pooled_session::sleep() { co_await bell_.async_wait(no_throw); }
 
 // --- from outside ---
 
-// The table may place the session elsewhere by now: at its next transaction it goes there.
-std::optional<ending> pooled_session::follow_table() {
-  if (table_version_ == home_.current()->version) return std::nullopt;
-  table_version_ = home_.current()->version;
-  auto found = around_.look_up();
-  if (!found) return std::move(found.error());
-  const bool other_terms = what_.where.guard != found->guard || what_.where.refuses_pins != found->refuses_pins ||
-                           what_.where.prepare != found->prepare;
-  const bool elsewhere = other_terms || routing::place_changed(what_.where, *found);
-  go(std::move(*found));
-  if (elsewhere) traffic_.set_terms(terms());
-  const routing::route_table& table = *home_.current()->routes;
-  traffic_.listen_to(table.later_hints(), table.waits());
-  return std::nullopt;
-}
-
-void pooled_session::go(routing::route where) {
-  what_.where = std::move(where);
-  pool_ = home_.shared().pools.of(what_.where.server);
-  wish_ = wish();
-}
-
-// The client's statement names another tenant, and is to run there.
-std::optional<ending> pooled_session::go_to(const routing::tenant_id& tenant) {
-  around_.set_tenant(tenant);
-  auto found = around_.look_up();
-  std::optional<ending> refused;
-  if (!found) {
-    refused = std::move(found.error());
-  } else if (found->pool == routing::pool_mode::session) {
-    refused = ending::fatal(sqlstate::feature_not_supported,
-                            "tenant \"" + tenant.str() + "\" has server connections of its clients' own", {},
-                            "Name it when the session begins, by another hint; or give it pool: transaction.");
-  }
-  if (refused) {
-    around_.set_tenant(what_.who.tenant);
-    return refused;
-  }
-  // What was pinned belonged to the other tenant.
-  drop_connection();
-  what_.who.tenant = tenant;
-  go(std::move(*found));
-  traffic_.go_along(terms());
-  spdlog::info("{}: by its own word, to {}/{}", around_.name(), what_.where.server->name, what_.where.database);
-  return std::nullopt;
-}
-
-// The statement that named a tenant has ended, and leaves the session another's than it ran for.
-void pooled_session::become_due() {
-  const routing::tenant_id* tenant = traffic_.due();
-  if (tenant == nullptr || (connection_ && !traffic_.idle())) return;
-  drop_connection();
-  around_.set_tenant(*tenant);
-  auto found = around_.look_up();
-  if (!found) return leave_now(std::move(found.error()));
-  what_.who.tenant = *tenant;
-  go(std::move(*found));
-  traffic_.become_due(terms());
-}
-
 void pooled_session::on_publish() {
   follow_when_pinned();
   if (queue_) queue_->cancel();  // it asks anew, of wherever the table says now
   wake();
-}
-
-// What is pinned cannot be taken elsewhere: if its place has changed, it ends when it is next idle.
-void pooled_session::follow_when_pinned() {
-  const std::uint64_t version = home_.current()->version;
-  if (!connection_ || traffic_.pins().empty() || when_idle_ || std::exchange(pinned_version_, version) == version)
-    return;
-  const auto found = around_.look_up();
-  if (!found) {
-    leave_when_idle(found.error());
-  } else if (routing::place_changed(what_.where, *found)) {
-    leave_when_idle(ending::moved(what_.where.tenant));
-  }
 }
 
 void pooled_session::leave_when_idle(ending why) {

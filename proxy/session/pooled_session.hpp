@@ -95,11 +95,13 @@ class pooled_session final : private lessee {
   task<bool> read_client();
   [[nodiscard]] session_terms terms() const;
   [[nodiscard]] connection_wish wish() const;
+
+  // In pooled_placement.cpp.
   std::optional<ending> follow_table();
+  void follow_when_pinned();
   void go(routing::route where);
   std::optional<ending> go_to(const routing::tenant_id& tenant);
   void become_due();
-  void follow_when_pinned();
 
   // In pooled_lease.cpp.
   struct question {

@@ -14,8 +14,10 @@ def routes(postgres, action="wait", size=1):
     table["hints"] = [{"user": "{role}.{tenant}"}, {"database": "{dbname}@{tenant}"}, *LATER]
     table["databases"]["shared"]["pool"] = {"size": size}
     table["tenants"] |= {"initech": {"users": ["somebody"]}, "hooli": {"state": "suspended", "message": "call billing"},
-                         "soylent": {}, "gone": {"database": "dedicated"}, "solo": {"schema": "tenant_soylent", "pool": "session"}}
-    table["no_tenant"] = {"action": action} | ({"route": {"database": "shared", "search_path": ["public"]}} if action == "route" else {})
+                         "gone": {"database": "dedicated"}, "solo": {"schema": "tenant_soylent", "pool": "session"}}
+    table["no_tenant"] = {"action": action}
+    if action == "route":
+        table["no_tenant"]["route"] = {"database": "shared", "search_path": ["public"]}
     return table
 
 
@@ -75,8 +77,9 @@ def test_what_a_driver_sets_on_its_way_in_goes_along(session):
     "SELECT set_config('search_path', 'public, tenant_{}', false)",
 ])
 def test_ways_to_name_it(session, naming):
-    for tenant, name, database in (("globex", "globex", "saas"), ("acme", "acme", "acme"), ("soylent", "soylent", "saas"),
-                                   ("umbrella", "crm_umbrella", "crm_umbrella"), ("globex", "globex", "saas")):
+    for tenant, name, database in (("globex", "globex", "saas"), ("acme", "acme", "acme"),
+                                   ("soylent", "soylent", "saas"), ("umbrella", "crm_umbrella", "crm_umbrella"),
+                                   ("globex", "globex", "saas")):
         session.rows(naming.format(tenant))
         assert (who(session), where(session)) == (name, database)
 
@@ -121,8 +124,8 @@ def test_not_in_a_transaction(session):
         session.rows("ROLLBACK; BEGIN")
     session.rows("SET app.tenant = 'globex'")  # its own it may
     session.rows("COMMIT")
-    for sql in ("SELECT 1; SET app.tenant = 'acme'", "BEGIN; SET app.tenant = 'acme'; COMMIT", "SET app.tenant = 'acme'; BEGIN",
-                "RESET ALL; SET app.tenant = 'acme'", "SET app.tenant = 'acme'; COMMIT; SELECT 1"):
+    for sql in ("SELECT 1; SET app.tenant = 'acme'", "BEGIN; SET app.tenant = 'acme'; COMMIT",
+                "SET app.tenant = 'acme'; BEGIN", "RESET ALL; SET app.tenant = 'acme'", "SET app.tenant = 'acme'; COMMIT; SELECT 1"):
         assert error_of(session, sql).sqlstate == "25001", sql
     assert (who(session), where(session)) == ("globex", "saas")
     session.send(pbe("SELECT 1") + pbe("SET app.tenant = 'acme'") + SYNC)
@@ -148,7 +151,8 @@ def test_what_fails_has_not_named_anybody(session):
             assert error_of(session, "SELECT 1").sqlstate == "28000"
             session.rows("SET app.tenant = 'globex'")
         assert who(session) == "globex"
-    for tenant, sqlstate in (("nobody", "3D000"), ("no id!", "3D000"), ("initech", "28000"), ("hooli", "57P03"), ("solo", "0A000")):
+    for tenant, sqlstate in (("nobody", "3D000"), ("no id!", "3D000"), ("initech", "28000"), ("hooli", "57P03"),
+                             ("solo", "0A000")):
         error = error_of(session, f"SET app.tenant = '{tenant}'")
         assert (error.sqlstate, error.severity) == (sqlstate, "ERROR")
         assert who(session) == "globex"
@@ -159,7 +163,8 @@ def test_what_fails_has_not_named_anybody(session):
     assert who(session) == "globex"
 
 
-@pytest.mark.parametrize("leaving", ["RESET app.tenant", "SET app.tenant TO DEFAULT", "SET app.tenant = ''", "RESET ALL", "DISCARD ALL"])
+@pytest.mark.parametrize("leaving", ["RESET app.tenant", "SET app.tenant TO DEFAULT", "SET app.tenant = ''",
+                                     "RESET ALL", "DISCARD ALL"])
 def test_taken_back(session, leaving):
     session.rows("SET app.tenant = 'globex'")
     assert who(session) == "globex"
