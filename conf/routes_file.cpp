@@ -132,8 +132,8 @@ class routes_reader {
     const auto comes_later = [](const routing::hint& one) {
       return one.source == routing::hint_source::variable || one.source == routing::hint_source::search_path;
     };
-    const auto error = [&](std::string what) {
-      wait_.source->out->error(wait_.source->name, wait_.at, wait_.path, std::move(what));
+    const auto error = [&](const char* what) {
+      wait_.source->out->error(wait_.source->name, wait_.at, wait_.path, what);
     };
     const bool hints_are_wrong = has_section("hints") && parts_.hints.empty();  // said already
     if (!hints_are_wrong && std::ranges::none_of(parts_.hints, comes_later)) {

@@ -340,7 +340,9 @@ verdict both(verdict one, const verdict& other) {
   append(one.prepares, other.prepares);
   append(one.executes, other.executes);
   append(one.deallocates, other.deallocates);
+  const bool both_set_only = one.traits.has(trait::only_sets) && other.traits.has(trait::only_sets);
   one.traits.add(other.traits);
+  if (!both_set_only) one.traits = one.traits.without({trait::only_sets});
   one.traits.add({trait::unseen, trait::ambiguous});
   return one;
 }

@@ -81,7 +81,7 @@ task<std::expected<void, ending>> pooled_session::lease() {
 
 // Why who waits shall wait no longer.
 std::optional<ending> pooled_session::why_stop(clock::time_point until) const {
-  if (end_) return *end_;
+  if (end_) return end_;
   if (cancel_.requested()) return cancelled();
   if (clock::now() < until) return std::nullopt;
   return ending::fatal(sqlstate::limit_exceeded, "no server connection became free in time",

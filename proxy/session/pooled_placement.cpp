@@ -61,7 +61,7 @@ std::optional<ending> pooled_session::go_to(const routing::tenant_id& tenant) {
 // The statement that named a tenant has ended, and leaves the session another's than it ran for.
 void pooled_session::become_due() {
   const routing::tenant_id* tenant = traffic_.due();
-  if (tenant == nullptr || (connection_ && !traffic_.idle())) return;
+  if (tenant == nullptr) return;
   drop_connection();
   around_.set_tenant(*tenant);
   auto found = around_.look_up();

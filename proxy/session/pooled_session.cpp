@@ -316,6 +316,8 @@ task<void> pooled_session::sleep() { co_await bell_.async_wait(no_throw); }
 // --- from outside ---
 
 void pooled_session::on_publish() {
+  const routing::route_table& table = *home_.current()->routes;
+  traffic_.listen_to(table.later_hints(), table.waits());
   follow_when_pinned();
   if (queue_) queue_->cancel();  // it asks anew, of wherever the table says now
   wake();

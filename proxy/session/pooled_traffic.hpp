@@ -164,8 +164,10 @@ class pooled_traffic {
   hearing hear(const pgwire::frame_piece& piece, byte_run& to_server, byte_run& to_client);
   hearing hear_statement(const pgwire::verdict* verdict, const pgwire::frontend::bind* values,
                          const pgwire::frame_piece& piece, byte_run& to_server, byte_run& to_client);
+  [[nodiscard]] static bool calls_harmless(const pgwire::frame_piece& piece);
   hearing hear_parse(const pgwire::frame_piece& piece, byte_run& to_server, byte_run& to_client);
   void deny(pgwire::error_report why, const pgwire::frame_piece& piece, byte_run& to_server, byte_run& to_client);
+  [[nodiscard]] bool runs_what_names(const pgwire::verdict& verdict) const;
   void end_move(bool failed);
 
   void on_query(const pgwire::frame_piece& piece, byte_run& to_server);
@@ -179,11 +181,12 @@ class pooled_traffic {
   void on_function_call(const pgwire::frame_piece& piece, byte_run& to_server);
   void close_segment() {
     settling_ = changes_.due();
+    moving_ = named_it_;
     settle_barrier();
   }
   void settle_barrier() {
     settling_ = settling_ && !answers_.empty();
-    barrier_ = dressing_ || restoring_ || preparing_ || settling_ || asking_.has_value();
+    barrier_ = dressing_ || restoring_ || preparing_ || settling_ || asking_.has_value() || moving_ || due_;
   }
 
   std::optional<pgwire::error_report> note(const pgwire::verdict& verdict, const pgwire::frontend::bind* values);
@@ -237,6 +240,10 @@ class pooled_traffic {
     bool done;  // the statement has succeeded
   };
   std::optional<due_tenant> due_;
+  bool named_it_ = false;                             // it is on its way to the server
+  bool moving_ = false;                               // and complete: its outcome is waited for
+  bool confirmed_ = false;                            // by the server
+  routing::session_state_ptr before_, start_before_;  // what the session stood for before it
   parameters_ptr told_;
   pgwire::frame_cutter client_;
   server_session* server_ = nullptr;

@@ -84,6 +84,16 @@ bool leaves_nothing(std::uint32_t function) {
   }
 }
 
+}  // namespace
+
+// Whether a function called by number leaves nothing in the session.
+bool pooled_traffic::calls_harmless(const frame_piece& piece) {
+  const auto call = frontend::function_call::decode(piece.body());
+  return call && leaves_nothing(call->function);
+}
+
+namespace {
+
 // In the server's own words, which drivers look for.
 pgwire::error_report result_changed() {
   return {
@@ -156,8 +166,9 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
     default:
       if (skipping_) return std::nullopt;
   }
-  if (barrier_) return step::waits;
-  if (speech_.listens()) {
+  // What comes instead of COPY data is for the server to refuse.
+  if (barrier_ && !copy_in_) return step::waits;
+  if (speech_.listens() && !copy_in_) {
     switch (hear(piece, to_server, to_client)) {
       case hearing::nothing_new: break;
       case hearing::denied: return std::nullopt;
@@ -167,6 +178,7 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
   }
   if (server_ == nullptr) return step::needs_lease;
   over_ = false;
+  named_it_ = move_ && (named_it_ || piece.type == to_backend::query || piece.type == to_backend::bind);
   const bool spoke = std::exchange(speaking_, true);
   spoken_ = spoken_ || spoke;
   if (!spoke) close_unwanted(to_server);
@@ -337,8 +349,7 @@ void pooled_traffic::on_sync(const frame_piece& piece, byte_run& to_server) {
 }
 
 void pooled_traffic::on_function_call(const frame_piece& piece, byte_run& to_server) {
-  const auto call = frontend::function_call::decode(piece.body());
-  if (!call || !leaves_nothing(call->function)) {
+  if (!calls_harmless(piece)) {
     pgwire::verdict unseen;
     unseen.traits.add(pgwire::trait::unseen);
     if (auto refusal = note(unseen, nullptr)) {

@@ -148,8 +148,6 @@ void pooled_traffic::on_tag(const frame_piece& piece) {
     server_->statements.clear();
     server_->statements.unnamed_unknown = true;
   }
-  // A statement that opened a transaction of several may have begun with what is undone with it.
-  if (tag == "COMMIT" || tag == "ROLLBACK") failed_ = tag == "ROLLBACK";
   if (tag == "DISCARD ALL") {
     discarded_ = true;
     changes_.discarded();
@@ -302,6 +300,7 @@ void pooled_traffic::on_inventory(byte_run& to_server) {
     return;
   }
   const auto superuser = server_->reported->find("is_superuser");
+  confirmed_ = move_ && speech_.confirmed_by(found->settings);
   changes_.take(*found, asking_->pins(), superuser != server_->reported->end() && superuser->second == "on");
   server_->worn = changes_.state();
   forbidden_ = changes_.forbidden().has_value();
@@ -321,12 +320,18 @@ void pooled_traffic::settle(byte_run& to_server) {
   portals_.clear();
   changes_.transaction_ended();
   const bool failed = std::exchange(failed_, false);
-  end_move(failed);
   if (std::exchange(discarded_, false) && failed) {
     dress_again(to_server);  // what should have restored it was skipped or rolled back
-  } else if (changes_.due()) {
+    failed_ = failed;
+    return;
+  }
+  if (changes_.due()) {
     ask(changes_.take_request(), to_server);
-  } else if (changes_.pins().empty()) {
+    failed_ = failed;
+    return;
+  }
+  if (moving_) end_move(failed);
+  if (changes_.pins().empty()) {
     over_ = true;
     if (changes_.terms().prepare == routing::prepare_mode::off) server_->statements.retire();
   }

@@ -1,4 +1,5 @@
 // Of the client's stream: what it says of its tenant.
+#include <algorithm>
 #include <utility>
 
 #include "protocol/backend_messages.hpp"
@@ -16,6 +17,12 @@ namespace to_backend = pgwire::frontend_type;
 }  // namespace
 
 pooled_traffic::hearing pooled_traffic::hear(const frame_piece& piece, byte_run& to_server, byte_run& to_client) {
+  const bool speaks = piece.type == to_backend::query || piece.type == to_backend::bind ||
+                      piece.type == to_backend::parse || piece.type == to_backend::function_call;
+  if (named_it_ && speaks) {  // what names a tenant stands alone in its pipeline
+    deny(std::move(tenant_speech::not_alone().error()), piece, to_server, to_client);
+    return hearing::denied;
+  }
   switch (piece.type) {
     case to_backend::query: {
       const auto verdict = tools_.verdicts.of(frontend::query::text_in(piece.body()));
@@ -28,7 +35,17 @@ pooled_traffic::hearing pooled_traffic::hear(const frame_piece& piece, byte_run&
       return hear_statement(verdict, values ? &*values : nullptr, piece, to_server, to_client);
     }
     case to_backend::parse: return hear_parse(piece, to_server, to_client);
-    case to_backend::function_call: return hear_statement(nullptr, nullptr, piece, to_server, to_client);
+    case to_backend::function_call:
+      if (speech_.is_waiting()) return hear_statement(nullptr, nullptr, piece, to_server, to_client);
+      if (speech_.is_fixed() || calls_harmless(piece)) return hearing::nothing_new;
+      deny(std::move(tenant_speech::unreadable().error()), piece, to_server, to_client);
+      return hearing::denied;
+    case to_backend::describe: {
+      // It would tell about a place that is not the session's.
+      const auto what = frontend::describe::decode(piece.body());
+      if (!speech_.is_waiting() || (what && what->target == frontend::target::portal)) return hearing::nothing_new;
+      return hear_statement(nullptr, nullptr, piece, to_server, to_client);
+    }
     default: return hearing::nothing_new;
   }
 }
@@ -38,6 +55,9 @@ pooled_traffic::hearing pooled_traffic::hear_statement(const pgwire::verdict* ve
                                                        byte_run& to_client) {
   const bool first = status_ == 'I' && !(unsynced_ && server_ != nullptr);
   auto heard = speech_.hear(verdict, values, first);
+  if (heard && verdict != nullptr && !speech_.is_fixed() && runs_what_names(*verdict)) {
+    heard = tenant_speech::unreadable();
+  }
   if (!heard) {
     deny(std::move(heard.error()), piece, to_server, to_client);
     return hearing::denied;
@@ -45,19 +65,34 @@ pooled_traffic::hearing pooled_traffic::hear_statement(const pgwire::verdict* ve
   if (!*heard) return hearing::nothing_new;
   if (server_ != nullptr && !answers_.empty()) return hearing::too_early;
   move_ = std::move(**heard);
+  confirmed_ = speech_.confirmed_by({});  // where there is nothing to confirm
   return move_->now == speech_.current() ? hearing::nothing_new : hearing::elsewhere;
+}
+
+// EXECUTE of what was prepared by the protocol.
+bool pooled_traffic::runs_what_names(const pgwire::verdict& verdict) const {
+  return std::ranges::any_of(verdict.executes, [&](const std::string& name) {
+    const auto runs = known_as(name).statement;
+    return runs && runs->verdict && speech_.concerns(*runs->verdict);
+  });
 }
 
 // To prepare what may name a tenant needs no server: which one it is for is known only when it runs.
 pooled_traffic::hearing pooled_traffic::hear_parse(const frame_piece& piece, byte_run& to_server, byte_run& to_client) {
   const auto what = frontend::parse::decode(piece.body());
-  if (!what || server_ != nullptr) return hearing::nothing_new;
+  if (!what)
+    return speech_.is_waiting() ? hear_statement(nullptr, nullptr, piece, to_server, to_client) : hearing::nothing_new;
   auto verdict = tools_.verdicts.of(what->query);
   const bool concerns = verdict && speech_.concerns(*verdict);
   const std::string name(what->statement);
-  if (!concerns || (!name.empty() && named_.contains(name))) {
-    return speech_.is_waiting() ? hear_statement(verdict.get(), nullptr, piece, to_server, to_client)
-                                : hearing::nothing_new;
+  const bool known = !name.empty() && named_.contains(name);
+  const bool busy = server_ != nullptr && (unsynced_ || status_ != 'I' || !answers_.empty());
+  if (!concerns || known || busy) {
+    // What only sets may be prepared anywhere, and nothing else where the session has no place.
+    const bool only_sets =
+        verdict && verdict->traits.has(pgwire::trait::only_sets) && !verdict->traits.has(pgwire::trait::ambiguous);
+    if (!speech_.is_waiting() || only_sets) return hearing::nothing_new;
+    return hear_statement(nullptr, nullptr, piece, to_server, to_client);
   }
   client_statement made{tools_.statements.share(what->query, what->parameter_types, std::move(verdict)), true};
   if (name.empty()) {
@@ -82,25 +117,34 @@ void pooled_traffic::deny(pgwire::error_report why, const frame_piece& piece, by
 }
 
 void pooled_traffic::go_along(session_terms terms) {
+  before_ = changes_.state();
+  start_before_ = changes_.terms().start;
+  changes_.nothing_happened();
   set_terms(std::move(terms));
   speech_.become(move_->now, false);
 }
 
 void pooled_traffic::end_move(bool failed) {
   if (!move_) return;
-  const routing::tenant_id& next = failed ? move_->back : move_->then;
+  const bool done = !failed && confirmed_;
+  const routing::tenant_id& next = done ? move_->then : move_->back;
   if (next == speech_.current()) {
-    speech_.become(next, !failed);
+    speech_.become(next, done);
   } else {
-    due_ = due_tenant{next, !failed};
+    due_ = due_tenant{next, done};
   }
   move_.reset();
+  moving_ = named_it_ = false;
 }
 
 void pooled_traffic::become_due(session_terms terms) {
+  changes_.nothing_happened();
   set_terms(std::move(terms));
+  // What the client had set before a change that came to nothing is still set.
+  if (!due_->done && before_ && *start_before_ == *changes_.terms().start) changes_.put_back(before_);
   speech_.become(due_->tenant, due_->done);
   due_.reset();
+  settle_barrier();
 }
 
 }  // namespace proxy

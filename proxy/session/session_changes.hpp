@@ -41,6 +41,8 @@ class session_changes {
 
   /// Whose session it is from now on. What the client had set itself since its start goes on being set.
   void set_terms(session_terms terms);
+  /// What it stood for before is what it stands for again, by the same terms.
+  void put_back(routing::session_state_ptr state) { state_ = std::move(state); }
   [[nodiscard]] const session_terms& terms() const { return terms_; }
   [[nodiscard]] const routing::session_state_ptr& state() const { return state_; }
   [[nodiscard]] pin_set pins() const { return pins_; }

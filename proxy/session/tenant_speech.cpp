@@ -1,7 +1,6 @@
 #include "proxy/session/tenant_speech.hpp"
 
 #include <algorithm>
-#include <cstdint>
 #include <string_view>
 
 #include "protocol/sqlstate.hpp"
@@ -54,38 +53,57 @@ std::expected<tenant_id, pgwire::error_report> tenant_speech::meant_by(const say
   return said != nullptr ? said->second : login_;
 }
 
+std::unexpected<pgwire::error_report> tenant_speech::unreadable() {
+  return error(sqlstate::feature_not_supported, "which tenant this statement names cannot be told before it runs", {},
+               "Set the tenant by a statement of its own, to a constant or to a parameter's value.");
+}
+
+std::unexpected<pgwire::error_report> tenant_speech::not_alone() {
+  return error(sqlstate::active_sql_transaction, "the tenant cannot be changed inside a transaction", {},
+               "Change it by a statement of its own, outside transactions, pipelines and texts of several statements.");
+}
+
 std::expected<std::optional<tenant_speech::move>, pgwire::error_report> tenant_speech::hear(
     const pgwire::verdict* verdict, const pgwire::frontend::bind* values, bool first) {
   using outcome = std::optional<move>;
-  const bool may_wait = verdict != nullptr && verdict->traits.has(trait::only_sets);
+  const bool ambiguous = verdict != nullptr && verdict->traits.has_any({trait::ambiguous, trait::unseen});
+  const bool may_wait = verdict != nullptr && verdict->traits.has(trait::only_sets) && !ambiguous;
   const auto stays = [&]() -> std::expected<outcome, pgwire::error_report> {
     if (!is_waiting() || may_wait) return outcome();
     return error(sqlstate::invalid_authorization, "the session has not named its tenant yet", {},
                  "Name it first, by the setting that the routing table's hints say.");
   };
-  if (verdict == nullptr || !concerns(*verdict)) return stays();
+  if (verdict == nullptr) return stays();
+  const bool unread =
+      (verdict->statements.empty() && ambiguous) || (verdict->traits.has(trait::ambiguous) && concerns(*verdict));
+  if (unread && !fixed_) return unreadable();
+  if (!concerns(*verdict)) return stays();
 
+  // Each thing it says is looked at by itself: what stands between two of them would run for the first.
   sayings next = said_;
-  bool touched = false;
-  bool for_good = false;
-  std::uint32_t place = 0;  // of the first statement that says it
+  tenant_id meant = current_;
+  bool changes = false;
+  bool local = false;
+  const auto note = [&]() -> std::optional<pgwire::error_report> {
+    auto now = meant_by(next);
+    if (!now) return std::move(now.error());
+    changes = changes || *now != current_;
+    meant = std::move(*now);
+    return std::nullopt;
+  };
   if (resets_all(*verdict)) {
     next.clear();
-    touched = for_good = true;
-    place = verdict->statements.size() > 1 ? 1 : 0;  // which of them is not known
+    if (auto refused = note()) return std::unexpected(std::move(*refused));
   }
   for (const pgwire::setting_change& change : verdict->settings) {
     const auto name = known_value(change.name, values);
+    if (!name && !fixed_) return unreadable();
     const std::string setting = name ? pgwire::canonical_setting_name(*name) : std::string();
     if (!name || !hints_->concerns(setting)) continue;
     std::vector<std::string> items;
     for (const pgwire::operand& each : change.values) {
       auto item = known_value(each, values);
-      if (!item) {
-        return error(sqlstate::feature_not_supported,
-                     "which tenant \"" + setting + "\" names cannot be told in advance", {},
-                     "Set it to a constant or to a parameter's value.");
-      }
+      if (!item) return unreadable();
       items.push_back(std::move(*item));
     }
     auto named = hints_->named_by(setting, items);
@@ -95,32 +113,29 @@ std::expected<std::optional<tenant_speech::move>, pgwire::error_report> tenant_s
     }
     std::erase_if(next, [&](const auto& said) { return said.first == setting; });
     if (!named->empty()) next.emplace_back(setting, std::move(*named));
-    if (!touched) place = change.statement;
-    touched = true;
-    for_good = for_good || !change.local;
+    local = local || change.local;
+    if (auto refused = note()) return std::unexpected(std::move(*refused));
   }
-  if (!touched) return stays();
-  auto meant = meant_by(next);
-  if (!meant) return std::unexpected(std::move(meant.error()));
-  if (*meant == current_) {
-    if (for_good && first) said_ = std::move(next);
-    return stays();
-  }
+  if (!changes) return stays();
   if (fixed_) {
     return error(sqlstate::invalid_authorization, "the tenant of this session is fixed by its login",
-                 "It is for \"" + login_.str() + "\", and the statement names \"" + meant->str() + "\".", {});
+                 "It is for \"" + login_.str() + "\".", {});
   }
-  const bool several = verdict->statements.size() > 1;
+  if (!first || local || verdict->statements.size() != 1 || meant == current_) return not_alone();
+  saying_ = std::move(next);
   // Nobody's place is none: the statement runs where the session has been.
-  const bool leaves = meant->empty() && waits_;
-  const bool in_transaction = several && (leaves || verdict->traits.has_any({trait::begins, trait::ends_transaction}));
-  if (!first || place > 0 || in_transaction) {
-    return error(sqlstate::active_sql_transaction, "the tenant cannot be changed inside a transaction", {},
-                 "Name it first, in a statement of its own.");
-  }
-  saying_ = for_good ? std::move(next) : said_;
-  if (!for_good) return move{*meant, current_, current_};
-  return move{leaves ? current_ : *meant, *meant, current_};
+  return move{meant.empty() && waits_ ? current_ : meant, meant, current_};
+}
+
+bool tenant_speech::confirmed_by(
+    const std::vector<std::pair<std::string, std::optional<std::string>>>& settings) const {
+  return std::ranges::all_of(saying_, [&](const sayings::value_type& said) {
+    if (std::ranges::find(said_, said) != said_.end()) return true;
+    const auto found = std::ranges::find(settings, said.first, [](const auto& each) { return each.first; });
+    if (found == settings.end() || !found->second) return false;
+    const auto named = hints_->named_by(said.first, {*found->second});
+    return named && *named == said.second;
+  });
 }
 
 void tenant_speech::become(const tenant_id& tenant, bool done) {

@@ -1,8 +1,8 @@
 // Which tenant a session is for, as far as it says so itself while it runs. Pure.
 //
 // A statement that names another tenant runs at that tenant's place already, since a session that has named none yet
-// has no other; it counts if it succeeds. So it must come first: what stood before it in its transaction, its pipeline
-// or its text would have run somewhere else.
+// has no other. So it stands alone: first and last of its transaction, its pipeline and its text. It counts if it has
+// succeeded and the server, asked afterwards, says so.
 #pragma once
 
 #include <expected>
@@ -36,6 +36,8 @@ class tenant_speech {
 
   [[nodiscard]] bool listens() const { return hints_ && !hints_->empty(); }
   [[nodiscard]] const routing::tenant_id& current() const { return current_; }
+  /// It stays who it is, whatever it says.
+  [[nodiscard]] bool is_fixed() const { return fixed_; }
   /// It has named no tenant, and must before anything else.
   [[nodiscard]] bool is_waiting() const { return waits_ && current_.empty(); }
 
@@ -48,12 +50,20 @@ class tenant_speech {
     routing::tenant_id then;  ///< once it has succeeded
     routing::tenant_id back;  ///< if it fails
   };
-  /// What a statement says; nothing if it leaves the tenant as it is. `values`: of its parameters, null if there are
-  /// none. `first`: nothing ran before it in its transaction. Errors, with severity ERROR: 3D000 (no id), 28000 (two
-  /// different tenants; a tenant fixed by the login; none named yet, and this does not), 25001 (not first), 0A000 (the
-  /// name cannot be told before it runs).
+  /// What a statement says; nothing if it leaves the tenant as it is. `verdict`: null for one that matters to no
+  /// session. `values`: of its parameters, null if there are none. `first`: nothing ran before it in its transaction.
+  /// Errors, with severity ERROR: 3D000 (no id), 28000 (two different tenants; a tenant fixed by the login; none named
+  /// yet, and this does not), 25001 (not first, or not alone), 0A000 (whom it names cannot be told before it runs).
   std::expected<std::optional<move>, pgwire::error_report> hear(const pgwire::verdict* verdict,
                                                                 const pgwire::frontend::bind* values, bool first);
+
+  /// Whether the server has the values that the move at hand is about: what was asked of it afterwards.
+  [[nodiscard]] bool confirmed_by(
+      const std::vector<std::pair<std::string, std::optional<std::string>>>& settings) const;
+  /// Of a text, or a function, that could name a tenant and cannot be read: 0A000.
+  static std::unexpected<pgwire::error_report> unreadable();
+  /// Of what does not stand alone: 25001.
+  static std::unexpected<pgwire::error_report> not_alone();
 
   /// The session is for `tenant` now; `done`: of a move whose statement succeeded.
   void become(const routing::tenant_id& tenant, bool done);

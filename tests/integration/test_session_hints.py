@@ -103,18 +103,6 @@ def test_by_the_extended_protocol(session):
     assert where(session) == "saas"
 
 
-def test_the_same_statement_names_and_asks(session):
-    assert session.rows("SET app.tenant = 'globex'; SELECT name FROM whoami") == [("globex",)]
-    assert session.rows("SET app.tenant = 'acme'; SELECT name FROM whoami") == [("acme",)]
-    assert session.rows("SET LOCAL app.tenant = 'soylent'; SELECT name FROM whoami") == [("soylent",)]
-    assert who(session) == "acme"
-
-
-def test_local_before_anything_is_named(session):
-    assert session.rows("SET LOCAL app.tenant = 'soylent'; SELECT name FROM whoami") == [("soylent",)]
-    assert error_of(session, "SELECT 1").sqlstate == "28000"
-
-
 def test_not_in_a_transaction(session):
     session.rows("SET app.tenant = 'globex'")
     session.rows("BEGIN")
@@ -125,28 +113,36 @@ def test_not_in_a_transaction(session):
     session.rows("SET app.tenant = 'globex'")  # its own it may
     session.rows("COMMIT")
     for sql in ("SELECT 1; SET app.tenant = 'acme'", "BEGIN; SET app.tenant = 'acme'; COMMIT",
-                "SET app.tenant = 'acme'; BEGIN", "RESET ALL; SET app.tenant = 'acme'", "SET app.tenant = 'acme'; COMMIT; SELECT 1"):
+                "SET app.tenant = 'acme'; BEGIN", "RESET ALL; SET app.tenant = 'acme'",
+                "SET app.tenant = 'acme'; SELECT 1", "SET LOCAL app.tenant = 'acme'",
+                "SET LOCAL app.tenant = 'acme'; SELECT name FROM whoami",
+                "SET app.tenant = 'acme'; SELECT name FROM whoami; SET app.tenant = 'globex'"):
         assert error_of(session, sql).sqlstate == "25001", sql
     assert (who(session), where(session)) == ("globex", "saas")
     session.send(pbe("SELECT 1") + pbe("SET app.tenant = 'acme'") + SYNC)
     assert [error.sqlstate for error in answers(session)[1]] == ["25001"]
     session.send(query("BEGIN") + query("SET app.tenant = 'acme'") + query("ROLLBACK"))
     assert [error.sqlstate for error in answers(session, 3)[1]] == ["25001"]
-    session.send(pbe("SET app.tenant = 'acme'") + pbe("BEGIN") + SYNC)
-    assert answers(session) == ([], [])
-    assert who(session) == "acme"
-    session.rows("ROLLBACK")
-    assert (who(session), where(session)) == ("globex", "saas")
+    for after in ("BEGIN", "COMMIT", "SELECT 1/0", "SELECT name FROM whoami"):
+        session.send(pbe("SET app.tenant = 'acme'") + pbe(after) + SYNC)
+        assert [error.sqlstate for error in answers(session)[1]] == ["25001"]
+        assert (who(session), where(session)) == ("globex", "saas")
     session.send(query("SELECT 1") + query("SET app.tenant = 'acme'") + query("SELECT name FROM whoami"))
     assert answers(session, 3) == ([("1",), ("acme",)], [])
 
 
 def test_what_fails_has_not_named_anybody(session):
     for before in ("nobody", "globex"):
-        for failing in ("SET app.tenant = 'acme'; SELECT 1/0", "SET app.tenant = 'acme'; SELECT nonsense"):
+        for failing in ("SELECT set_config('app.tenant', 'acme', false), 1/0",
+                        "SELECT set_config('app.tenant', 'acme', false), nonsense"):
             error_of(session, failing)
-        session.send(pbe("SET app.tenant = 'acme'") + pbe("SELECT 1/0") + SYNC)
-        assert [error.sqlstate for error in answers(session)[1]] == ["22012"]
+            session.send(pbe(failing) + SYNC)
+            assert len(answers(session)[1]) == 1
+        # Nor has what was not run.
+        session.send(parse("SET app.tenant = 'acme'") + bind() + SYNC)
+        assert answers(session) == ([], [])
+        session.rows("SELECT set_config('app.tenant', 'acme', false) WHERE false")
+        session.rows("EXPLAIN SELECT set_config('app.tenant', 'acme', false)")
         if before == "nobody":
             assert error_of(session, "SELECT 1").sqlstate == "28000"
             session.rows("SET app.tenant = 'globex'")
@@ -272,3 +268,75 @@ def test_a_new_table_changes_the_hints(start_lodge, postgres):
             session.rows("SET app.customer = 'acme'")
             return who(session) == "acme"
         eventually(named, "the new hint is heard")
+
+
+def test_what_is_sent_ahead_waits_until_it_is_known_whose_it_is(session):
+    session.rows("SET app.tenant = 'globex'")
+    ask = query("SELECT name FROM whoami")
+    failing = query("SELECT set_config('app.tenant', 'acme', false), pg_sleep(0.2), 1/0")
+    session.send(failing + ask + ask)
+    rows, errors = answers(session, 3)
+    assert (rows, [error.sqlstate for error in errors]) == ([("globex",), ("globex",)], ["22012"])
+    session.rows("CREATE TEMP TABLE mine AS SELECT 1")
+    session.send(failing + ask[:4])
+    assert len(answers(session)[1]) == 1
+    session.send(ask[4:])
+    assert answers(session) == ([("globex",)], [])
+    session.rows("CREATE TEMP TABLE mine AS SELECT 1")
+    session.send(query("RESET app.tenant") + ask + query("SELECT count(*) FROM mine"))
+    rows, errors = answers(session, 3)
+    assert (rows, [error.sqlstate for error in errors]) == ([], ["28000", "28000"])
+
+
+def test_what_failed_is_not_remembered(session):
+    session.rows("SET app.tenant = 'globex'")
+    error_of(session, "SELECT set_config('app.tenant', 'acme', false), 1/0")
+    session.rows("SET search_path TO tenant_globex, public")
+    assert (who(session), where(session)) == ("globex", "saas")
+    session.rows("SET app.tenant = 'umbrella'")
+    session.rows("SET search_path TO extra, public")
+    error_of(session, "SELECT set_config('app.tenant', 'globex', false), 1/0")
+    assert session.value("SHOW search_path") == "extra, public"
+
+
+def test_naming_instead_of_copy_data(session):
+    session.rows("SET app.tenant = 'globex'")
+    session.send(query("COPY whoami FROM STDIN"))
+    session.until(b"G")
+    session.send(query("SET app.tenant = 'acme'"))
+    with pytest.raises(ServerError) as caught:
+        answers(session)
+    assert (caught.value.severity, caught.value.sqlstate) == ("FATAL", "08P01")
+
+
+def test_texts_that_can_be_read_in_two_ways(session):
+    session.rows("SET standard_conforming_strings = off")
+    two = "SET app.x = 'a\\'; SET app.y = '; SELECT name, current_user FROM tenant_globex.whoami; --'"
+    assert error_of(session, two).sqlstate in ("28000", "0A000")
+
+
+def test_who_waits_learns_nothing_of_the_place(session):
+    describe = message(b"D", b"Sx\0")
+    for messages in (pbe("SET work_mem = '1MB'") + parse("SELECT * FROM tenant_globex.whoami", "x") + describe,
+                     parse("SELECT set_config('app.tenant', 'globex', false), name FROM tenant_soylent.whoami", "x") + describe):
+        session.send(messages + SYNC)
+        assert [error.sqlstate for error in answers(session)[1]] == ["28000"]
+
+
+def test_what_cannot_be_read_names_nobody(lodge):
+    with lodge.login("trusted", "crm@umbrella") as session:
+        for sql in (f"/*{'x' * 70000}*/SET app.tenant = 'acme'; SELECT 1", "SELECT set_config('app.ten' || 'ant', 'acme', false)"):
+            assert error_of(session, sql).sqlstate == "0A000"
+        session.send(parse("SELECT set_config('app.tenant', 'acme', false)", "nm") + SYNC)
+        answers(session)
+        assert error_of(session, "EXECUTE nm").sqlstate == "0A000"
+        assert who(session) == "crm_umbrella"
+
+
+def test_pins_do_not_outlive_the_change(lodge):
+    with lodge.login("trusted", "crm") as first, lodge.login("trusted", "crm") as second:
+        for wire in (first, second):
+            wire.rows("SET app.tenant = 'globex'")
+            wire.rows("SELECT setseed(0.1)")
+            wire.rows("SET app.tenant = 'soylent'")
+            assert who(wire) == "soylent"

@@ -47,7 +47,8 @@ TEST_CASE("who waits may set what it likes, and names its tenant before anything
   CHECK(s.says("SELECT set_config('work_mem', '1MB', false)") == "28000");
   CHECK(s.says("SET work_mem = '1MB'; RESET ALL") == "stays");
   CHECK(s.says("SET app.tenant = 'acme'") == "acme acme -");
-  CHECK(s.says("SET LOCAL app.tenant = 'acme'; SELECT 1") == "acme - -");
+  CHECK(s.says("SET LOCAL app.tenant = 'acme'") == "25001");
+  CHECK(s.says("SET app.x = 'a\\'; SET app.y = '; SELECT secret FROM t; --'") != "stays");
   CHECK(s.says("SELECT pg_catalog.set_config('search_path', 'public,t_acme', false)") == "acme acme -");
   s.says("SET app.tenant = 'acme'");
   s.goes("acme");
@@ -63,6 +64,9 @@ TEST_CASE("a change comes first in its transaction and in its text") {
   CHECK(s.says("SELECT 1; SET app.tenant = 'globex'") == "25001");
   CHECK(s.says("SET app.tenant = 'globex'; COMMIT") == "25001");
   CHECK(s.says("RESET ALL; SET app.tenant = 'globex'") == "25001");
+  CHECK(s.says("SET app.tenant = 'globex'; SELECT 1") == "25001");
+  CHECK(s.says("SET app.tenant = 'globex'; SELECT 1; SET app.tenant = 'acme'") == "25001");
+  CHECK(s.says("SET LOCAL app.tenant = 'globex'") == "25001");
   CHECK(s.says("SET app.tenant = 'acme'", false) == "stays");
 }
 
@@ -82,6 +86,17 @@ TEST_CASE("back to the beginning: where that is nobody's, the statement runs whe
   named.says("SET app.tenant = 'acme'");
   named.goes("acme");
   CHECK(named.says("RESET ALL") == "globex globex acme");
+}
+
+TEST_CASE("what the server does not confirm has not been said") {
+  speaker s;
+  s.says("SET app.tenant = 'acme'");
+  CHECK(s.speech.confirmed_by({{"app.tenant", "acme"}}));
+  CHECK_FALSE(s.speech.confirmed_by({{"app.tenant", "globex"}}));
+  CHECK_FALSE(s.speech.confirmed_by({{"app.tenant", std::nullopt}}));
+  CHECK_FALSE(s.speech.confirmed_by({}));
+  s.says("RESET app.tenant");
+  CHECK(s.speech.confirmed_by({{"app.tenant", "acme"}}));
 }
 
 TEST_CASE("what failed has said nothing, and two hints must agree") {
