@@ -340,3 +340,9 @@ def test_pins_do_not_outlive_the_change(lodge):
             wire.rows("SELECT setseed(0.1)")
             wire.rows("SET app.tenant = 'soylent'")
             assert who(wire) == "soylent"
+
+
+def test_a_query_in_the_pipeline_of_a_change_is_skipped_with_the_rest(session):
+    session.send(pbe("SET app.tenant = 'globex'") + pbe("LISTEN x") + query("SELECT 1") + SYNC + query("SELECT 2"))
+    rows, errors = answers(session, 2)
+    assert (rows, [error.sqlstate for error in errors]) == ([], ["25001", "28000"])
