@@ -57,10 +57,6 @@ std::optional<std::string> setting_name_problem(std::string_view name) {
   return std::nullopt;
 }
 
-bool same_setting(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, {}, ascii_lower, ascii_lower);
-}
-
 std::optional<std::uint16_t> parse_port(std::string_view text) {
   const auto number = parse_integer(text);
   if (!number || *number < 1 || *number > 65535) return std::nullopt;

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "routing/ascii.hpp"
+
 namespace conf {
 
 /// PostgreSQL cuts longer identifiers silently (NAMEDATALEN - 1), by which two tenants could become one.
@@ -19,8 +21,7 @@ std::optional<std::string> identifier_problem(std::string_view name);
 /// only), without the four that are no settings in a startup packet: user, database, options and replication.
 std::optional<std::string> setting_name_problem(std::string_view name);
 
-/// Whether both name the same setting: PostgreSQL ignores the case of ASCII letters.
-bool same_setting(std::string_view a, std::string_view b);
+using routing::same_setting;
 
 struct address {
   std::string host;  ///< without brackets; a folder begins with '/'

@@ -1,8 +1,16 @@
 // Letters as PostgreSQL folds them in names: ASCII's only, whatever the locale.
 #pragma once
 
+#include <algorithm>
+#include <string_view>
+
 namespace routing {
 
 constexpr char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+/// Whether two names of settings are the same to PostgreSQL.
+inline bool same_setting(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, {}, ascii_lower, ascii_lower);
+}
 
 }  // namespace routing

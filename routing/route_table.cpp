@@ -54,7 +54,7 @@ limits merged(const limits& own, const limits& inherited) {
 
 // Later values take the place of earlier ones of the same name, whatever its case.
 void set(setting_list& settings, std::string_view name, std::string value) {
-  const auto same = [&](const auto& one) { return std::ranges::equal(one.first, name, {}, ascii_lower, ascii_lower); };
+  const auto same = [&](const auto& one) { return same_setting(one.first, name); };
   const auto found = std::ranges::find_if(settings, same);
   if (found == settings.end()) {
     settings.emplace_back(name, std::move(value));

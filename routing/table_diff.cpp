@@ -121,7 +121,10 @@ std::string database_changes(const database& was, const database& now) {
   if (was.server->name != now.server->name) add("server " + was.server->name + " -> " + now.server->name);
   const auto dbname = [](const database& one) { return one.dbname ? one.dbname->text() : "the client's own"; };
   if (dbname(was) != dbname(now)) add("dbname " + dbname(was) + " -> " + dbname(now));
-  if (was.mode != now.mode || was.pool_size != now.pool_size) add("pool changed");
+  const auto pool = [](const database& one) {
+    return std::tie(one.mode, one.pool_size, one.refuses_pins, one.prepare);
+  };
+  if (pool(was) != pool(now)) add("pool changed");
   return words;
 }
 

@@ -11,11 +11,6 @@ namespace {
 constexpr std::string_view invalid_authorization = "28000";
 constexpr std::string_view invalid_catalog_name = "3D000";
 
-// Settings' names are compared as PostgreSQL does: ASCII letters without case.
-bool same_setting(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, {}, ascii_lower, ascii_lower);
-}
-
 // One source's word on who the tenant is.
 struct testimony {
   tenant_id tenant;

@@ -22,9 +22,13 @@ std::optional<ending> pooled_session::follow_table() {
   const bool elsewhere = other_terms || routing::place_changed(what_.where, *found);
   go(std::move(*found));
   if (elsewhere) traffic_.set_terms(terms());
+  listen_to_table();
+  return std::nullopt;
+}
+
+void pooled_session::listen_to_table() {
   const routing::route_table& table = *home_.current()->routes;
   traffic_.listen_to(table.later_hints(), table.waits());
-  return std::nullopt;
 }
 
 void pooled_session::go(routing::route where) {
@@ -54,7 +58,7 @@ std::optional<ending> pooled_session::go_to(const routing::tenant_id& tenant) {
   what_.who.tenant = tenant;
   go(std::move(*found));
   traffic_.go_along(terms());
-  spdlog::info("{}: by its own word, to {}/{}", around_.name(), what_.where.server->name, what_.where.database);
+  spdlog::debug("{}: by its own word, to {}/{}", around_.name(), what_.where.server->name, what_.where.database);
   return std::nullopt;
 }
 

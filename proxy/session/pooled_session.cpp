@@ -49,8 +49,8 @@ pooled_session::~pooled_session() { drop_connection(); }
 task<ending> pooled_session::run(std::shared_ptr<void> alive) {
   alive_ = alive;
   traffic_.set_terms(terms());
-  const routing::route_table& table = *home_.current()->routes;
-  traffic_.begin_speech(table.later_hints(), table.waits(), what_.who);
+  traffic_.begin_speech(what_.who);
+  listen_to_table();
   wish_ = wish();
   auto over = co_await greet();
   greeting_until_ = clock::time_point::max();
@@ -316,8 +316,7 @@ task<void> pooled_session::sleep() { co_await bell_.async_wait(no_throw); }
 // --- from outside ---
 
 void pooled_session::on_publish() {
-  const routing::route_table& table = *home_.current()->routes;
-  traffic_.listen_to(table.later_hints(), table.waits());
+  listen_to_table();
   follow_when_pinned();
   if (queue_) queue_->cancel();  // it asks anew, of wherever the table says now
   wake();

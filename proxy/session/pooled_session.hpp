@@ -99,6 +99,7 @@ class pooled_session final : private lessee {
   // In pooled_placement.cpp.
   std::optional<ending> follow_table();
   void follow_when_pinned();
+  void listen_to_table();
   void go(routing::route where);
   std::optional<ending> go_to(const routing::tenant_id& tenant);
   void become_due();

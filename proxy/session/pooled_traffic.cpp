@@ -179,7 +179,7 @@ void pooled_traffic::drop_skipped() {
   skipping_ = true;
   unsynced_ = true;
   preparing_ = false;
-  moving_ = false;  // its end is the client's Sync, which may stand behind the barrier
+  if (move_) move_->ends = false;  // its end is the client's Sync, which may stand behind the barrier
   settle_barrier();
 }
 

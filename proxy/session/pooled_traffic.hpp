@@ -60,15 +60,13 @@ class pooled_traffic {
 
   // --- the client's stream ---
 
-  /// The session's hints, and who it is by its login.
-  void begin_speech(session_hints_ptr hints, bool waits, const routing::identity& login) {
-    speech_.begin(std::move(hints), waits, login);
-  }
-  /// A new table's.
+  /// Who the session is by its login.
+  void begin_speech(const routing::identity& login) { speech_.begin(login); }
+  /// The hints in force from now on; see tenant_speech.
   void listen_to(session_hints_ptr hints, bool waits) { speech_.listen_to(std::move(hints), waits); }
   /// After names_tenant: whose place the message at hand is to run at.
-  [[nodiscard]] const routing::tenant_id& named() const { return move_->now; }
-  [[nodiscard]] bool moves() const { return move_.has_value(); }
+  [[nodiscard]] const routing::tenant_id& named() const { return move_->what.now; }
+  [[nodiscard]] bool moves() const { return move_ != nullptr; }
   /// It may, and the session is that tenant's: at the latest until the statement has failed.
   void go_along(session_terms terms);
   /// The tenant that the session has to become before anything else runs: the statement that named it has come to its
@@ -181,12 +179,13 @@ class pooled_traffic {
   void on_function_call(const pgwire::frame_piece& piece, byte_run& to_server);
   void close_segment() {
     settling_ = changes_.due();
-    moving_ = named_it_;
+    if (move_) move_->ends = move_->sent;
     settle_barrier();
   }
   void settle_barrier() {
     settling_ = settling_ && !answers_.empty();
-    barrier_ = dressing_ || restoring_ || preparing_ || settling_ || asking_.has_value() || moving_ || due_;
+    barrier_ =
+        dressing_ || restoring_ || preparing_ || settling_ || asking_.has_value() || due_ || (move_ && move_->ends);
   }
 
   std::optional<pgwire::error_report> note(const pgwire::verdict& verdict, const pgwire::frontend::bind* values);
@@ -234,16 +233,21 @@ class pooled_traffic {
   statement_tools& tools_;
   session_changes changes_;
   tenant_speech speech_;
-  std::optional<tenant_speech::move> move_;  // of the statement under way
+  // A change of tenant under way: few sessions have one.
+  struct change {
+    tenant_speech::move what;
+    bool confirmed = false;  // by the server, or there is nothing to confirm
+    bool sent = false;       // its statement is on its way
+    bool ends = false;       // and complete: nothing else goes out until its outcome is known
+    routing::session_state_ptr stood_for = {}, from_start = {};  // the session before it
+  };
+  std::unique_ptr<change> move_;
   struct due_tenant {
     routing::tenant_id tenant;
-    bool done;  // the statement has succeeded
+    bool done;                                         // the statement has succeeded
+    routing::session_state_ptr stood_for, from_start;  // else: the session before it, where it was taken elsewhere
   };
   std::optional<due_tenant> due_;
-  bool named_it_ = false;                             // it is on its way to the server
-  bool moving_ = false;                               // and complete: its outcome is waited for
-  bool confirmed_ = false;                            // by the server
-  routing::session_state_ptr before_, start_before_;  // what the session stood for before it
   parameters_ptr told_;
   pgwire::frame_cutter client_;
   server_session* server_ = nullptr;

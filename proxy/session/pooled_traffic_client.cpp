@@ -84,16 +84,6 @@ bool leaves_nothing(std::uint32_t function) {
   }
 }
 
-}  // namespace
-
-// Whether a function called by number leaves nothing in the session.
-bool pooled_traffic::calls_harmless(const frame_piece& piece) {
-  const auto call = frontend::function_call::decode(piece.body());
-  return call && leaves_nothing(call->function);
-}
-
-namespace {
-
 // In the server's own words, which drivers look for.
 pgwire::error_report result_changed() {
   return {
@@ -178,7 +168,7 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
   }
   if (server_ == nullptr) return step::needs_lease;
   over_ = false;
-  named_it_ = move_ && (named_it_ || piece.type == to_backend::query || piece.type == to_backend::bind);
+  if (move_ && (piece.type == to_backend::query || piece.type == to_backend::bind)) move_->sent = true;
   const bool spoke = std::exchange(speaking_, true);
   spoken_ = spoken_ || spoke;
   if (!spoke) close_unwanted(to_server);
@@ -346,6 +336,12 @@ void pooled_traffic::on_sync(const frame_piece& piece, byte_run& to_server) {
   unsynced_ = false;
   skipping_ = false;
   close_segment();
+}
+
+// Whether the function leaves nothing in the session.
+bool pooled_traffic::calls_harmless(const frame_piece& piece) {
+  const auto call = frontend::function_call::decode(piece.body());
+  return call && leaves_nothing(call->function);
 }
 
 void pooled_traffic::on_function_call(const frame_piece& piece, byte_run& to_server) {

@@ -300,7 +300,7 @@ void pooled_traffic::on_inventory(byte_run& to_server) {
     return;
   }
   const auto superuser = server_->reported->find("is_superuser");
-  confirmed_ = move_ && speech_.confirmed_by(found->settings);
+  if (move_) move_->confirmed = speech_.confirmed_by(found->settings);
   changes_.take(*found, asking_->pins(), superuser != server_->reported->end() && superuser->second == "on");
   server_->worn = changes_.state();
   forbidden_ = changes_.forbidden().has_value();
@@ -330,7 +330,7 @@ void pooled_traffic::settle(byte_run& to_server) {
     failed_ = failed;
     return;
   }
-  if (moving_) end_move(failed);
+  if (move_ && move_->ends) end_move(failed);
   if (changes_.pins().empty()) {
     over_ = true;
     if (changes_.terms().prepare == routing::prepare_mode::off) server_->statements.retire();

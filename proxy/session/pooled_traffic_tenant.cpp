@@ -19,8 +19,8 @@ namespace to_backend = pgwire::frontend_type;
 pooled_traffic::hearing pooled_traffic::hear(const frame_piece& piece, byte_run& to_server, byte_run& to_client) {
   const bool speaks = piece.type == to_backend::query || piece.type == to_backend::bind ||
                       piece.type == to_backend::parse || piece.type == to_backend::function_call;
-  if (named_it_ && speaks) {  // what names a tenant stands alone in its pipeline
-    deny(std::move(tenant_speech::not_alone().error()), piece, to_server, to_client);
+  if (move_ && move_->sent && speaks) {  // what names a tenant stands alone in its pipeline
+    deny(tenant_speech::not_alone(), piece, to_server, to_client);
     return hearing::denied;
   }
   switch (piece.type) {
@@ -38,7 +38,7 @@ pooled_traffic::hearing pooled_traffic::hear(const frame_piece& piece, byte_run&
     case to_backend::function_call:
       if (speech_.is_waiting()) return hear_statement(nullptr, nullptr, piece, to_server, to_client);
       if (speech_.is_fixed() || calls_harmless(piece)) return hearing::nothing_new;
-      deny(std::move(tenant_speech::unreadable().error()), piece, to_server, to_client);
+      deny(tenant_speech::unreadable(), piece, to_server, to_client);
       return hearing::denied;
     case to_backend::describe: {
       // It would tell about a place that is not the session's.
@@ -56,7 +56,7 @@ pooled_traffic::hearing pooled_traffic::hear_statement(const pgwire::verdict* ve
   const bool first = status_ == 'I' && !(unsynced_ && server_ != nullptr);
   auto heard = speech_.hear(verdict, values, first);
   if (heard && verdict != nullptr && !speech_.is_fixed() && runs_what_names(*verdict)) {
-    heard = tenant_speech::unreadable();
+    heard = std::unexpected(tenant_speech::unreadable());
   }
   if (!heard) {
     deny(std::move(heard.error()), piece, to_server, to_client);
@@ -64,9 +64,8 @@ pooled_traffic::hearing pooled_traffic::hear_statement(const pgwire::verdict* ve
   }
   if (!*heard) return hearing::nothing_new;
   if (server_ != nullptr && !answers_.empty()) return hearing::too_early;
-  move_ = std::move(**heard);
-  confirmed_ = speech_.confirmed_by({});  // where there is nothing to confirm
-  return move_->now == speech_.current() ? hearing::nothing_new : hearing::elsewhere;
+  move_ = std::make_unique<change>(std::move(**heard), speech_.confirmed_by({}));
+  return move_->what.now == speech_.current() ? hearing::nothing_new : hearing::elsewhere;
 }
 
 // EXECUTE of what was prepared by the protocol.
@@ -117,33 +116,33 @@ void pooled_traffic::deny(pgwire::error_report why, const frame_piece& piece, by
 }
 
 void pooled_traffic::go_along(session_terms terms) {
-  before_ = changes_.state();
-  start_before_ = changes_.terms().start;
+  move_->stood_for = changes_.state();
+  move_->from_start = changes_.terms().start;
   changes_.nothing_happened();
   set_terms(std::move(terms));
-  speech_.become(move_->now, false);
+  speech_.become(move_->what.now, false);
 }
 
 void pooled_traffic::end_move(bool failed) {
-  if (!move_) return;
-  const bool done = !failed && confirmed_;
-  const routing::tenant_id& next = done ? move_->then : move_->back;
+  const auto ended = std::exchange(move_, nullptr);
+  if (!ended) return;
+  const bool done = !failed && ended->confirmed;
+  const routing::tenant_id& next = done ? ended->what.then : ended->what.back;
   if (next == speech_.current()) {
     speech_.become(next, done);
   } else {
-    due_ = due_tenant{next, done};
+    due_ = due_tenant{next, done, ended->stood_for, ended->from_start};
   }
-  move_.reset();
-  moving_ = named_it_ = false;
 }
 
 void pooled_traffic::become_due(session_terms terms) {
+  const due_tenant now = *std::exchange(due_, std::nullopt);
   changes_.nothing_happened();
   set_terms(std::move(terms));
   // What the client had set before a change that came to nothing is still set.
-  if (!due_->done && before_ && *start_before_ == *changes_.terms().start) changes_.put_back(before_);
-  speech_.become(due_->tenant, due_->done);
-  due_.reset();
+  const bool as_before = !now.done && now.from_start && *now.from_start == *changes_.terms().start;
+  if (as_before) changes_.put_back(now.stood_for);
+  speech_.become(now.tenant, now.done);
   settle_barrier();
 }
 

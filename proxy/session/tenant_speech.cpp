@@ -14,10 +14,13 @@ namespace sqlstate = pgwire::sqlstate;
 using pgwire::trait;
 using routing::tenant_id;
 
+pgwire::error_report report(std::string_view code, std::string message, std::string detail, std::string hint) {
+  return {"ERROR", std::string(code), std::move(message), std::move(detail), std::move(hint)};
+}
+
 std::unexpected<pgwire::error_report> error(std::string_view code, std::string message, std::string detail,
                                             std::string hint) {
-  return std::unexpected(
-      pgwire::error_report{"ERROR", std::string(code), std::move(message), std::move(detail), std::move(hint)});
+  return std::unexpected(report(code, std::move(message), std::move(detail), std::move(hint)));
 }
 
 bool resets_all(const pgwire::verdict& verdict) {
@@ -26,8 +29,7 @@ bool resets_all(const pgwire::verdict& verdict) {
 
 }  // namespace
 
-void tenant_speech::begin(session_hints_ptr hints, bool waits, const routing::identity& login) {
-  listen_to(std::move(hints), waits);
+void tenant_speech::begin(const routing::identity& login) {
   login_ = current_ = login.tenant;
   fixed_ = login.fixed;
 }
@@ -53,14 +55,15 @@ std::expected<tenant_id, pgwire::error_report> tenant_speech::meant_by(const say
   return said != nullptr ? said->second : login_;
 }
 
-std::unexpected<pgwire::error_report> tenant_speech::unreadable() {
-  return error(sqlstate::feature_not_supported, "which tenant this statement names cannot be told before it runs", {},
-               "Set the tenant by a statement of its own, to a constant or to a parameter's value.");
+pgwire::error_report tenant_speech::unreadable() {
+  return report(sqlstate::feature_not_supported, "which tenant this statement names cannot be told before it runs", {},
+                "Set the tenant by a statement of its own, to a constant or to a parameter's value.");
 }
 
-std::unexpected<pgwire::error_report> tenant_speech::not_alone() {
-  return error(sqlstate::active_sql_transaction, "the tenant cannot be changed inside a transaction", {},
-               "Change it by a statement of its own, outside transactions, pipelines and texts of several statements.");
+pgwire::error_report tenant_speech::not_alone() {
+  return report(
+      sqlstate::active_sql_transaction, "the tenant cannot be changed inside a transaction", {},
+      "Change it by a statement of its own, outside transactions, pipelines and texts of several statements.");
 }
 
 std::expected<std::optional<tenant_speech::move>, pgwire::error_report> tenant_speech::hear(
@@ -76,7 +79,7 @@ std::expected<std::optional<tenant_speech::move>, pgwire::error_report> tenant_s
   if (verdict == nullptr) return stays();
   const bool unread =
       (verdict->statements.empty() && ambiguous) || (verdict->traits.has(trait::ambiguous) && concerns(*verdict));
-  if (unread && !fixed_) return unreadable();
+  if (unread && !fixed_) return std::unexpected(unreadable());
   if (!concerns(*verdict)) return stays();
 
   // Each thing it says is looked at by itself: what stands between two of them would run for the first.
@@ -97,13 +100,13 @@ std::expected<std::optional<tenant_speech::move>, pgwire::error_report> tenant_s
   }
   for (const pgwire::setting_change& change : verdict->settings) {
     const auto name = known_value(change.name, values);
-    if (!name && !fixed_) return unreadable();
+    if (!name && !fixed_) return std::unexpected(unreadable());
     const std::string setting = name ? pgwire::canonical_setting_name(*name) : std::string();
     if (!name || !hints_->concerns(setting)) continue;
     std::vector<std::string> items;
     for (const pgwire::operand& each : change.values) {
       auto item = known_value(each, values);
-      if (!item) return unreadable();
+      if (!item) return std::unexpected(unreadable());
       items.push_back(std::move(*item));
     }
     auto named = hints_->named_by(setting, items);
@@ -121,7 +124,7 @@ std::expected<std::optional<tenant_speech::move>, pgwire::error_report> tenant_s
     return error(sqlstate::invalid_authorization, "the tenant of this session is fixed by its login",
                  "It is for \"" + login_.str() + "\".", {});
   }
-  if (!first || local || verdict->statements.size() != 1 || meant == current_) return not_alone();
+  if (!first || local || verdict->statements.size() != 1 || meant == current_) return std::unexpected(not_alone());
   saying_ = std::move(next);
   // Nobody's place is none: the statement runs where the session has been.
   return move{meant.empty() && waits_ ? current_ : meant, meant, current_};

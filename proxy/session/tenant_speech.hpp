@@ -24,10 +24,9 @@ using session_hints_ptr = std::shared_ptr<const routing::session_hints>;
 
 class tenant_speech {
  public:
-  /// The hints in force, and who the session is by its login. Whoever came in by a user, a certificate or a server name
-  /// stays who it is.
-  void begin(session_hints_ptr hints, bool waits, const routing::identity& login);
-  /// A new table's hints. `waits`: who has named no tenant may do nothing else before.
+  /// Who the session is by its login. Whoever came in by a user, a certificate or a server name stays who it is.
+  void begin(const routing::identity& login);
+  /// The hints in force, from now on. `waits`: who has named no tenant may do nothing else before.
   void listen_to(session_hints_ptr hints, bool waits) {
     hints_ = std::move(hints);
     waits_ = waits;
@@ -61,9 +60,9 @@ class tenant_speech {
   [[nodiscard]] bool confirmed_by(
       const std::vector<std::pair<std::string, std::optional<std::string>>>& settings) const;
   /// Of a text, or a function, that could name a tenant and cannot be read: 0A000.
-  static std::unexpected<pgwire::error_report> unreadable();
+  static pgwire::error_report unreadable();
   /// Of what does not stand alone: 25001.
-  static std::unexpected<pgwire::error_report> not_alone();
+  static pgwire::error_report not_alone();
 
   /// The session is for `tenant` now; `done`: of a move whose statement succeeded.
   void become(const routing::tenant_id& tenant, bool done);

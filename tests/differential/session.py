@@ -92,7 +92,7 @@ class Session:
             data, split = part
             if 0 < split < len(data):
                 self._write(data[:split])
-                time.sleep(0.002)
+                time.sleep(0.002)    # so that it is seen in two parts; what is answered must be the same if it is not
                 data = data[split:]
             self._write(data)
             return

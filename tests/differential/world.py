@@ -22,7 +22,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 
 from cluster import Cluster, free_port  # noqa: E402
-from lodge import Lodge  # noqa: E402
+from lodge import Lodge, eventually  # noqa: E402
 from wire import ServerError, Wire  # noqa: E402
 
 ROLE = "trusted"
@@ -214,9 +214,7 @@ class Postgres:
         admin = self.admin("postgres")
         sessions = f"FROM pg_stat_activity WHERE usename = '{ROLE}' AND backend_type = 'client backend'"
         admin.rows(f"SELECT pg_terminate_backend(pid) {sessions}")
-        until = time.monotonic() + 5
-        while admin.rows(f"SELECT 1 {sessions}") and time.monotonic() < until:
-            time.sleep(0.002)
+        eventually(lambda: not admin.rows(f"SELECT 1 {sessions}"), "all sessions are gone", 5)
 
     def stop(self):
         for admin in self.admins.values():

@@ -188,16 +188,21 @@ class Arena:
         found["status"] = wire.status
         return found
 
-    def nothing_is_left(self):
-        """The attacker is gone."""
-        def served():
+    @staticmethod
+    def served(ask):
+        """What ask() gives as soon as the connection is free again: whoever had it is just leaving."""
+        def asked():
             try:
-                return self.look(self.idle)
+                return ask()
             except ServerError as error:
                 if error.sqlstate != "53400":
                     raise
                 return None
-        assert eventually(served, "the victim is served") == self.fresh
+        return eventually(asked, "it is served")
+
+    def nothing_is_left(self):
+        """The attacker is gone."""
+        assert self.served(lambda: self.look(self.idle)) == self.fresh
         with self.victim() as new:
             assert self.look(new) == self.fresh
             # What it was told at its start, and since.
@@ -1024,8 +1029,7 @@ def test_nothing_is_left_to_a_colleague(arenas, request, strength, attack):
         before = colleague.rows(look)
         with arena.attacker() as wire:
             by_simple(wire, attack)
-        time.sleep(0.05)
-        found = colleague.rows(look)
+        found = arena.served(lambda: colleague.rows(look))
         lacking = [None, None]
         for at, sql in enumerate(("SELECT lastval()", "SELECT * FROM canary_temp")):
             try:

@@ -18,7 +18,8 @@ struct speaker {
     const std::vector<routing::hint> hints{
         {routing::hint_source::variable, "app.tenant", std::nullopt},
         {routing::hint_source::search_path, {}, *routing::name_template::parse("t_{tenant}", {"tenant"})}};
-    speech.begin(std::make_shared<const routing::session_hints>(hints), waits, who);
+    speech.begin(who);
+    speech.listen_to(std::make_shared<const routing::session_hints>(hints), waits);
   }
 
   // "now then back", "stays", or the SQLSTATE.
