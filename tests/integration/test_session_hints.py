@@ -273,7 +273,7 @@ def test_a_new_table_changes_the_hints(start_lodge, postgres):
 def test_what_is_sent_ahead_waits_until_it_is_known_whose_it_is(session):
     session.rows("SET app.tenant = 'globex'")
     ask = query("SELECT name FROM whoami")
-    failing = query("SELECT set_config('app.tenant', 'acme', false), pg_sleep(0.2), 1/0")
+    failing = query("SELECT set_config('app.tenant', 'acme', false), pg_sleep(0.2), 1/(random()*0)::int")
     session.send(failing + ask + ask)
     rows, errors = answers(session, 3)
     assert (rows, [error.sqlstate for error in errors]) == ([("globex",), ("globex",)], ["22012"])
@@ -346,3 +346,28 @@ def test_a_query_in_the_pipeline_of_a_change_is_skipped_with_the_rest(session):
     session.send(pbe("SET app.tenant = 'globex'") + pbe("LISTEN x") + query("SELECT 1") + SYNC + query("SELECT 2"))
     rows, errors = answers(session, 2)
     assert (rows, [error.sqlstate for error in errors]) == ([], ["25001", "28000"])
+
+
+def test_coming_back_to_a_tenant_that_is_gone_ends_the_session(start_lodge, postgres):
+    table = routes(postgres)
+    with start_lodge(table, TRUST) as lodge, lodge.login("trusted", "crm@globex") as session:
+        session.rows("SET app.tenant = 'acme'")
+        lodge.reload(table | {"tenants": {name: says for name, says in table["tenants"].items() if name != "globex"}})
+        assert who(session) == "acme"
+        with pytest.raises(ServerError) as caught:
+            session.rows("RESET app.tenant")
+        assert (caught.value.sqlstate, caught.value.severity) == ("3D000", "ERROR")
+        assert who(session) == "acme"
+
+
+def test_a_change_fails_when_there_is_nowhere_to_go_back_to(start_lodge, postgres):
+    table = routes(postgres)
+    with start_lodge(table, TRUST) as lodge, lodge.login("trusted", "crm@globex") as session:
+        session.send(query("SELECT set_config('app.tenant', 'acme', false), pg_sleep(1), 1/(random()*0)::int"))
+        eventually(lambda: postgres.value("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(1), 1/%'"
+                                          " AND state = 'active' AND pid <> pg_backend_pid()"), "it runs")
+        lodge.reload(table | {"tenants": {name: says for name, says in table["tenants"].items() if name != "globex"}})
+        assert [error.sqlstate for error in answers(session)[1]] == ["22012"]
+        with pytest.raises(ServerError) as caught:
+            session.rows("SELECT 1")
+        assert (caught.value.sqlstate, caught.value.severity) == ("3D000", "FATAL")

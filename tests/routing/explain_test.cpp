@@ -43,6 +43,15 @@ TEST_CASE("which hint, which rule, where and in what state") {
         "admitted:     yes\n");
 }
 
+TEST_CASE("a session that has yet to name its tenant") {
+  table t = two_tenants();
+  t.parts.no_tenant = no_tenant_action::wait;
+  const auto told = explain(t.build(), session_facts{"app", "crm", {}});
+  CHECK(told.admitted);
+  CHECK(told.text.contains("rule:         no_tenant\n"));
+  CHECK(told.text.contains("admitted:     yes, to name its tenant before it may do anything else\n"));
+}
+
 TEST_CASE("why a session would be refused") {
   const auto all = two_tenants().build();
   const auto text = [&](session_facts facts) {

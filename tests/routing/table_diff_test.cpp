@@ -79,3 +79,16 @@ TEST_CASE("patterns, servers, databases, hints and the rest") {
                                  "database dedicated removed", "hints changed", "unknown_tenants changed",
                                  "no_tenant changed"});
 }
+
+TEST_CASE("whatever changes in a pool is named") {
+  for (int which = 0; which < 4; ++which) {
+    table a, b;
+    routing::database other = *b.parts.databases["acme"];
+    if (which == 0) other.mode = routing::pool_mode::session;
+    if (which == 1) other.pool_size = 7;
+    if (which == 2) other.refuses_pins = true;
+    if (which == 3) other.prepare = routing::prepare_mode::off;
+    b.parts.databases["acme"] = std::make_shared<const routing::database>(other);
+    CHECK(between(a, b) == phrases{"database acme: pool changed"});
+  }
+}
