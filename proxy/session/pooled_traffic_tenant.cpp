@@ -79,8 +79,8 @@ bool pooled_traffic::runs_what_names(const pgwire::verdict& verdict) const {
 // To prepare what may name a tenant needs no server: which one it is for is known only when it runs.
 pooled_traffic::hearing pooled_traffic::hear_parse(const frame_piece& piece, byte_run& to_server, byte_run& to_client) {
   const auto what = frontend::parse::decode(piece.body());
-  if (!what)
-    return speech_.is_waiting() ? hear_statement(nullptr, nullptr, piece, to_server, to_client) : hearing::nothing_new;
+  if (!what && !speech_.is_waiting()) return hearing::nothing_new;
+  if (!what) return hear_statement(nullptr, nullptr, piece, to_server, to_client);
   auto verdict = tools_.verdicts.of(what->query);
   const bool concerns = verdict && speech_.concerns(*verdict);
   const std::string name(what->statement);
