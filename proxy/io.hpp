@@ -10,7 +10,6 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
@@ -28,7 +27,6 @@ template <class T>
 using task = asio::awaitable<T, executor>;
 
 /// TCP and Unix sockets are the same thing from here on.
-using stream_socket = asio::basic_stream_socket<asio::generic::stream_protocol, executor>;
 using endpoint = asio::generic::stream_protocol::endpoint;
 
 using clock = std::chrono::steady_clock;

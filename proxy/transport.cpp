@@ -24,13 +24,13 @@ constexpr int most_goodbye_bytes = 64;
 }  // namespace
 
 void transport::adopt(int family, int descriptor) {
-  error_code failed;
-  socket_.assign(asio::generic::stream_protocol(family, 0), descriptor, failed);
-  if (failed) {  // the event loop has no room for it: whoever uses it finds it closed
-    ::close(descriptor);
+  int on = 1;
+  if (::ioctl(descriptor, FIONBIO, &on) != 0 || !watch_.begin(descriptor)) {
+    ::close(descriptor);  // the kernel has no room for it: whoever uses it finds it closed
     return;
   }
-  socket_.native_non_blocking(true, failed);
+  descriptor_ = descriptor;
+  family_ = family;
 }
 
 transport::detached::detached(detached&& other) noexcept
@@ -48,14 +48,9 @@ transport::detached::~detached() {
 }
 
 std::optional<transport::detached> transport::detach() {
-  if (!socket_.is_open() || tls_broken_) return std::nullopt;
-  error_code failed;
-  const auto local = socket_.local_endpoint(failed);
-  if (failed) return std::nullopt;
-  const int family = local.protocol().family();
-  const int descriptor = socket_.release(failed);
-  if (failed) return std::nullopt;
-  return detached(family, descriptor, std::move(tls_));
+  if (!is_open() || tls_broken_) return std::nullopt;
+  watch_.end();
+  return detached(family_, std::exchange(descriptor_, -1), std::move(tls_));
 }
 
 void transport::adopt(detached&& stream) {
@@ -78,26 +73,28 @@ task<std::expected<void, std::string>> transport::secure(tls_stream stream) {
     auto [cancelled] = co_await wait_readable();
     if (cancelled) co_return std::unexpected(std::string("it took too long"));
   }
-  read_waits_for_ = stream_socket::wait_read;
+  read_waits_for_ = readable_or_writable::readable;
   co_return std::expected<void, std::string>();
 }
 
 io_result transport::read_some(std::span<std::byte> into) {
   if (tls_) return read_tls(into);
   for (;;) {
-    const ssize_t n = ::recv(descriptor(), into.data(), into.size(), 0);
-    if (n > 0) return {static_cast<std::size_t>(n), io_status::done, 0, static_cast<std::size_t>(n) < into.size()};
+    const ssize_t n = ::recv(descriptor_, into.data(), into.size(), 0);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno != EAGAIN) return {0, io_status::failed, errno, true};
+    const bool emptied = n < static_cast<ssize_t>(into.size());
+    if (emptied) watch_.drained();
+    if (n < 0) return {0, io_status::would_block, 0, true};
     if (n == 0) return {0, io_status::end, 0, true};
-    if (errno == EINTR) continue;
-    if (errno == EAGAIN) return {0, io_status::would_block, 0, true};
-    return {0, io_status::failed, errno, true};
+    return {static_cast<std::size_t>(n), io_status::done, 0, emptied};
   }
 }
 
 io_result transport::write_some(std::span<const std::byte> from) {
   if (tls_) return write_tls(from);
   for (;;) {
-    const ssize_t n = ::send(descriptor(), from.data(), from.size(), MSG_NOSIGNAL);
+    const ssize_t n = ::send(descriptor_, from.data(), from.size(), MSG_NOSIGNAL);
     if (n >= 0) return {static_cast<std::size_t>(n), io_status::done, 0, false};
     if (errno == EINTR) continue;
     if (errno == EAGAIN) return {0, io_status::would_block, 0, false};
@@ -105,10 +102,13 @@ io_result transport::write_some(std::span<const std::byte> from) {
   }
 }
 
-io_result transport::tls_outcome(int returned, stream_socket::wait_type& waits_for) {
+io_result transport::tls_outcome(int returned, readable_or_writable& waits_for) {
   switch (SSL_get_error(tls_.get(), returned)) {
-    case SSL_ERROR_WANT_READ: waits_for = stream_socket::wait_read; return {0, io_status::would_block, 0, true};
-    case SSL_ERROR_WANT_WRITE: waits_for = stream_socket::wait_write; return {0, io_status::would_block, 0, true};
+    case SSL_ERROR_WANT_READ:
+      waits_for = readable_or_writable::readable;
+      watch_.drained();
+      return {0, io_status::would_block, 0, true};
+    case SSL_ERROR_WANT_WRITE: waits_for = readable_or_writable::writable; return {0, io_status::would_block, 0, true};
     case SSL_ERROR_ZERO_RETURN: return {0, io_status::end, 0, true};
     case SSL_ERROR_SYSCALL: tls_broken_ = true; return {0, io_status::failed, errno, true};
     default: tls_broken_ = true; return {0, io_status::failed, 0, true};
@@ -132,7 +132,8 @@ io_result transport::read_tls(std::span<std::byte> into) {
     sum.bytes += n;
     into = into.subspan(n);
     if (SSL_has_pending(tls_.get()) != 1) {
-      read_waits_for_ = stream_socket::wait_read;
+      read_waits_for_ = readable_or_writable::readable;
+      watch_.unsure();
       sum.emptied = true;
       return sum;
     }
@@ -157,7 +158,9 @@ io_result transport::write_tls(std::span<const std::byte> from) {
 
 std::optional<std::byte> transport::peek() {
   std::byte first{};
-  if (::recv(descriptor(), &first, 1, MSG_PEEK | MSG_DONTWAIT) != 1) return std::nullopt;
+  const ssize_t n = ::recv(descriptor_, &first, 1, MSG_PEEK);
+  if (n < 0) watch_.drained();
+  if (n != 1) return std::nullopt;
   return first;
 }
 
@@ -166,11 +169,11 @@ std::optional<std::byte> transport::peek() {
 bool transport::peer_closed() {
   if (!tls_) {
     std::byte first{};
-    return ::recv(descriptor(), &first, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    return ::recv(descriptor_, &first, 1, MSG_PEEK) == 0;
   }
-  pollfd state{descriptor(), POLLRDHUP, 0};
+  pollfd state{descriptor_, POLLRDHUP, 0};
   int unread = 0;
-  return ::poll(&state, 1, 0) == 1 && ::ioctl(descriptor(), FIONREAD, &unread) == 0 && unread <= most_goodbye_bytes;
+  return ::poll(&state, 1, 0) == 1 && ::ioctl(descriptor_, FIONREAD, &unread) == 0 && unread <= most_goodbye_bytes;
 }
 
 task<bool> transport::write_all(std::span<const std::byte> bytes) {
@@ -196,23 +199,19 @@ void transport::say_goodbye() {
 
 void transport::shut_write() {
   say_goodbye();
-  error_code ignored;
-  socket_.shutdown(stream_socket::shutdown_send, ignored);
+  ::shutdown(descriptor_, SHUT_WR);
 }
 
-void transport::cancel() {
-  error_code ignored;
-  socket_.cancel(ignored);
-}
+void transport::cancel() { watch_.cancel(); }
 
 void transport::close() {
-  if (socket_.is_open()) say_goodbye();
+  if (is_open()) say_goodbye();
   tls_.reset();
   tls_broken_ = false;
-  read_waits_for_ = stream_socket::wait_read;
-  write_waits_for_ = stream_socket::wait_write;
-  error_code ignored;
-  socket_.close(ignored);
+  read_waits_for_ = readable_or_writable::readable;
+  write_waits_for_ = readable_or_writable::writable;
+  watch_.end();
+  if (is_open()) ::close(std::exchange(descriptor_, -1));
 }
 
 void tune(int family, int descriptor) {

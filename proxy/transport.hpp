@@ -19,6 +19,7 @@
 #include <string>
 
 #include "proxy/io.hpp"
+#include "proxy/readiness.hpp"
 #include "proxy/tls.hpp"
 
 namespace proxy {
@@ -40,7 +41,7 @@ struct io_result {
 
 class transport {
  public:
-  explicit transport(asio::io_context& context) : socket_(context) {}
+  explicit transport(asio::io_context& context) : watch_(asio::use_service<readiness>(context)) {}
   ~transport() { close(); }
   transport(const transport&) = delete;
   transport& operator=(const transport&) = delete;
@@ -84,8 +85,8 @@ class transport {
   /// Whether the peer has closed and all it sent was read. Takes nothing off the stream.
   [[nodiscard]] bool peer_closed();
 
-  auto wait_readable() { return socket_.async_wait(read_waits_for_, no_throw); }
-  auto wait_writable() { return socket_.async_wait(write_waits_for_, no_throw); }
+  auto wait_readable() { return watch_.wait(seat::reader, read_waits_for_, no_throw); }
+  auto wait_writable() { return watch_.wait(seat::writer, write_waits_for_, no_throw); }
 
   /// Writes all of it, waiting as needed. False when the connection broke or the wait was cancelled.
   task<bool> write_all(std::span<const std::byte> bytes);
@@ -96,21 +97,25 @@ class transport {
   void cancel();
   void close();
 
-  [[nodiscard]] bool is_open() const { return socket_.is_open(); }
-  [[nodiscard]] int descriptor() { return socket_.native_handle(); }
+  [[nodiscard]] bool is_open() const { return descriptor_ >= 0; }
+  [[nodiscard]] int descriptor() const { return descriptor_; }
 
  private:
+  using seat = readiness::watch::seat;
+
   /// What a TLS call's return value means; sets what `waits_for` must wait for.
-  io_result tls_outcome(int returned, stream_socket::wait_type& waits_for);
+  io_result tls_outcome(int returned, readable_or_writable& waits_for);
   io_result read_tls(std::span<std::byte> into);
   io_result write_tls(std::span<const std::byte> from);
   void say_goodbye();
 
-  stream_socket socket_;
+  readiness::watch watch_;
+  int descriptor_ = -1;
+  int family_ = 0;
   tls_stream tls_;
   bool tls_broken_ = false;  ///< OpenSSL forbids even a goodbye after a failure
-  stream_socket::wait_type read_waits_for_ = stream_socket::wait_read;
-  stream_socket::wait_type write_waits_for_ = stream_socket::wait_write;
+  readable_or_writable read_waits_for_ = readable_or_writable::readable;
+  readable_or_writable write_waits_for_ = readable_or_writable::writable;
 };
 
 /// Switches on what every TCP connection of the lodge has: no delay, keep-alive. Does nothing to a Unix socket.

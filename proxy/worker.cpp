@@ -8,6 +8,7 @@
 #include <boost/asio/post.hpp>
 #include <utility>
 
+#include "proxy/readiness.hpp"
 #include "proxy/session/client_session.hpp"
 
 namespace proxy {
@@ -21,12 +22,15 @@ constexpr std::size_t sessions_per_slice = 64;
 
 }  // namespace
 
+// The kernel is asked for what the event loop needs before the first client is there.
 worker::worker(unsigned number, shared_state& shared, snapshot_ptr first)
     : number_(number),
       shared_(shared),
       statements_(shared.schema_generation),
       scratch_(scratch_size),
-      current_(std::move(first)) {}
+      current_(std::move(first)) {
+  asio::use_service<readiness>(context_);
+}
 
 worker::~worker() { stop(); }
 

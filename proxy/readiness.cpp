@@ -1,0 +1,158 @@
+#include "proxy/readiness.hpp"
+
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
+#include <cerrno>
+#include <system_error>
+#include <vector>
+
+namespace proxy {
+namespace {
+
+constexpr std::uint32_t always = EPOLLIN | EPOLLRDHUP | EPOLLET;
+constexpr std::uint32_t ends_reading = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+constexpr std::uint32_t ends_writing = EPOLLHUP | EPOLLERR;
+
+constexpr std::size_t most_at_once = 128;
+
+}  // namespace
+
+asio::execution_context::id readiness::id;
+
+readiness::standing_op::standing_op(readiness& whose)
+    : reactor_op(
+          error_code(),
+          [](reactor_op* self) {
+            static_cast<standing_op*>(self)->owner.on_edge();
+            return not_done;
+          },
+          [](void*, asio::detail::operation*, const error_code&, std::size_t) {}),
+      owner(whose) {}
+
+readiness::readiness(asio::execution_context& loop)
+    : service(loop),
+      loop_(static_cast<asio::io_context&>(loop)),
+      reactor_(asio::use_service<asio::detail::epoll_reactor>(loop)),
+      set_(::epoll_create1(EPOLL_CLOEXEC)) {
+  if (set_ < 0) throw std::system_error(errno, std::generic_category(), "epoll_create1");
+  reactor_.init_task();
+  const int failed =
+      reactor_.register_internal_descriptor(asio::detail::epoll_reactor::read_op, set_, registration_, &standing_);
+  if (failed != 0) throw std::system_error(failed, std::generic_category(), "epoll_ctl");
+}
+
+readiness::~readiness() { ::close(set_); }
+
+// With the handlers go the coroutines that wait, and with them the sockets.
+void readiness::shutdown() {
+  reactor_.deregister_internal_descriptor(set_, registration_);
+  reactor_.cleanup_descriptor_data(registration_);
+  std::vector<watch::handler> ended;
+  for (watch& one : watches_) {
+    for (auto& place : one.seats_) {
+      if (place.waiting) ended.push_back(std::exchange(place.waiting, nullptr));
+    }
+  }
+}
+
+void readiness::on_edge() {
+  std::array<epoll_event, most_at_once> room{};
+  for (;;) {
+    const int n = ::epoll_wait(set_, room.data(), static_cast<int>(room.size()), 0);
+    if (n <= 0) break;
+    batch_ = std::span(room).first(static_cast<std::size_t>(n));
+    for (const epoll_event& event : batch_) {
+      if (event.data.ptr != nullptr) static_cast<watch*>(event.data.ptr)->on_events(event.events);
+    }
+    batch_ = {};
+    if (static_cast<std::size_t>(n) < room.size()) break;
+  }
+}
+
+// A socket that goes while events are handed out may have one among those to come.
+void readiness::forget(const watch& gone) {
+  for (epoll_event& event : batch_) {
+    if (event.data.ptr == &gone) event.data.ptr = nullptr;
+  }
+}
+
+void readiness::complete_later(watch::handler waiting, error_code how) {
+  asio::post(loop_, [waiting = std::move(waiting), how]() mutable { waiting(how); });
+}
+
+bool readiness::watch::begin(int descriptor) {
+  epoll_event wanted{};
+  wanted.events = always;
+  wanted.data.ptr = this;
+  if (::epoll_ctl(loop_.set_, EPOLL_CTL_ADD, descriptor, &wanted) != 0) return false;
+  descriptor_ = descriptor;
+  registered_ = always;
+  ready_ = closed_ = broken_ = false;
+  loop_.watches_.push_back(*this);
+  return true;
+}
+
+void readiness::watch::end() {
+  if (descriptor_ < 0) return;
+  ::epoll_ctl(loop_.set_, EPOLL_CTL_DEL, descriptor_, nullptr);
+  descriptor_ = -1;
+  loop_.forget(*this);
+  unlink();
+  cancel();
+}
+
+void readiness::watch::cancel() {
+  for (place& one : seats_) {
+    if (one.waiting) loop_.complete_later(std::exchange(one.waiting, nullptr), asio::error::operation_aborted);
+  }
+}
+
+void readiness::watch::unsure() {
+  ready_ = false;
+  register_again(registered_);
+}
+
+void readiness::watch::register_again(std::uint32_t events) {
+  if (descriptor_ < 0) return;
+  epoll_event wanted{};
+  wanted.events = registered_ = events;
+  wanted.data.ptr = this;
+  ::epoll_ctl(loop_.set_, EPOLL_CTL_MOD, descriptor_, &wanted);
+}
+
+void readiness::watch::sit(seat who, readable_or_writable what, handler waiting) {
+  if (descriptor_ < 0) return loop_.complete_later(std::move(waiting), asio::error::bad_descriptor);
+  const bool at_once = what == readable_or_writable::readable ? ready_ || closed_ : broken_;
+  if (at_once) return loop_.complete_later(std::move(waiting), {});
+  seats_[static_cast<std::size_t>(who)] = {std::move(waiting), what};
+  // Rare enough to ask the kernel each time; it answers with an edge if there is room already.
+  if (what == readable_or_writable::writable) register_again(always | EPOLLOUT);
+}
+
+bool readiness::watch::waits_for(readable_or_writable what) const {
+  return std::ranges::any_of(seats_, [&](const place& one) { return one.waiting && one.what == what; });
+}
+
+// Whoever is woken may end this watch.
+void readiness::watch::on_events(std::uint32_t events) {
+  const bool readable = (events & (EPOLLIN | ends_reading)) != 0;
+  const bool writable = (events & (EPOLLOUT | ends_writing)) != 0;
+  ready_ = ready_ || readable;
+  closed_ = closed_ || (events & ends_reading) != 0;
+  broken_ = broken_ || (events & ends_writing) != 0;
+  std::array<handler, 2> woken;
+  for (std::size_t i = 0; i < seats_.size(); ++i) {
+    const bool is_due = seats_[i].what == readable_or_writable::readable ? readable : writable;
+    if (seats_[i].waiting && is_due) woken[i] = std::exchange(seats_[i].waiting, nullptr);
+  }
+  if ((registered_ & EPOLLOUT) != 0 && !waits_for(readable_or_writable::writable)) register_again(always);
+  for (handler& one : woken) {
+    if (one) one({});
+  }
+}
+
+}  // namespace proxy

@@ -1,0 +1,118 @@
+// Which sockets of an event loop can be read or written now.
+//
+// Asio tells, too; but each of its waits takes a call to the kernel of its own (epoll_ctl) to hear of what it was told
+// before. Here a socket is registered once, edge-triggered, in a set that Asio's reactor watches: a wait costs no call,
+// and however many sockets became ready at once, two calls find them all. Timers, posts and everything else stay
+// Asio's.
+//
+// The price of edges is that they come once. So a socket that was found ready stays so until whoever reads it has seen
+// the end of it and says `drained`; and a peer that has closed is ready for good.
+//
+// What it must keep: a handler never runs inside `wait` or `cancel`. All is for the loop's thread only.
+#pragma once
+
+#include <array>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/detail/epoll_reactor.hpp>
+#include <boost/asio/detail/reactor_op.hpp>
+#include <boost/asio/execution_context.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/intrusive/list.hpp>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <utility>
+
+#include "proxy/io.hpp"
+
+struct epoll_event;
+
+namespace proxy {
+
+/// What a socket is waited for.
+enum class readable_or_writable : std::uint8_t { readable, writable };
+
+/// A service of the event loop: `asio::use_service<readiness>(context)`.
+class readiness final : public asio::execution_context::service {
+ public:
+  static asio::execution_context::id id;
+  using key_type = readiness;
+
+  explicit readiness(asio::execution_context& loop);
+  ~readiness() override;
+  readiness(const readiness&) = delete;
+  readiness& operator=(const readiness&) = delete;
+
+  /// One socket's registration. Has two seats, so that who reads and who writes can wait at the same time, each for
+  /// whatever it needs: over TLS a read may have to wait until the socket is writable.
+  class watch : public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+   public:
+    enum class seat : std::uint8_t { reader, writer };
+
+    explicit watch(readiness& loop) : loop_(loop) {}
+    ~watch() { end(); }
+    watch(const watch&) = delete;
+    watch& operator=(const watch&) = delete;
+
+    /// Takes up a socket, which must stay open until `end`. False: the kernel has no room for it.
+    [[nodiscard]] bool begin(int descriptor);
+    /// Every wait ends with operation_aborted.
+    void end();
+    void cancel();
+
+    /// A read has found nothing more: who waits from now on waits for news.
+    void drained() { ready_ = false; }
+    /// Perhaps there is more to read and perhaps not: ask the kernel. For who cannot tell.
+    void unsure();
+
+    /// Completes with void(error_code). A seat takes one wait at a time.
+    template <class Token>
+    auto wait(seat who, readable_or_writable what, Token&& token) {
+      return asio::async_initiate<Token, void(error_code)>(
+          [this, who, what](auto woken) { sit(who, what, std::move(woken)); }, token);
+    }
+
+   private:
+    friend class readiness;
+    using handler = std::move_only_function<void(error_code)>;
+    struct place {
+      handler waiting;
+      readable_or_writable what{};
+    };
+    void sit(seat who, readable_or_writable what, handler waiting);
+    void on_events(std::uint32_t events);
+    void register_again(std::uint32_t events);
+    [[nodiscard]] bool waits_for(readable_or_writable what) const;
+
+    readiness& loop_;
+    int descriptor_ = -1;
+    std::uint32_t registered_ = 0;  ///< the events that epoll was asked for
+    bool ready_ = false;            ///< to be read, as far as is known
+    bool closed_ = false;           ///< by the peer: will always be readable
+    bool broken_ = false;           ///< will always be writable, too
+    std::array<place, 2> seats_;
+  };
+
+ private:
+  void shutdown() override;
+
+  // Stands in the reactor's queue for the set, and is never done: so the reactor calls it at every edge of the set
+  // and does not have to be asked again.
+  struct standing_op : asio::detail::reactor_op {
+    explicit standing_op(readiness& whose);
+    readiness& owner;
+  };
+  void on_edge();
+  void forget(const watch& gone);
+  void complete_later(watch::handler waiting, error_code how);
+
+  asio::io_context& loop_;
+  asio::detail::epoll_reactor& reactor_;
+  asio::detail::epoll_reactor::per_descriptor_data registration_{};
+  standing_op standing_{*this};
+  int set_;                       ///< the epoll descriptor
+  std::span<epoll_event> batch_;  ///< what is being handed out
+  boost::intrusive::list<watch, boost::intrusive::constant_time_size<false>> watches_;
+};
+
+}  // namespace proxy
