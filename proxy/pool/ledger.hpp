@@ -143,6 +143,7 @@ class ledger {
     std::uint64_t state = 0;
     unsigned worker = 0;
     connection_id only = 0;
+    bool own = false;
     time_point since;
   };
   struct waiter : fair_queue::waiter {

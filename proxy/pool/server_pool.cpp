@@ -102,9 +102,9 @@ task<bool> server_pool::bring_home(worker& here, connection_ptr connection) {
   co_return false;
 }
 
-void server_pool::opened(const connection_ptr& connection) {
+void server_pool::opened(connection_id which) {
   const std::scoped_lock lock(mutex_);
-  ledger_.opened(connection->id(), clock::now());
+  ledger_.opened(which, clock::now());
 }
 
 void server_pool::give_back(const connection_ptr& connection) {

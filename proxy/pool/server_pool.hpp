@@ -55,7 +55,7 @@ class server_pool : public std::enable_shared_from_this<server_pool> {
   /// free again: ask anew.
   task<bool> bring_home(worker& here, connection_ptr connection);
 
-  void opened(const connection_ptr& connection);
+  void opened(connection_id which);
   /// The lease is over and the session clean as far as `session.worn` says.
   void give_back(const connection_ptr& connection);
   /// From any thread: it is gone, or did not come to be.

@@ -68,6 +68,7 @@ task<client_session::step<client_session::entered_ptr>> client_session::arrive()
     co_return nullptr;
   }
   if (route_->waits) co_return std::unexpected(ending::nameless());
+  if (auto refused = co_await reserve()) co_return std::unexpected(std::move(*refused));
   co_return co_await enter(*request);
 }
 
@@ -227,6 +228,29 @@ client_session::step<routing::route> client_session::look_up() const {
   return std::move(*found);
 }
 
+// A connection of its own counts as much as a shared one. Its startup's clock stands still while it waits for its turn.
+task<std::optional<ending>> client_session::reserve() {
+  const auto startup_left = deadline_ - clock::now();
+  const auto until = clock::now() + route_->limits.wait.value_or(home_.current()->settings->timeouts.query_wait);
+  deadline_ = clock::time_point::max();
+  reserved_ = std::make_unique<reservation>(home_.context().get_executor());
+  for (;;) {
+    state_ = session_state::entering;
+    const std::uint64_t version = home_.current()->version;
+    const bool taken = co_await reserved_->take(home_.shared().pools.of(route_->server),
+                                                wish_for(id_, home_.number(), who_, *route_), until);
+    if (ending_) co_return *ending_;
+    if (taken) break;
+    if (clock::now() >= until) co_return ending::none_free(*route_);
+    if (home_.current()->version == version) continue;
+    auto placed = co_await place();
+    if (!placed) co_return std::move(placed.error());
+    route_ = std::move(*placed);
+  }
+  deadline_ = clock::now() + startup_left;
+  co_return std::nullopt;
+}
+
 task<client_session::step<client_session::entered_ptr>> client_session::enter(const session_request& request) {
   state_ = session_state::entering;
   const conf::daemon_settings& settings = *home_.current()->settings;
@@ -239,6 +263,7 @@ task<client_session::step<client_session::entered_ptr>> client_session::enter(co
   login_.emplace(home_, client_, from_client_, server_);
   auto entered = co_await login_->run(what);
   login_.reset();
+  if (entered) reserved_->opened();
   if (entered && (*entered)->cancel) {
     const bool long_key = version_ == pgwire::protocol_version{3, 2};
     const auto process_id = (*entered)->cancel->server_key.process_id();
@@ -302,6 +327,7 @@ task<void> client_session::goodbye(const ending& why) {
     static_cast<void>(server_.write_some(as_bytes(pgwire::frontend::terminate{}.encode())));
   }
   server_.close();
+  if (reserved_) reserved_->release();
 
   if (why.tell_client) {
     spdlog::info("{}: {} {}: {}", name(), why.report.severity, why.report.code, why.report.message);
@@ -336,6 +362,8 @@ void client_session::on_tick(clock::time_point now) {
 void client_session::on_publish() {
   if (state_ == session_state::held) {
     released_->cancel();
+  } else if (state_ == session_state::entering) {
+    reserved_->cancel();
   } else if (state_ == session_state::pooled) {
     pooled_->on_publish();
   } else if (state_ == session_state::relaying) {
@@ -383,6 +411,7 @@ void client_session::cancel_waits() {
   server_.cancel();
   if (released_) released_->cancel();
   if (auth_) auth_->cancel();
+  if (reserved_) reserved_->cancel();
   if (login_) login_->cancel();
   if (pooled_) pooled_->cancel_waits();
   if (cancel_dial_) cancel_dial_->cancel();

@@ -31,6 +31,7 @@
 #include "proxy/session/placement.hpp"
 #include "proxy/session/pooled_session.hpp"
 #include "proxy/session/relay.hpp"
+#include "proxy/session/reservation.hpp"
 #include "proxy/session/server_login.hpp"
 #include "proxy/transport.hpp"
 #include "proxy/visitor.hpp"
@@ -89,6 +90,7 @@ class client_session final : private pooled_session::host {
                                                            const server_access& how) override;
   void pool(const session_request& request);
   task<ending> pool_until_end(std::shared_ptr<client_session> self);
+  task<std::optional<ending>> reserve();
   task<step<entered_ptr>> enter(const session_request& request);
   task<ending> relay_until_end(entered_ptr entered, std::shared_ptr<client_session> self);
   [[nodiscard]] ending ending_of(relay_end how) const;
@@ -120,7 +122,8 @@ class client_session final : private pooled_session::host {
   std::optional<routing::route> route_;
   std::optional<auth_pass> pass_;  ///< what authentication gave for logging in; nothing by passthrough
   std::optional<client_auth> auth_;
-  std::optional<timer> released_;  ///< what a held session waits for
+  std::optional<timer> released_;          ///< what a held session waits for
+  std::unique_ptr<reservation> reserved_;  ///< of a session with a connection of its own
   std::optional<server_login> login_;
   std::optional<dial> cancel_dial_;
   std::optional<relay> relay_;

@@ -40,4 +40,10 @@ ending ending::held_too_long(const routing::tenant_id& tenant) {
                "Try again later.");
 }
 
+ending ending::none_free(const routing::route& where) {
+  return fatal(sqlstate::limit_exceeded, "no server connection became free in time",
+               "The place \"" + where.database + "\" of server \"" + where.server->name + "\" had none to lend.",
+               "Raise the pool's size, or the tenant's limits.connections, or try again later.");
+}
+
 }  // namespace proxy

@@ -9,6 +9,7 @@
 #include "proxy/session/traffic_fault.hpp"
 #include "routing/ids.hpp"
 #include "routing/refusal.hpp"
+#include "routing/route.hpp"
 
 namespace proxy {
 
@@ -43,6 +44,8 @@ struct ending {
   static ending nameless();
   /// Nobody released the tenant in time.
   static ending held_too_long(const routing::tenant_id& tenant);
+  /// Its place had no server connection to lend while it waited.
+  static ending none_free(const routing::route& where);
   /// The same, where the session goes on: the statement at hand comes to nothing.
   [[nodiscard]] ending as_error() const {
     ending made = *this;

@@ -96,6 +96,20 @@ pool_key pool_key_of(const routing::identity& who, const routing::route& where) 
   return {dbname, user};
 }
 
+connection_wish wish_for(waiter_id client, unsigned worker, const routing::identity& who, const routing::route& where) {
+  connection_wish made;
+  made.who = client;
+  made.key = pool_key_of(who, where);
+  made.place = where.database;
+  made.place_size = where.pool_size;
+  made.tenant = where.tenant.str();
+  made.tenant_connections = where.limits.connections;
+  made.tenant_minimum = where.limits.min_connections.value_or(0);
+  made.weight = where.limits.weight.value_or(1);
+  made.worker = worker;
+  return made;
+}
+
 pgwire::parameter_list server_parameters(const session_request& client, const routing::identity& who,
                                          const routing::route& where) {
   const routing::setting_list tenant = tenant_settings(who, where);

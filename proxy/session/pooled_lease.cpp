@@ -84,11 +84,7 @@ std::optional<ending> pooled_session::why_stop(clock::time_point until) const {
   if (end_) return end_;
   if (cancel_.requested()) return cancelled();
   if (clock::now() < until) return std::nullopt;
-  return ending::fatal(sqlstate::limit_exceeded, "no server connection became free in time",
-                       "The place \"" + what_.where.database + "\" of server \"" + what_.where.server->name +
-                           "\" had none to lend.",
-                       "Raise the pool's size, or the tenant's limits.connections, or try again later.")
-      .as_error();
+  return ending::none_free(what_.where).as_error();
 }
 
 task<std::expected<void, ending>> pooled_session::wait_for_lease() {
@@ -147,7 +143,7 @@ task<std::expected<void, ending>> pooled_session::use(server_pool::permission wh
       co_return outcome(std::unexpected(std::move(opened.error())));
     }
     connection = std::move(*opened);
-    pool->opened(connection);
+    pool->opened(connection->id());
     connection->start();
   } else if (!co_await pool->bring_home(home_, connection)) {
     co_return outcome();

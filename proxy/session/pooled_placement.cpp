@@ -34,7 +34,7 @@ void pooled_session::listen_to_table() {
 void pooled_session::go(routing::route where) {
   what_.where = std::move(where);
   pool_ = home_.shared().pools.of(what_.where.server);
-  wish_ = wish();
+  wish_ = wish_for(id_, home_.number(), what_.who, what_.where);
 }
 
 // The client's statement names another tenant, and is to run there.

@@ -51,7 +51,7 @@ task<ending> pooled_session::run(std::shared_ptr<void> alive) {
   traffic_.set_terms(terms());
   traffic_.begin_speech(what_.who);
   listen_to_table();
-  wish_ = wish();
+  wish_ = wish_for(id_, home_.number(), what_.who, what_.where);
   auto over = co_await greet();
   greeting_until_ = clock::time_point::max();
   if (!over) over = co_await converse();
@@ -78,22 +78,6 @@ session_terms pooled_session::terms() const {
   const auto own = own_settings(what_.startup, what_.who, what_.where);
   return {what_.where.tenant.str(), std::make_shared<const routing::session_state>(tenant, own),
           session_guard(what_.where), what_.where.refuses_pins, what_.where.prepare};
-}
-
-// What it asks the pool for, but for what changes from lease to lease.
-connection_wish pooled_session::wish() const {
-  const routing::route& where = what_.where;
-  connection_wish made;
-  made.who = id_;
-  made.key = pool_key_of(what_.who, where);
-  made.place = where.database;
-  made.place_size = where.pool_size;
-  made.tenant = where.tenant.str();
-  made.tenant_connections = where.limits.connections;
-  made.tenant_minimum = where.limits.min_connections.value_or(0);
-  made.weight = where.limits.weight.value_or(1);
-  made.worker = home_.number();
-  return made;
 }
 
 // What a server says after a login, which needs one only the first time somebody starts like this.

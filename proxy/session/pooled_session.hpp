@@ -94,7 +94,6 @@ class pooled_session final : private lessee {
   task<std::optional<ending>> converse();
   task<bool> read_client();
   [[nodiscard]] session_terms terms() const;
-  [[nodiscard]] connection_wish wish() const;
 
   // In pooled_placement.cpp.
   std::optional<ending> follow_table();

@@ -10,7 +10,7 @@ import pytest
 from cluster import BIN
 from lodge import eventually, standard_routes
 from test_attacks import SYNC, answers, bind, execute, parse, pbe
-from wire import Closed, ServerError, cancel_request, message, query
+from wire import Closed, ServerError, cancel_request, message, query, startup
 
 TRUST = {"auth": {"method": "trust"}, "timeouts": {"server_idle": "1s"}, "log": {"level": "info"}}
 
@@ -141,6 +141,54 @@ def test_who_waits_too_long_is_told_and_lives_on(hurried):
             assert (rows, [each.sqlstate for each in errors]) == ([], ["53400"])
         first.rows("COMMIT")
         assert second.value("SHOW work_mem") == "5MB"
+
+
+def test_sessions_with_connections_of_their_own_share_the_budget(start_lodge, postgres):
+    table = pooled(postgres, 2, wait="400ms")
+    table["tenants"]["soylent"]["pool"] = "session"
+    with start_lodge(table, TRUST) as lodge:
+        with lodge.login("trusted.globex", "crm") as sharing:
+            served(sharing)
+            with lodge.login("trusted.soylent", "crm") as first:
+                # The idle one makes room.
+                with lodge.login("trusted.soylent", "crm") as second:
+                    assert late(sharing)
+                    with pytest.raises(ServerError) as caught:
+                        lodge.login("trusted.soylent", "crm")
+                    assert (caught.value.sqlstate, caught.value.severity) == ("53400", "FATAL")
+                    assert caught.value.hint
+                    assert backends(postgres) == 2
+                    assert [each.value("SELECT name FROM whoami") for each in (first, second)] == ["soylent"] * 2
+                assert served(sharing, "SELECT name FROM whoami") == [("globex",)]
+            # And who waits for one of its own gets it when another leaves.
+            with lodge.login("trusted.soylent", "crm"):
+                sharing.rows("BEGIN")
+                with ThreadPoolExecutor(1) as pool:
+                    waiting = pool.submit(lodge.login, "trusted.soylent", "crm")
+                    sharing.rows("SELECT pg_sleep(0.05)")
+                    assert not waiting.done()
+                    sharing.rows("COMMIT")
+                    with waiting.result(timeout=10) as third:
+                        assert third.value("SELECT name FROM whoami") == "soylent"
+        eventually(lambda: backends(postgres) <= 1, "theirs are closed")
+
+
+def test_who_waits_for_a_connection_of_its_own_follows_the_table(start_lodge, postgres):
+    table = pooled(postgres, 1, wait="30s")
+    table["tenants"]["soylent"]["pool"] = "session"
+    with start_lodge(table, TRUST) as lodge, lodge.login("trusted.globex", "crm") as sharing:
+        sharing.rows("BEGIN")
+        with ThreadPoolExecutor(2) as pool:
+            waiting = pool.submit(lodge.login, "trusted.soylent", "crm")
+            with lodge.wire() as left:
+                left.send(startup({"user": "trusted.soylent", "database": "crm"}))
+            moved = pooled(postgres, 1, wait="30s")
+            moved["tenants"]["soylent"].update(pool="session", database="acme", schema=None)
+            lodge.reload(moved)
+            with waiting.result(timeout=10) as arrived:
+                assert arrived.value("SELECT current_database()") == "acme"
+        sharing.rows("COMMIT")
+        assert served(sharing, "SELECT name FROM whoami") == [("globex",)]
 
 
 def test_who_waits_may_leave(hurried):

@@ -52,6 +52,9 @@ auto worker(unsigned n) {
 auto db(const std::string& name) {
   return [name](connection_wish& w) { w.key.dbname = name; };
 }
+auto own() {
+  return [](connection_wish& w) { w.own = true; };
+}
 auto only(connection_id id) {
   return [id](connection_wish& w) { w.only = id; };
 }
@@ -167,6 +170,17 @@ TEST_CASE("ledger: on a full server the least recently used of another key makes
   CHECK(books.count() == ledger::totals{.lent = 3, .opening = 2, .idle = 0, .waiting = 1});
   CHECK(books.give_back(made[2], 1, start) == ledger::grants{{kind::replace, 7, 6, made[2]}});
   CHECK(books.pools().size() == 2);
+}
+
+TEST_CASE("ledger: one for its client alone is a new one, and an idle one makes room for it") {
+  ledger books(2);
+  const auto made = stock(books, {by(1, "a")});
+  CHECK(books.ask(with(by(2, "a"), own())) == grant{kind::open, 2, 2, 0});
+  CHECK(books.ask(with(by(3, "a"), own())) == grant{kind::replace, 3, 3, made[0]});
+  CHECK_FALSE(books.ask(with(by(4, "a"), own())));
+  CHECK_FALSE(books.ask(by(5, "a")));
+  CHECK(books.closed(2) == ledger::grants{{kind::open, 4, 4, 0}});
+  CHECK(books.give_back(3, 1, start) == ledger::grants{{kind::use, 5, 3, 0}});
 }
 
 TEST_CASE("ledger: in a full place one of its own makes room, whoever is older elsewhere") {

@@ -1,0 +1,37 @@
+// A place in a server's budget, for a connection that a session opens for itself and nobody uses after it.
+//
+// It is asked for as shared connections are, from the same ledger: so it waits its turn among them, and an idle one of
+// theirs is closed to make room for it. It is held from the leave to open a connection until that is closed.
+#pragma once
+
+#include <memory>
+
+#include "proxy/io.hpp"
+#include "proxy/pool/server_pool.hpp"
+
+namespace proxy {
+
+class reservation {
+ public:
+  explicit reservation(const executor& home) : bell_(std::make_shared<server_pool::wake_up>(home)) {}
+  ~reservation() { release(); }
+  reservation(const reservation&) = delete;
+  reservation& operator=(const reservation&) = delete;
+
+  /// Waits until `until` for leave to open a connection. False: none was given, or `cancel` was called. Nothing may be
+  /// held yet.
+  task<bool> take(std::shared_ptr<server_pool> from, connection_wish wish, clock::time_point until);
+  /// Ends a running wait; does nothing to one that has not begun.
+  void cancel() { bell_->cancel(); }
+  /// The connection is there.
+  void opened() { held_by_->opened(id_); }
+  /// The connection is closed, or did not come to be. Does nothing if nothing is held.
+  void release();
+
+ private:
+  std::shared_ptr<server_pool::wake_up> bell_;
+  std::shared_ptr<server_pool> held_by_;
+  connection_id id_ = 0;
+};
+
+}  // namespace proxy
