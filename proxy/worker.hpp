@@ -19,6 +19,7 @@
 #include "proxy/auth/auth_throttle.hpp"
 #include "proxy/auth/slow_work.hpp"
 #include "proxy/counted.hpp"
+#include "proxy/desk/tenant_account.hpp"
 #include "proxy/io.hpp"
 #include "proxy/pool/server_pool.hpp"
 #include "proxy/server_memory.hpp"
@@ -45,6 +46,7 @@ struct shared_state {
   server_pools pools;
   auth_tools auth;
   auth_throttle throttle;
+  desk::tenant_accounts accounts;
   slow_work computing{2};
   std::atomic<std::uint64_t> next_session_id{1};
   std::atomic<std::uint64_t> schema_generation{0};

@@ -10,8 +10,8 @@ namespace proxy::desk {
 
 /// Sums since some moment, but for `peak_clients`. Times are in microseconds.
 struct usage_counts {
-  std::uint64_t transactions = 0;  ///< ended: answers ReadyForQuery with state idle, to a query, a Sync or a call
-  std::uint64_t statements = 0;    ///< run: Query messages, Execute messages and function calls of the client
+  std::uint64_t transactions = 0;  ///< ended at a server: each time it says ReadyForQuery with state idle
+  std::uint64_t statements = 0;    ///< Query messages, Execute messages and function calls of the client
   std::uint64_t errors = 0;        ///< ErrorResponses to the client, whether the server's or the lodge's own
   std::uint64_t rows = 0;          ///< by the number at the end of command tags: returned, changed or copied
   std::uint64_t bytes_in = 0;      ///< from the client, once its session has begun; without those of TLS

@@ -50,6 +50,19 @@ bool cancel_registry::handle::busy() const {
   return slot_->under_way > 0;
 }
 
+bool cancel_registry::request::is_only() const {
+  const std::scoped_lock lock(slot_->mutex);
+  return slot_->under_way == 1;
+}
+
+std::optional<cancel_registry::request> cancel_registry::handle::own_request() const {
+  if (!slot_) return std::nullopt;
+  const std::scoped_lock lock(slot_->mutex);
+  if (!slot_->target) return std::nullopt;
+  ++slot_->under_way;
+  return request(slot_, slot_->target);
+}
+
 cancel_registry::handle cancel_registry::add(const pgwire::cancel_key& client_key,
                                              std::shared_ptr<const cancel_target> target) {
   auto aimed = std::make_shared<slot>();

@@ -52,6 +52,8 @@ class cancel_registry {
     ~request();
     const cancel_target& operator*() const { return *target_; }
     const cancel_target* operator->() const { return target_.get(); }
+    /// No other is under way to the same session.
+    [[nodiscard]] bool is_only() const;
 
    private:
     friend class cancel_registry;
@@ -78,6 +80,8 @@ class cancel_registry {
     [[nodiscard]] bool requested() const;
     /// Whether a request is on its way to the target, or to one before.
     [[nodiscard]] bool busy() const;
+    /// A request of the lodge's own, as if the client had sent one; nothing if there is nothing to cancel.
+    [[nodiscard]] std::optional<request> own_request() const;
 
    private:
     friend class cancel_registry;

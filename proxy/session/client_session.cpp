@@ -38,6 +38,7 @@ client_session::client_session(worker& home, visitor who, counted place)
       client_(home.context()),
       from_client_(home, client_, pgwire::most_login_message),
       server_(home.context()),
+      meter_(home.shared().accounts),
       deadline_(clock::now() + home.current()->settings->timeouts.startup) {
   client_.adopt(visitor_.peer.data()->sa_family, visitor_.descriptor);
   home_.enter(*this);
@@ -97,6 +98,11 @@ task<client_session::step<session_request>> client_session::come_in() {
   auto placed = co_await place();
   if (!placed) co_return std::unexpected(std::move(placed.error()));
   route_ = std::move(*placed);
+  if (!meter_.enter(*route_)) {
+    ending full;
+    full.report = session_meter::too_many_clients(*route_);
+    co_return std::unexpected(std::move(full));
+  }
 
   spdlog::debug("{}: user {}, by {}, to {}/{}", name(), who_.user, route_->rule, route_->server->name,
                 route_->database);
@@ -117,7 +123,7 @@ void client_session::pool(const session_request& request) {
   what.startup = request;
   what.long_cancel_key = version_ == pgwire::protocol_version{3, 2};
   pooled_session::host& around = *this;
-  pooled_ = std::make_unique<pooled_session>(id_, home_, client_, from_client_, around, std::move(what));
+  pooled_ = std::make_unique<pooled_session>(id_, home_, client_, from_client_, around, meter_, std::move(what));
 }
 
 task<ending> client_session::pool_until_end(std::shared_ptr<client_session> self) {
@@ -277,7 +283,9 @@ task<client_session::step<client_session::entered_ptr>> client_session::enter(co
 
 task<ending> client_session::relay_until_end(entered_ptr entered, std::shared_ptr<client_session> self) {
   if (!co_await client_.write_all(as_bytes(entered->greeting))) co_return ending::quiet("the client left");
-  relay_.emplace(home_, client_, server_);
+  relay_.emplace(home_, client_, server_, meter_);
+  relay_->set_limits(route_->limits);
+  meter_.lease_began(clock::now());
   state_ = session_state::relaying;
   deadline_ = clock::time_point::max();
   // What happened while it was on its way in.
@@ -319,6 +327,8 @@ task<ending> client_session::pass_cancel_on(const pgwire::cancel_key& presented)
 
 task<void> client_session::goodbye(const ending& why) {
   const bool in_relay = relay_.has_value();
+  if (why.tell_client) meter_.error();
+  if (in_relay) relay_->settle_account(clock::now());
   const bool pooled_whole = !pooled_ || pooled_->client_stream_whole();
   state_ = session_state::leaving;
   deadline_ = clock::now() + most_lingering;
@@ -351,12 +361,31 @@ void client_session::on_tick(clock::time_point now) {
     }
   }
   if (login_) login_->on_tick(now);
-  if (state_ == session_state::relaying) relay_->on_tick();
+  if (state_ == session_state::relaying) keep_limits(now);
   if (state_ == session_state::pooled) pooled_->on_tick(now);
   const bool waits_without_reading = state_ == session_state::held || state_ == session_state::entering;
   if (waits_without_reading && !ending_ && client_.peer_closed()) end_with(ending::quiet("the client left"));
   // A cancellation is lost on a wait that had just ended; the next wait must end as well.
   if (ending_ && state_ != session_state::leaving) cancel_waits();
+}
+
+// Of a session with a connection of its own.
+void client_session::keep_limits(clock::time_point now) {
+  using exceeded = time_limits::exceeded;
+  relay_->settle_account(now);
+  const routing::limits& limits = route_->limits;
+  const exceeded what = time_.look(relay_->traffic().moment(), limits, now);
+  if (what == exceeded::query_time) {
+    if (auto request = cancel_handle_.own_request(); request && request->is_only()) {
+      spdlog::info("{}: {}", name(), time_limits::report(what, limits).message);
+      send_cancel(home_.context(), std::move(*request));
+    }
+  } else if (what != exceeded::none) {
+    ending over;
+    over.report = time_limits::report(what, limits);
+    end_with(std::move(over));
+  }
+  relay_->on_tick();
 }
 
 void client_session::on_publish() {
@@ -367,15 +396,16 @@ void client_session::on_publish() {
   } else if (state_ == session_state::pooled) {
     pooled_->on_publish();
   } else if (state_ == session_state::relaying) {
-    when_idle_ = why_leave();
+    const auto now = look_up();
+    if (now) relay_->set_limits(route_->limits = now->limits);
+    when_idle_ = why_leave(now);
     relay_->leave_when_idle(when_idle_.has_value());
   }
 }
 
 // Why a session that is placed may not stay, by the table in force.
-std::optional<ending> client_session::why_leave() const {
+std::optional<ending> client_session::why_leave(const step<routing::route>& now) const {
   if (draining_) return lodge_closes();
-  const auto now = look_up();
   if (!now) {
     const bool gone = now.error().report.code == sqlstate::invalid_catalog_name;
     return gone ? ending::moved(who_.tenant) : now.error();

@@ -33,6 +33,8 @@
 #include "proxy/session/relay.hpp"
 #include "proxy/session/reservation.hpp"
 #include "proxy/session/server_login.hpp"
+#include "proxy/session/session_meter.hpp"
+#include "proxy/session/time_limits.hpp"
 #include "proxy/transport.hpp"
 #include "proxy/visitor.hpp"
 #include "proxy/worker.hpp"
@@ -97,9 +99,10 @@ class client_session final : private pooled_session::host {
   task<ending> pass_cancel_on(const pgwire::cancel_key& presented);
   task<void> goodbye(const ending& why);
 
+  void keep_limits(clock::time_point now);
   void end_with(ending why);
   void cancel_waits();
-  [[nodiscard]] std::optional<ending> why_leave() const;
+  [[nodiscard]] std::optional<ending> why_leave(const step<routing::route>& now) const;
   [[nodiscard]] std::string name() const override;
   void set_tenant(const routing::tenant_id& tenant) override { who_.tenant = tenant; }
 
@@ -112,6 +115,8 @@ class client_session final : private pooled_session::host {
   transport client_;
   message_reader from_client_;  ///< until the relay takes over
   transport server_;
+  session_meter meter_;
+  time_limits time_;  ///< of a session with a connection of its own
   clock::time_point deadline_;
   std::optional<ending> ending_;     ///< decided from outside: the session is on its way out
   std::optional<ending> when_idle_;  ///< the same, once it is idle

@@ -1,6 +1,10 @@
 #include "proxy/session/forward_cancel.hpp"
 
 #include <array>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <memory>
+#include <utility>
 
 #include "protocol/startup.hpp"
 #include "proxy/session/secure_server.hpp"
@@ -24,6 +28,34 @@ task<void> forward_cancel(dial& dialling, transport& server, const cancel_target
       if (error) co_return;
     }
   }
+}
+
+namespace {
+
+constexpr std::chrono::seconds most_sending{10};
+
+struct sending {
+  sending(asio::io_context& home, cancel_registry::request request)
+      : what(std::move(request)), server(home), dialling(home, server), bound(home) {}
+  cancel_registry::request what;
+  transport server;
+  dial dialling;
+  timer bound;
+};
+
+}  // namespace
+
+void send_cancel(asio::io_context& home, cancel_registry::request what) {
+  auto job = std::make_shared<sending>(home, std::move(what));
+  job->bound.expires_after(most_sending);
+  job->bound.async_wait([job](error_code over) {
+    if (!over) job->dialling.cancel();
+  });
+  auto run = [](std::shared_ptr<sending> it) -> task<void> {
+    co_await forward_cancel(it->dialling, it->server, *it->what);
+    it->bound.cancel();
+  };
+  asio::co_spawn(home, run(job), asio::detached);
 }
 
 }  // namespace proxy

@@ -11,4 +11,7 @@ namespace proxy {
 /// protocol has no answer to a cancel request (PostgreSQL docs, 55.2.8).
 task<void> forward_cancel(dial& dialling, transport& server, const cancel_target& target);
 
+/// The same for a request of the lodge's own, by itself and for ten seconds at most.
+void send_cancel(asio::io_context& home, cancel_registry::request what);
+
 }  // namespace proxy

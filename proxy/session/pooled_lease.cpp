@@ -73,10 +73,53 @@ pooled_session::question pooled_session::ask() {
 task<std::expected<void, ending>> pooled_session::lease() {
   cancel_.set_waiting(true);
   waiting_ = true;
+  const auto from = clock::now();
   auto leased = co_await wait_for_lease();
+  meter_.waited(clock::now() - from);
   waiting_ = false;
   cancel_.set_waiting(false);
   co_return leased;
+}
+
+// For a statement of the client's.
+task<std::expected<void, ending>> pooled_session::lease_in_turn() {
+  if (session_meter::is_paced(what_.where.limits)) {
+    if (auto refused = co_await keep_pace()) co_return std::unexpected(std::move(*refused));
+  }
+  co_return co_await lease();
+}
+
+// The tenant's rates come before its place in the queue, so that nobody holds a connection and waits for them.
+task<std::optional<ending>> pooled_session::keep_pace() {
+  const routing::limits limits = what_.where.limits;
+  const auto begun = clock::now();
+  const auto due = meter_.pace(limits, begun, most_waiting());
+  const auto until = begun + due.value_or(most_waiting());
+  cancel_.set_waiting(true);
+  waiting_ = true;
+  while (clock::now() < until && !end_ && !cancel_.requested()) co_await sleep_until(until);
+  const bool unwanted = cancel_.requested();
+  waiting_ = false;
+  cancel_.set_waiting(false);
+  meter_.waited(clock::now() - begun);
+  if (end_) co_return end_;
+  if (unwanted) co_return cancelled();
+  if (due) co_return std::nullopt;
+  ending refused;
+  refused.report = session_meter::too_fast(limits);
+  co_return refused;
+}
+
+// A pinned session has its connection already: what its tenant had beyond its rates is waited for.
+task<void> pooled_session::pay_debt() {
+  settle_lease();
+  meter_.lease_began(clock::now());
+  for (;;) {
+    const auto now = clock::now();
+    const auto debt = meter_.debt(what_.where.limits, now);
+    if (debt <= clock::duration::zero() || end_) co_return;
+    co_await sleep_until(now + debt);
+  }
 }
 
 // Why who waits shall wait no longer.
@@ -186,6 +229,7 @@ task<std::expected<connection_ptr, ending>> pooled_session::open(connection_id i
 
 void pooled_session::begin(connection_ptr connection) {
   connection_ = std::move(connection);
+  meter_.lease_began(clock::now());
   last_connection_ = connection_->id();
   connection_->lend(*this);
   cancel_.aim(connection_->cancel());
@@ -198,6 +242,7 @@ void pooled_session::begin(connection_ptr connection) {
 void pooled_session::give_back() {
   if (traffic_.state()->ends_when_idle()) return drop_connection();
   connection_ptr connection = std::exchange(connection_, nullptr);
+  settle_lease();
   if (cancel_.aim(nullptr)) {
     connection->end_lease();
     asio::co_spawn(home_.context(), return_when_safe(pool_, std::move(connection), alive_.lock()), asio::detached);
@@ -225,6 +270,7 @@ void pooled_session::drop_connection() {
   connection_->end_lease();
   connection_->close();
   pool_->closed(std::exchange(connection_, nullptr)->id());
+  settle_lease();
 }
 
 }  // namespace proxy

@@ -48,6 +48,9 @@ std::optional<ending> pooled_session::go_to(const routing::tenant_id& tenant) {
     refused = ending::fatal(sqlstate::feature_not_supported,
                             "tenant \"" + tenant.str() + "\" has server connections of its clients' own", {},
                             "Name it when the session begins, by another hint; or give it pool: transaction.");
+  } else if (settle_lease(); !meter_.enter(*found)) {
+    refused.emplace();
+    refused->report = session_meter::too_many_clients(*found);
   }
   if (refused) {
     around_.set_tenant(what_.who.tenant);
@@ -70,6 +73,11 @@ void pooled_session::become_due() {
   around_.set_tenant(*tenant);
   auto found = around_.look_up();
   if (!found) return leave_now(std::move(found.error()));
+  if (!meter_.enter(*found)) {
+    ending full;
+    full.report = session_meter::too_many_clients(*found);
+    return leave_now(std::move(full));
+  }
   what_.who.tenant = *tenant;
   go(std::move(*found));
   traffic_.become_due(terms());

@@ -8,6 +8,7 @@
 #include "protocol/backend_messages.hpp"
 #include "protocol/sqlstate.hpp"
 #include "protocol/startup_options.hpp"
+#include "proxy/session/forward_cancel.hpp"
 #include "proxy/session/placement.hpp"
 #include "proxy/worker.hpp"
 
@@ -29,12 +30,13 @@ constexpr std::chrono::seconds most_lingering{2};
 }  // namespace
 
 pooled_session::pooled_session(std::uint64_t id, worker& home, transport& client, message_reader& from_client,
-                               host& around, request what)
+                               host& around, session_meter& meter, request what)
     : id_(id),
       home_(home),
       client_(client),
       from_client_(from_client),
       around_(around),
+      meter_(meter),
       what_(std::move(what)),
       table_version_(home.current()->version),
       traffic_(id, home.statements()),
@@ -144,6 +146,10 @@ task<std::optional<ending>> pooled_session::converse() {
       case step::starved:
         traffic_.release_client();
         if (!co_await read_client()) co_return ending::quiet("the client left");
+        if (connection_ && session_meter::is_paced(what_.where.limits) && traffic_.idle()) {
+          traffic_.keep_client();
+          co_await pay_debt();
+        }
         break;
       case step::over:
         traffic_.end_lease();
@@ -160,9 +166,9 @@ task<std::optional<ending>> pooled_session::converse() {
         break;
       case step::needs_lease:
         dresses = true;
-        if (lease_at_once()) break;
+        if (!session_meter::is_paced(what_.where.limits) && lease_at_once()) break;
         traffic_.keep_client();
-        if (auto leased = co_await lease(); !leased) {
+        if (auto leased = co_await lease_in_turn(); !leased) {
           dresses = false;
           ending& why = leased.error();
           // Where another tenant lives may be out of reach: the session goes on as whose it was.
@@ -201,6 +207,7 @@ task<bool> pooled_session::read_client() {
     }
     if (read_again_) {
       const io_result read = client_.read_some(scratch);
+      meter_.bytes_in(read.bytes);
       read_again_ = !read.emptied;
       if (read.status == io_status::failed) co_return false;
       if (read.status == io_status::end) {
@@ -239,6 +246,8 @@ void pooled_session::on_server(std::span<const std::byte> chunk) {
   switch (state) {
     case outcome::leased: break;
     case outcome::over:
+      send_to_client(to_client);  // while the lease lasts, whose account it is part of
+      to_client.clear();
       traffic_.end_lease();
       give_back();
       break;
@@ -274,6 +283,7 @@ void pooled_session::on_server_lost() {
   cancel_.aim(nullptr);
   const connection_ptr lost = std::exchange(connection_, nullptr);
   pool_->closed(lost->id());
+  settle_lease();
   if (traffic_.server_said_fatal()) {
     leave_now(ending::quiet("the server ended the session"));
   } else {
@@ -288,6 +298,7 @@ bool pooled_session::has_room() const { return to_client_.size() < most_unsent; 
 
 void pooled_session::send_to_client(const byte_run& bytes) {
   if (bytes.empty()) return;
+  meter_.bytes_out(bytes.bytes().size());
   const auto alive = alive_.lock();
   const std::shared_ptr<transport> to(alive, &client_);
   if (!to_client_.send(home_.context().get_executor(), to, bytes.bytes(), alive)) {
@@ -297,10 +308,18 @@ void pooled_session::send_to_client(const byte_run& bytes) {
 
 task<void> pooled_session::sleep() { co_await bell_.async_wait(no_throw); }
 
+task<void> pooled_session::sleep_until(clock::time_point then) {
+  bell_.expires_at(then);
+  co_await bell_.async_wait(no_throw);
+  bell_.expires_at(clock::time_point::max());
+}
+
 // --- from outside ---
 
 void pooled_session::on_publish() {
   listen_to_table();
+  // Limits hold at once, whatever else waits for the next transaction.
+  if (const auto now = around_.look_up()) what_.where.limits = now->limits;
   follow_when_pinned();
   if (queue_) queue_->cancel();  // it asks anew, of wherever the table says now
   wake();
@@ -326,8 +345,35 @@ void pooled_session::cancel_waits() {
   wake();
 }
 
+void pooled_session::settle_lease() {
+  const auto now = clock::now();
+  meter_.lease_ended(now);
+  meter_.settle(traffic_.tally(), what_.where.limits, now);
+}
+
+// Those in time. What was used so far is told meanwhile.
+void pooled_session::keep_limits(clock::time_point now) {
+  using exceeded = time_limits::exceeded;
+  const routing::limits& limits = what_.where.limits;
+  meter_.settle(traffic_.tally(), limits, now);
+  const exceeded what = time_.look(traffic_.moment(), limits, now);
+  if (what == exceeded::none || end_) return;
+  if (what == exceeded::query_time) {
+    auto cancel = cancel_.own_request();
+    if (!cancel || !cancel->is_only()) return;
+    spdlog::info("{}: {}", around_.name(), time_limits::report(what, limits).message);
+    traffic_.explain_cancel(time_limits::report(what, limits));
+    send_cancel(home_.context(), std::move(*cancel));
+    return;
+  }
+  ending over;
+  over.report = time_limits::report(what, limits);
+  leave_now(std::move(over));
+}
+
 void pooled_session::on_tick(clock::time_point now) {
   if (login_) login_->on_tick(now);
+  keep_limits(now);
   if (now >= greeting_until_ && !end_) {
     leave_now(ending::fatal(sqlstate::query_canceled, "the startup took too long", "timeouts.startup has passed."));
   }

@@ -27,6 +27,7 @@
 #include "proxy/session/placement.hpp"
 #include "proxy/session/pooled_traffic.hpp"
 #include "proxy/session/server_login.hpp"
+#include "proxy/session/session_meter.hpp"
 #include "proxy/transport.hpp"
 #include "routing/route.hpp"
 #include "routing/tenant_hint.hpp"
@@ -63,7 +64,7 @@ class pooled_session final : private lessee {
 
   /// All must outlive it; `alive` keeps them so while something of the session's is on its way.
   pooled_session(std::uint64_t id, worker& home, transport& client, message_reader& from_client, host& around,
-                 request what);
+                 session_meter& meter, request what);
   ~pooled_session();
   pooled_session(const pooled_session&) = delete;
   pooled_session& operator=(const pooled_session&) = delete;
@@ -93,6 +94,9 @@ class pooled_session final : private lessee {
   task<std::optional<ending>> greet();
   task<std::optional<ending>> converse();
   task<bool> read_client();
+  task<void> pay_debt();
+  void keep_limits(clock::time_point now);
+  void settle_lease();
   [[nodiscard]] session_terms terms() const;
 
   // In pooled_placement.cpp.
@@ -112,6 +116,8 @@ class pooled_session final : private lessee {
   bool lease_at_once();
   question ask();
   task<std::optional<ending>> hold();
+  task<std::expected<void, ending>> lease_in_turn();
+  task<std::optional<ending>> keep_pace();
   task<std::expected<void, ending>> lease();
   task<std::expected<void, ending>> wait_for_lease();
   task<std::expected<void, ending>> use(server_pool::permission what);
@@ -125,6 +131,7 @@ class pooled_session final : private lessee {
 
   void send_to_client(const byte_run& bytes);
   task<void> sleep();
+  task<void> sleep_until(clock::time_point then);
   void wake() { bell_.cancel(); }
 
   const std::uint64_t id_;
@@ -132,6 +139,8 @@ class pooled_session final : private lessee {
   transport& client_;
   message_reader& from_client_;
   host& around_;
+  session_meter& meter_;
+  time_limits time_;
   std::weak_ptr<void> alive_;
   request what_;
   std::uint64_t table_version_ = 0;

@@ -70,7 +70,7 @@ void pooled_traffic::explain_undressed(byte_run& to_client) {
     undo(entry, false);
   }
   if (asked) {
-    to_client.insert(pgwire::encode_error(undressed_why_));
+    tell_error(undressed_why_, to_client);
     if (answered) {
       to_client.insert(backend::ready_for_query{}.encode());
     } else {
@@ -88,12 +88,18 @@ void pooled_traffic::refuse(pgwire::error_report why, byte_run& to_server, byte_
   why.severity = "ERROR";
   end_move(true);
   if (piece == nullptr) {
-    to_client.insert(pgwire::encode_error(why));
+    tell_error(why, to_client);
     skipping_ = true;
   } else {
     deny(std::move(why), *piece, to_server, to_client);
+    count_statement(*piece);
     client_.pop();
   }
+}
+
+void pooled_traffic::tell_error(const pgwire::error_report& what, byte_run& to_client) {
+  ++tally_.errors;
+  to_client.insert(pgwire::encode_error(what));
 }
 
 // The statement comes to nothing at the server, so that transactions and pipelines go on as they must after an error.

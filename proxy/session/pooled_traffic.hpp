@@ -38,6 +38,7 @@
 #include "protocol/error_response.hpp"
 #include "protocol/frame_cutter.hpp"
 #include "protocol/frontend_messages.hpp"
+#include "proxy/desk/traffic_tally.hpp"
 #include "proxy/pool/server_session.hpp"
 #include "proxy/session/answers.hpp"
 #include "proxy/session/byte_run.hpp"
@@ -45,6 +46,7 @@
 #include "proxy/session/session_changes.hpp"
 #include "proxy/session/statement_tools.hpp"
 #include "proxy/session/tenant_speech.hpp"
+#include "proxy/session/time_limits.hpp"
 #include "proxy/session/traffic_fault.hpp"
 #include "routing/session_state.hpp"
 
@@ -136,6 +138,13 @@ class pooled_traffic {
     told_ = std::move(told);
     greeted_ = true;
   }
+  /// What it has seen since somebody took it.
+  [[nodiscard]] desk::traffic_tally& tally() { return tally_; }
+  [[nodiscard]] traffic_moment moment() const {
+    return {leased() && !answers_.empty(), status_ != 'I', transactions_, steps_};
+  }
+  /// The statement that runs is being cancelled for this reason, which the client is to hear instead of the server's.
+  void explain_cancel(pgwire::error_report why) { cancelled_for_ = std::move(why); }
   /// Why dressing failed, as the server put it.
   [[nodiscard]] const pgwire::error_report& undressed_why() const { return undressed_why_; }
   /// The statement at hand asks for what a sequence gave in this very session: only its last connection knows.
@@ -155,6 +164,8 @@ class pooled_traffic {
   };
 
   step consider_all(byte_run& to_server, byte_run& to_client);
+  void count_statement(const pgwire::frame_piece& piece);
+  void tell_error(const pgwire::error_report& what, byte_run& to_client);
   [[nodiscard]] std::optional<step> consider(const pgwire::frame_piece& piece, byte_run& to_server,
                                              byte_run& to_client);
   // In pooled_traffic_tenant.cpp.
@@ -292,6 +303,10 @@ class pooled_traffic {
   std::optional<inventory_query> asking_;
   std::string ask_again_;  // why the inventory at hand failed: a SQLSTATE
   int asked_ = 0;
+
+  desk::traffic_tally tally_;
+  std::uint32_t transactions_ = 0, steps_ = 0;  // see traffic_moment
+  std::optional<pgwire::error_report> cancelled_for_;
 
   pgwire::error_report undressed_why_;
   std::optional<traffic_fault> fault_;

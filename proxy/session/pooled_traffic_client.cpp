@@ -118,8 +118,17 @@ pooled_traffic::step pooled_traffic::consider_all(byte_run& to_server, byte_run&
       if (*stop == step::terminated || *stop == step::over) client_.pop();
       return *stop;
     }
+    count_statement(*piece);
     client_.pop();
   }
+}
+
+void pooled_traffic::count_statement(const frame_piece& piece) {
+  const bool runs =
+      piece.type == to_backend::query || piece.type == to_backend::execute || piece.type == to_backend::function_call;
+  if (!piece.begins || !runs) return;
+  ++tally_.statements;
+  ++steps_;
 }
 
 std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& piece, byte_run& to_server,

@@ -19,8 +19,10 @@ namespace backend = pgwire::backend;
 namespace sqlstate = pgwire::sqlstate;
 namespace from_backend = pgwire::backend_type;
 
-// How often it is asked what a transaction has left behind, before that counts as unknown.
+// How often it is asked what a transaction has left behind, before that counts as unknown. A client that gives its
+// statements a millisecond gives ours no more, and a busy server may miss that many times in a row.
 constexpr int most_inventories = 5;
+constexpr int most_cancelled_inventories = 200;
 
 // An ErrorResponse with one of its fields said anew, by a function from text to text.
 template <class Function>
@@ -140,6 +142,8 @@ void pooled_traffic::server_piece(const frame_piece& piece, byte_run& to_client,
 void pooled_traffic::on_tag(const frame_piece& piece) {
   const auto decoded = backend::command_complete::decode(piece.body());
   const std::string_view tag = decoded ? decoded->tag : std::string_view();
+  tally_.rows += desk::rows_of_tag(tag);
+  ++steps_;
   const expected* at = answers_.front();
   if (tag == "DEALLOCATE" && at != nullptr && !at->client_name.empty()) {
     named_.erase(at->client_name);
@@ -188,6 +192,7 @@ void pooled_traffic::on_error(const frame_piece& piece, byte_run& to_client) {
   const bool fatal = fields && pgwire::is_fatal(*fields);
   expected* const at = answers_.front();
   if (fatal || at == nullptr) {
+    ++tally_.errors;
     server_said_fatal_ = server_said_fatal_ || fatal;
     reply_passes_ = true;
     to_client.pass(piece.bytes);
@@ -214,7 +219,11 @@ void pooled_traffic::on_error(const frame_piece& piece, byte_run& to_client) {
       return;
     case owner::client: break;
   }
-  if (at->refusal) {
+  ++tally_.errors;
+  const bool cancelled = fields && fields->code == sqlstate::query_canceled;
+  if (const auto why = std::exchange(cancelled_for_, std::nullopt); why && cancelled) {
+    to_client.insert(pgwire::encode_error(*why));
+  } else if (at->refusal) {
     to_client.insert(pgwire::encode_error(*at->refusal));
   } else if (at->what == kind::bind && !at->text.empty() && piece.ends) {
     to_client.insert(in_clients_words(piece.body(), at->text, at->client_name));
@@ -252,8 +261,14 @@ void pooled_traffic::on_ready(const frame_piece& piece, byte_run& to_client, byt
   const bool held = at->hold_ready;
   const bool failed = std::exchange(query_failed_, false);
   answers_.pop();
+  ++steps_;
+  if (whose == owner::client && status_ == 'I') {
+    ++tally_.transactions;
+    ++transactions_;
+  }
   switch (whose) {
     case owner::client:
+      cancelled_for_.reset();
       if (held && !failed) {
         hidden_query(routing::dress_query(restore_after_), owner::restore, to_server);
         restore_after_.clear();
@@ -294,7 +309,8 @@ void pooled_traffic::on_inventory(byte_run& to_server) {
   server_->incoming.look_by(server_stream_rules());
   const auto found = asking_->result();
   if (!found) {
-    auto again = ++asked_ > most_inventories ? std::nullopt : changes_.ask_again(asking_->request(), ask_again_);
+    const int most = ask_again_ == sqlstate::query_canceled ? most_cancelled_inventories : most_inventories;
+    auto again = ++asked_ > most ? std::nullopt : changes_.ask_again(asking_->request(), ask_again_);
     lost_track_ = !again;
     if (again) ask(std::move(*again), to_server);
     return;

@@ -107,7 +107,7 @@ void pooled_traffic::deny(pgwire::error_report why, const frame_piece& piece, by
                           byte_run& to_client) {
   const bool simple = piece.type == to_backend::query || piece.type == to_backend::function_call;
   if (server_ != nullptr) return refuse_at_server(std::move(why), simple, to_server);
-  to_client.insert(pgwire::encode_error(why));
+  tell_error(why, to_client);
   if (simple) {
     to_client.insert(backend::ready_for_query{}.encode());
   } else {

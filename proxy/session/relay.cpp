@@ -13,6 +13,9 @@ namespace {
 // A pump that always finds a full scratch lets the other sessions of its worker run after this many rounds.
 constexpr int rounds_before_yield = 8;
 
+// Who waits for its tenant's rates looks up this often: its session may be over.
+constexpr std::chrono::milliseconds longest_pause{100};
+
 }  // namespace
 
 // One direction: what differs between the two pumps.
@@ -20,21 +23,22 @@ struct relay::direction {
   transport& from;
   transport& to;
   traffic_tracker::verdict (traffic_tracker::*look)(std::span<const std::byte>);
-  std::uint64_t relay::* bytes;
+  void (session_meter::*count)(std::size_t);
   bool relay::* write_cut;
   relay_end source_lost;
   relay_end sink_lost;  ///< none: the other pump finds out, once it has read what the sink said last
   relay_end fault;
 };
 
-relay::relay(worker& home, transport& client, transport& server) : home_(home), client_(client), server_(server) {}
+relay::relay(worker& home, transport& client, transport& server, session_meter& meter)
+    : home_(home), client_(client), server_(server), meter_(meter) {}
 
 task<relay_end> relay::run(std::string early_client, std::string early_server, std::shared_ptr<void> keep_alive) {
   auto to_client = [](relay* self, std::string early, std::shared_ptr<void>) -> task<void> {
     const direction way{self->server_,
                         self->client_,
                         &traffic_tracker::from_server,
-                        &relay::bytes_from_server_,
+                        &session_meter::bytes_out,
                         &relay::client_write_cut_,
                         relay_end::server_lost,
                         relay_end::client_lost,
@@ -48,7 +52,7 @@ task<relay_end> relay::run(std::string early_client, std::string early_server, s
   const direction way{client_,
                       server_,
                       &traffic_tracker::from_client,
-                      &relay::bytes_from_client_,
+                      &session_meter::bytes_in,
                       &relay::server_write_cut_,
                       relay_end::client_lost,
                       relay_end::none,
@@ -88,12 +92,14 @@ task<void> relay::pump(const direction& way, std::string early) {
   const auto scratch = home_.scratch();
   int rounds = 0;
   while (end_ == relay_end::none) {
+    const bool paced = &way.from == &client_ && session_meter::is_paced(limits_);
+    if (paced && traffic_.idle()) co_await keep_pace();
     const io_result read = way.from.read_some(scratch);
     if (read.status == io_status::end) co_return on_end_of(way);
     if (read.status == io_status::failed) co_return on_loss_of(way);
     if (read.status == io_status::done) {
       const auto chunk = scratch.first(read.bytes);
-      this->*way.bytes += read.bytes;
+      (meter_.*way.count)(read.bytes);
       const auto verdict = (traffic_.*way.look)(chunk);
       auto rest = chunk.first(verdict.forward);
       const io_result wrote = way.to.write_some(rest);
@@ -116,8 +122,20 @@ task<void> relay::pump(const direction& way, std::string early) {
   }
 }
 
+// What the tenant has had beyond its rates is waited for before more of its client is read.
+task<void> relay::keep_pace() {
+  settle_account(clock::now());
+  timer pause(home_.context());
+  while (end_ == relay_end::none) {
+    const auto debt = meter_.debt(limits_, clock::now());
+    if (debt <= clock::duration::zero()) co_return;
+    pause.expires_after(std::min<clock::duration>(debt, longest_pause));
+    co_await pause.async_wait(no_throw);
+  }
+}
+
 task<bool> relay::pass_on(const direction& way, std::string bytes) {
-  this->*way.bytes += bytes.size();
+  (meter_.*way.count)(bytes.size());
   const auto verdict = (traffic_.*way.look)(as_bytes(bytes));
   bytes.resize(verdict.forward);
   if (!co_await write_aside(way, bytes)) co_return false;

@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 
+#include "proxy/session/session_meter.hpp"
 #include "proxy/session/traffic_tracker.hpp"
 #include "proxy/transport.hpp"
 
@@ -36,7 +37,7 @@ enum class relay_end {
 class relay {
  public:
   /// All three must outlive `run`.
-  relay(worker& home, transport& client, transport& server);
+  relay(worker& home, transport& client, transport& server, session_meter& meter);
 
   /// Carries bytes until one side ends. `early_client` and `early_server` are what each side sent before the relay
   /// began, from a message boundary on. `keep_alive` is held by both pumps: it must own this relay.
@@ -46,13 +47,15 @@ class relay {
   /// may be now.
   void leave_when_idle(bool leave);
   void leave_now() { finish(relay_end::told_to_leave); }
+  /// The tenant's, from now on.
+  void set_limits(const routing::limits& limits) { limits_ = limits; }
+  /// Tells the tenant's account what was used.
+  void settle_account(clock::time_point now) { meter_.settle(traffic_.tally(), limits_, now); }
   /// To be called now and then: repeats a cancellation that found nothing to cancel because the wait had just ended.
   void on_tick();
 
   [[nodiscard]] const traffic_tracker& traffic() const { return traffic_; }
   [[nodiscard]] const std::optional<traffic_fault>& fault() const { return fault_; }
-  [[nodiscard]] std::uint64_t bytes_from_client() const { return bytes_from_client_; }
-  [[nodiscard]] std::uint64_t bytes_from_server() const { return bytes_from_server_; }
   /// Whether what is written now would start at a message boundary.
   [[nodiscard]] bool client_stream_whole() const { return !client_write_cut_ && traffic_.server_at_boundary(); }
   [[nodiscard]] bool server_stream_whole() const { return !server_write_cut_ && traffic_.client_at_boundary(); }
@@ -62,6 +65,7 @@ class relay {
   task<void> pump(const direction& way, std::string early);
   task<bool> pass_on(const direction& way, std::string bytes);
   task<bool> write_aside(const direction& way, const std::string& bytes);
+  task<void> keep_pace();
   bool settle(const direction& way, const traffic_tracker::verdict& verdict);
   void on_end_of(const direction& way);
   void on_loss_of(const direction& way);
@@ -74,8 +78,8 @@ class relay {
   traffic_tracker traffic_;
   std::optional<traffic_fault> fault_;
   relay_end end_ = relay_end::none;
-  std::uint64_t bytes_from_client_ = 0;
-  std::uint64_t bytes_from_server_ = 0;
+  session_meter& meter_;
+  routing::limits limits_;
   bool leave_when_idle_ = false;
   bool client_closed_ = false;
   bool client_write_cut_ = false;  ///< a write to the client was begun and is not finished

@@ -1,5 +1,6 @@
 #include "proxy/session/traffic_tracker.hpp"
 
+#include "protocol/backend_messages.hpp"
 #include "protocol/error_response.hpp"
 
 namespace proxy {
@@ -25,6 +26,7 @@ const frame_rules& server_rules() {
   static const frame_rules rules = [] {
     frame_rules made = pgwire::backend_rules();
     rule_of(made, 'G').look = attention::notice;
+    rule_of(made, 'C').look = attention::want_body;
     rule_of(made, 'Z').look = attention::want_body;
     rule_of(made, 'E').look = attention::want_body;
     return made;
@@ -55,7 +57,16 @@ bool traffic_tracker::idle() const {
          server_.at_boundary();
 }
 
+traffic_moment traffic_tracker::moment() const {
+  const bool running = queries_pending_ > 0 || syncs_pending_ > 0 || unsynced_;
+  return {running, transaction_ != 'I', transactions_, steps_};
+}
+
 void traffic_tracker::client_message(char type) {
+  if (type == 'Q' || type == 'F' || type == 'E') {
+    ++tally_.statements;
+    ++steps_;
+  }
   switch (type) {
     case 'Q':
     case 'F': ++queries_pending_; break;
@@ -77,16 +88,28 @@ void traffic_tracker::server_message(const pgwire::frame& frame) {
       if (queries_pending_ == 0) syncs_pending_ = 0;  // it swallowed them
       transaction_ = 'T';                             // whatever the count says, a ReadyForQuery is still to come
       break;
+    case 'C':
+      ++steps_;
+      if (const auto tag = pgwire::backend::command_complete::decode(frame.body)) {
+        tally_.rows += desk::rows_of_tag(tag->tag);
+      }
+      break;
     case 'Z':
       copy_in_ = false;
+      ++steps_;
       if (!frame.body.empty()) transaction_ = static_cast<char>(frame.body.front());
       if (queries_pending_ > 0) {
         --queries_pending_;
       } else if (syncs_pending_ > 0) {
         --syncs_pending_;
       }
+      if (transaction_ == 'I') {
+        ++tally_.transactions;
+        ++transactions_;
+      }
       break;
     default:
+      ++tally_.errors;
       if (const auto fields = pgwire::parse_error_fields(frame.body); fields && pgwire::is_fatal(*fields)) {
         server_said_fatal_ = true;
       }

@@ -16,6 +16,8 @@
 #include <span>
 
 #include "protocol/frame_scanner.hpp"
+#include "proxy/desk/traffic_tally.hpp"
+#include "proxy/session/time_limits.hpp"
 #include "proxy/session/traffic_fault.hpp"
 
 namespace proxy {
@@ -40,6 +42,10 @@ class traffic_tracker {
   [[nodiscard]] bool server_at_boundary() const { return server_.at_boundary(); }
   [[nodiscard]] bool client_at_boundary() const { return client_.at_boundary(); }
 
+  /// What it has seen since somebody took it.
+  [[nodiscard]] desk::traffic_tally& tally() { return tally_; }
+  [[nodiscard]] traffic_moment moment() const;
+
  private:
   void client_message(char type);
   void server_message(const pgwire::frame& frame);
@@ -53,6 +59,8 @@ class traffic_tracker {
   bool copy_in_ = false;               ///< the server takes COPY data now
   bool server_said_fatal_ = false;
   bool client_terminated_ = false;
+  desk::traffic_tally tally_;
+  std::uint32_t transactions_ = 0, steps_ = 0;  ///< see traffic_moment
 };
 
 }  // namespace proxy

@@ -1,0 +1,75 @@
+#include "proxy/desk/tenant_account.hpp"
+
+#include <algorithm>
+
+namespace proxy::desk {
+
+std::optional<tenant_account::visit> tenant_account::enter(std::optional<std::uint32_t> most) {
+  const std::scoped_lock lock(mutex_);
+  if (most && clients_ >= *most) return std::nullopt;
+  sum_up(clock::now());
+  peak_ = std::max(peak_, ++clients_);
+  return visit(shared_from_this());
+}
+
+void tenant_account::leave() {
+  const std::scoped_lock lock(mutex_);
+  sum_up(clock::now());
+  --clients_;
+}
+
+void tenant_account::sum_up(clock::time_point now) const {
+  connected_ += (now - summed_up_) * clients_;
+  summed_up_ = now;
+}
+
+void tenant_account::add(const usage_counts& more) {
+  for (std::size_t i = 0; i < all_usage_counts.size(); ++i) {
+    const std::uint64_t amount = more.*all_usage_counts[i].value;
+    if (amount != 0) sums_[i].fetch_add(amount, std::memory_order_relaxed);
+  }
+}
+
+usage_counts tenant_account::counts() const {
+  usage_counts now;
+  for (std::size_t i = 0; i < all_usage_counts.size(); ++i) {
+    now.*all_usage_counts[i].value = sums_[i].load(std::memory_order_relaxed);
+  }
+  const std::scoped_lock lock(mutex_);
+  sum_up(clock::now());
+  now.connected = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(connected_).count());
+  now.peak_clients = peak_;
+  return now;
+}
+
+std::uint32_t tenant_account::clients() const {
+  const std::scoped_lock lock(mutex_);
+  return clients_;
+}
+
+std::shared_ptr<tenant_account> tenant_accounts::of(const std::string& tenant) {
+  const std::scoped_lock lock(mutex_);
+  auto& account = by_tenant_[tenant];
+  if (!account) account = std::make_shared<tenant_account>(tenant);
+  return account;
+}
+
+std::vector<std::pair<std::string, usage_counts>> tenant_accounts::counts() const {
+  std::vector<std::shared_ptr<tenant_account>> all;
+  {
+    const std::scoped_lock lock(mutex_);
+    all.reserve(by_tenant_.size());
+    for (const auto& [tenant, account] : by_tenant_) all.push_back(account);
+  }
+  std::vector<std::pair<std::string, usage_counts>> told;
+  told.reserve(all.size());
+  for (const auto& account : all) told.emplace_back(account->tenant(), account->counts());
+  return told;
+}
+
+std::size_t tenant_accounts::size() const {
+  const std::scoped_lock lock(mutex_);
+  return by_tenant_.size();
+}
+
+}  // namespace proxy::desk

@@ -1,0 +1,96 @@
+// What a tenant uses: one account for all its sessions, whatever worker they live on. And the accounts of all tenants
+// that have had a session since the start.
+//
+// Sessions add what they have counted at the end of a transaction and a few times a second, so that traffic costs a few
+// additions without a lock. Sessions come and go under one, which is where the length of sessions is summed up.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "proxy/desk/rate_limit.hpp"
+#include "proxy/desk/usage_counts.hpp"
+
+namespace proxy::desk {
+
+/// From any thread.
+class tenant_account : public std::enable_shared_from_this<tenant_account> {
+ public:
+  using clock = std::chrono::steady_clock;
+
+  explicit tenant_account(std::string tenant) : tenant_(std::move(tenant)) {}
+  tenant_account(const tenant_account&) = delete;
+  tenant_account& operator=(const tenant_account&) = delete;
+
+  /// Empty: the sessions without a tenant, together.
+  [[nodiscard]] const std::string& tenant() const { return tenant_; }
+
+  /// A session of the tenant, as long as it lives. Move-only; a default-constructed one is nobody's.
+  class [[nodiscard]] visit {
+   public:
+    visit() = default;
+    visit(visit&& other) noexcept : to_(std::move(other.to_)) {}
+    visit& operator=(visit&& other) noexcept {
+      to_.swap(other.to_);
+      return *this;
+    }
+    ~visit() {
+      if (to_) to_->leave();
+    }
+    tenant_account* operator->() const { return to_.get(); }
+    explicit operator bool() const { return to_ != nullptr; }
+
+   private:
+    friend class tenant_account;
+    explicit visit(std::shared_ptr<tenant_account> to) : to_(std::move(to)) {}
+    std::shared_ptr<tenant_account> to_;
+  };
+  /// Nothing: it has `most` already.
+  std::optional<visit> enter(std::optional<std::uint32_t> most);
+
+  /// Of `more`, the length of sessions and their peak are passed over: those are known here.
+  void add(const usage_counts& more);
+  /// Since the start, up to now.
+  [[nodiscard]] usage_counts counts() const;
+  [[nodiscard]] std::uint32_t clients() const;
+
+  rate_limit statements;
+  rate_limit bytes;
+
+ private:
+  void leave();
+  void sum_up(clock::time_point now) const;
+
+  const std::string tenant_;
+  std::array<std::atomic<std::uint64_t>, all_usage_counts.size()> sums_{};
+  mutable std::mutex mutex_;
+  std::uint32_t clients_ = 0;
+  std::uint32_t peak_ = 0;
+  mutable clock::time_point summed_up_{};
+  mutable clock::duration connected_{};
+};
+
+class tenant_accounts {
+ public:
+  /// Opens one at a tenant's first session.
+  std::shared_ptr<tenant_account> of(const std::string& tenant);
+  /// Those with anything to tell, in no order. Since the start.
+  [[nodiscard]] std::vector<std::pair<std::string, usage_counts>> counts() const;
+  [[nodiscard]] std::size_t size() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::unordered_map<std::string, std::shared_ptr<tenant_account>> by_tenant_;
+};
+
+}  // namespace proxy::desk

@@ -1,0 +1,110 @@
+#include "proxy/session/session_meter.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "protocol/sqlstate.hpp"
+
+namespace proxy {
+namespace {
+
+namespace sqlstate = pgwire::sqlstate;
+
+std::optional<desk::rate_limit::terms> statement_rate(const routing::limits& limits) {
+  if (!limits.queries_per_second) return std::nullopt;
+  return desk::rate_limit::terms{*limits.queries_per_second, limits.burst.value_or(*limits.queries_per_second)};
+}
+// What a second brings may come at once.
+std::optional<desk::rate_limit::terms> byte_rate(const routing::limits& limits) {
+  if (!limits.bytes_per_second) return std::nullopt;
+  return desk::rate_limit::terms{*limits.bytes_per_second, *limits.bytes_per_second};
+}
+
+}  // namespace
+
+bool session_meter::enter(const routing::route& where) {
+  const std::string& tenant = where.tenant.str();
+  if (account_ && account_->tenant() == tenant) return true;
+  auto entered = accounts_.of(tenant)->enter(where.limits.clients);
+  if (!entered) return false;
+  if (account_) account_->add(std::exchange(pending_, {}));
+  account_ = std::move(*entered);
+  paid_ = 0;
+  return true;
+}
+
+pgwire::error_report session_meter::too_many_clients(const routing::route& where) {
+  return {"FATAL", std::string(sqlstate::too_many_connections),
+          "tenant \"" + where.tenant.str() + "\" has too many clients already",
+          "limits.clients is " + std::to_string(where.limits.clients.value_or(0)) + ".",
+          "Close sessions that are not needed, or raise the limit."};
+}
+
+void session_meter::lease_ended(clock::time_point now) {
+  if (const auto since = std::exchange(busy_since_, std::nullopt)) pending_.busy += microseconds(now - *since);
+}
+
+void session_meter::settle(desk::traffic_tally& traffic, const routing::limits& limits, clock::time_point now) {
+  if (!account_) return;
+  if (busy_since_ && now > *busy_since_) pending_.busy += microseconds(now - std::exchange(*busy_since_, now));
+  pending_.rows += traffic.rows;
+  pending_.transactions += traffic.transactions;
+  pending_.statements += traffic.statements;
+  pending_.errors += traffic.errors;
+  if (const auto rate = statement_rate(limits)) {
+    const std::uint32_t prepaid = std::min(paid_, traffic.statements);
+    paid_ -= prepaid;
+    if (traffic.statements > prepaid) account_->statements.charge(*rate, traffic.statements - prepaid, now);
+  }
+  if (const auto rate = byte_rate(limits)) {
+    const std::uint64_t bytes = pending_.bytes_in + pending_.bytes_out;
+    if (bytes > 0) account_->bytes.charge(*rate, bytes, now);
+  }
+  traffic = {};
+  account_->add(std::exchange(pending_, {}));
+}
+
+std::optional<clock::duration> session_meter::pace(const routing::limits& limits, clock::time_point now,
+                                                   clock::duration most) {
+  if (!account_) return clock::duration::zero();
+  clock::duration wait{};
+  if (const auto rate = byte_rate(limits)) {
+    const auto due = account_->bytes.take(*rate, 0, now, most);
+    if (!due) return std::nullopt;
+    wait = *due;
+  }
+  if (const auto rate = statement_rate(limits)) {
+    const auto due = account_->statements.take(*rate, 1, now, most);
+    if (!due) return std::nullopt;
+    wait = std::max(wait, *due);
+    paid_ = 1;
+  }
+  return wait;
+}
+
+clock::duration session_meter::debt(const routing::limits& limits, clock::time_point now) {
+  clock::duration wait{};
+  if (!account_) return wait;
+  constexpr auto any = clock::duration::max();
+  if (const auto rate = byte_rate(limits)) wait = account_->bytes.take(*rate, 0, now, any).value_or(wait);
+  if (const auto rate = statement_rate(limits)) {
+    wait = std::max(wait, account_->statements.take(*rate, 0, now, any).value_or(wait));
+  }
+  return wait;
+}
+
+pgwire::error_report session_meter::too_fast(const routing::limits& limits) {
+  std::string detail;
+  if (const auto rate = statement_rate(limits)) {
+    detail += "limits.queries_per_second is " + std::to_string(rate->per_second) + ", limits.burst " +
+              std::to_string(rate->burst) + ".";
+  }
+  if (const auto rate = byte_rate(limits)) {
+    detail += (detail.empty() ? "" : " ") + ("limits.bytes_per_second is " + std::to_string(rate->per_second) + ".");
+  }
+  return {"ERROR", std::string(sqlstate::limit_exceeded), "the tenant's rate is used up", std::move(detail),
+          "Try again later, or raise the limit."};
+}
+
+}  // namespace proxy

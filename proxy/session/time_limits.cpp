@@ -1,0 +1,70 @@
+#include "proxy/session/time_limits.hpp"
+
+#include <string>
+
+namespace proxy {
+namespace {
+
+bool is_over(const std::optional<clock::time_point>& since, const std::optional<std::chrono::milliseconds>& limit,
+             clock::time_point now) {
+  return since && limit && limit->count() > 0 && now - *since >= *limit;
+}
+
+std::string in_words(const std::optional<std::chrono::milliseconds>& limit) {
+  return std::to_string(limit.value_or(std::chrono::milliseconds(0)).count()) + "ms";
+}
+
+}  // namespace
+
+void time_limits::keep(since& one, bool is_so, clock::time_point now) {
+  if (!is_so) {
+    one.reset();
+  } else if (!one) {
+    one = now;
+  }
+}
+
+time_limits::exceeded time_limits::look(const traffic_moment& now_at, const routing::limits& limits,
+                                        clock::time_point now) {
+  if (now_at.steps != at_.steps) {
+    running_.reset();
+    idle_.reset();
+  }
+  if (now_at.transactions != at_.transactions) transaction_.reset();
+  at_ = now_at;
+  keep(running_, at_.running, now);
+  keep(idle_, at_.in_transaction && !at_.running, now);
+  keep(transaction_, at_.in_transaction, now);
+  if (is_over(transaction_, limits.transaction_time, now)) return exceeded::transaction_time;
+  if (is_over(idle_, limits.idle_in_transaction, now)) return exceeded::idle_in_transaction;
+  if (is_over(running_, limits.query_time, now)) return exceeded::query_time;
+  return exceeded::none;
+}
+
+// The SQLSTATEs are those of the server's own timeouts (PostgreSQL docs, appendix A; 25P04 since version 17).
+pgwire::error_report time_limits::report(exceeded what, const routing::limits& limits) {
+  switch (what) {
+    case exceeded::query_time:
+      return {"ERROR",
+              "57014",
+              "canceling statement due to the tenant's limit",
+              "limits.query_time is " + in_words(limits.query_time) + ".",
+              {}};
+    case exceeded::transaction_time:
+      return {"FATAL",
+              "25P04",
+              "terminating connection due to the tenant's limit on transactions",
+              "limits.transaction_time is " + in_words(limits.transaction_time) + ".",
+              {}};
+    case exceeded::idle_in_transaction:
+      return {"FATAL",
+              "25P03",
+              "terminating connection due to the tenant's limit on idle transactions",
+              "limits.idle_in_transaction is " + in_words(limits.idle_in_transaction) + ".",
+              {}};
+    case exceeded::none: break;
+  }
+  return {};
+}
+
+}  // namespace proxy

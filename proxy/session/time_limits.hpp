@@ -1,0 +1,43 @@
+// A tenant's limits in time: how long a statement may run, a transaction last, and one be idle.
+//
+// Looked at a few times a second, so that traffic costs no clock: what stays the same from one look to the next has
+// lasted since the first of them. A limit is thus kept to within the time between two looks.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "protocol/error_response.hpp"
+#include "proxy/io.hpp"
+#include "routing/route.hpp"
+
+namespace proxy {
+
+/// Where a session is, as its traffic core sees it.
+struct traffic_moment {
+  bool running = false;            ///< the server has something to do for the client
+  bool in_transaction = false;     ///< a transaction block is open
+  std::uint32_t transactions = 0;  ///< ended so far
+  std::uint32_t steps = 0;         ///< statements begun or ended so far
+};
+
+class time_limits {
+ public:
+  enum class exceeded : std::uint8_t { none, query_time, transaction_time, idle_in_transaction };
+
+  /// The limit that is exceeded; the same one again as long as nothing moves.
+  exceeded look(const traffic_moment& now_at, const routing::limits& limits, clock::time_point now);
+
+  /// What the client is told: of a statement that was cancelled (ERROR), or of the session's end (FATAL).
+  [[nodiscard]] static pgwire::error_report report(exceeded what, const routing::limits& limits);
+
+ private:
+  // Since when it has been so; nothing: it is not.
+  using since = std::optional<clock::time_point>;
+  static void keep(since& one, bool is_so, clock::time_point now);
+
+  traffic_moment at_;
+  since running_, idle_, transaction_;
+};
+
+}  // namespace proxy

@@ -1,0 +1,246 @@
+"""A tenant's limits, for sessions that share connections and for those that have one of their own."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from lodge import eventually, standard_routes
+from test_attacks import SYNC, answers, pbe
+from test_pooling import TRUST, refused
+from wire import Closed, ServerError, cancel_request
+
+MODES = ["transaction", "session"]
+
+
+def limited(postgres, mode="transaction", **limits):
+    """soylent has limits, globex has none."""
+    table = standard_routes(postgres.host)
+    table["tenants"]["soylent"] = {"pool": mode, "limits": limits}
+    return table
+
+
+@pytest.fixture
+def open_lodge(start_lodge, postgres):
+    opened = []
+
+    def make(*args, **limits):
+        opened.append(start_lodge(limited(postgres, *args, **limits), TRUST))
+        return opened[-1]
+    return make
+
+
+def enter(lodge, tenant="soylent"):
+    return lodge.login(f"trusted.{tenant}", "crm")
+
+
+def turned_away(lodge):
+    with pytest.raises(ServerError) as caught:
+        enter(lodge)
+    return caught.value
+
+
+# --- clients ---
+
+@pytest.mark.parametrize("mode", MODES)
+def test_no_more_clients_than_the_limit(open_lodge, mode):
+    lodge = open_lodge(mode, clients=2)
+    with enter(lodge) as first:
+        with enter(lodge):
+            error = turned_away(lodge)
+            assert (error.severity, error.sqlstate) == ("FATAL", "53300")
+            assert "limits.clients is 2" in error.detail
+            with enter(lodge, "globex") as other:
+                assert other.value("SELECT name FROM whoami") == "globex"
+        # One has left.
+        with eventually(lambda: attempt(lodge), "there is room again") as third:
+            assert third.value("SELECT name FROM whoami") == first.value("SELECT name FROM whoami") == "soylent"
+
+
+def attempt(lodge):
+    try:
+        return enter(lodge)
+    except ServerError as error:
+        assert error.sqlstate == "53300"
+        return None
+
+
+def test_a_session_cannot_move_to_a_tenant_that_is_full(start_lodge, postgres):
+    table = limited(postgres, clients=1)
+    table["hints"] += [{"variable": "app.tenant"}]
+    with start_lodge(table, TRUST) as lodge, lodge.login("trusted", "crm", **{"app.tenant": "globex"}) as mover:
+        with lodge.login("trusted", "crm", **{"app.tenant": "soylent"}):
+            error = refused(mover, "SET app.tenant = 'soylent'")
+            assert error.sqlstate == "53300"
+            assert mover.value("SELECT name FROM whoami") == "globex"
+
+        def move():
+            try:
+                mover.rows("SET app.tenant = 'soylent'")
+                return True
+            except ServerError as refusal:
+                assert refusal.sqlstate == "53300"
+                return False
+        eventually(move, "there is room for it")
+        assert mover.value("SELECT name FROM whoami") == "soylent"
+
+
+# --- rates ---
+
+@pytest.mark.parametrize("mode", MODES)
+def test_statements_come_at_the_rate(open_lodge, mode):
+    lodge = open_lodge(mode, queries_per_second=100, burst=10)
+    stop = threading.Event()
+    with ThreadPoolExecutor(4) as pool:
+        def client(_):
+            done = 0
+            with enter(lodge) as wire:
+                while not stop.is_set():
+                    wire.rows("SELECT 1")
+                    done += 1
+            return done
+        began = time.monotonic()
+        clients = [pool.submit(client, number) for number in range(3)]
+        with enter(lodge, "globex") as other:
+            for _ in range(100):
+                other.rows("SELECT pg_sleep(0.01)")
+        stop.set()
+        done = sum(each.result() for each in clients)
+        elapsed = time.monotonic() - began
+    # Never more than the rate and the burst, and what was on its way.
+    assert done <= 100 * elapsed + 10 + 3
+    assert done >= 50 * elapsed  # a machine that is busy elsewhere reaches less
+
+
+def test_a_long_transaction_is_paid_for_afterwards(open_lodge):
+    lodge = open_lodge(queries_per_second=20, burst=1, wait="10s")
+    with enter(lodge) as wire:
+        wire.rows("BEGIN")
+        for _ in range(19):
+            wire.rows("SELECT 1")
+        wire.rows("COMMIT")
+        began = time.monotonic()
+        wire.rows("SELECT 1")
+        assert time.monotonic() - began > 0.5
+
+
+@pytest.mark.parametrize("limits, word", [
+    ({"queries_per_second": 1, "burst": 1}, "limits.queries_per_second is 1, limits.burst 1"),
+    ({"bytes_per_second": "1KiB"}, "limits.bytes_per_second is 1024"),
+])
+def test_who_would_wait_for_its_rate_for_too_long_is_told(open_lodge, limits, word):
+    lodge = open_lodge(wait="100ms", **limits)
+    with enter(lodge) as wire:
+        wire.rows("SELECT repeat('x', 10000)")
+        error = refused(wire, "SELECT 1")
+        assert (error.severity, error.sqlstate) == ("ERROR", "53400")
+        assert word in error.detail
+        assert wire.status == "I"
+        wire.send(pbe("SELECT 1") + pbe("SELECT 2") + SYNC)
+        rows, errors = answers(wire)
+        assert (rows, [each.sqlstate for each in errors]) == ([], ["53400"])
+
+
+def test_bytes_are_paid_for_by_the_next_statement(open_lodge):
+    lodge = open_lodge(bytes_per_second="100KiB", wait="10s")
+    with enter(lodge) as wire:
+        wire.rows("SELECT repeat('x', 160000)")
+        began = time.monotonic()
+        wire.rows("SELECT 1")
+        assert time.monotonic() - began > 0.4
+
+
+def test_who_waits_for_its_rate_can_be_cancelled_and_can_leave(open_lodge):
+    lodge = open_lodge(queries_per_second=1, burst=1, wait="60s")
+    with enter(lodge) as wire:
+        for _ in range(5):
+            wire.send(pbe("SELECT 1"))
+        wire.send(SYNC)
+        answers(wire)
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(refused, wire, "SELECT 2")
+
+            def cancel():
+                with lodge.wire() as other:
+                    other.send(cancel_request(wire.process_id, wire.secret))
+                    other.expect_closed()
+                return waiting.done()
+            eventually(cancel, "it is cancelled")
+            assert waiting.result().sqlstate == "57014"
+
+
+# --- times ---
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_statement_that_runs_for_too_long_is_cancelled(open_lodge, mode):
+    lodge = open_lodge(mode, query_time="500ms")
+    with enter(lodge) as wire:
+        error = refused(wire, "SELECT pg_sleep(60)")
+        assert (error.severity, error.sqlstate) == ("ERROR", "57014")
+        if mode == "transaction":
+            assert "limits.query_time is 500ms" in error.detail
+        for _ in range(20):  # many short ones are no long one
+            wire.rows("SELECT pg_sleep(0.05)")
+        wire.send(pbe("SELECT pg_sleep(60)") + pbe("SELECT 2") + SYNC)
+        rows, errors = answers(wire)
+        assert (rows, [each.sqlstate for each in errors]) == ([], ["57014"])
+        assert wire.value("SELECT name FROM whoami") == "soylent"
+
+
+def test_a_clients_own_cancel_is_told_as_such(open_lodge):
+    lodge = open_lodge(query_time="60s")
+    with enter(lodge) as wire, ThreadPoolExecutor(1) as pool:
+        running = pool.submit(refused, wire, "SELECT pg_sleep(60)")
+
+        def cancel():
+            with lodge.wire() as other:
+                other.send(cancel_request(wire.process_id, wire.secret))
+                other.expect_closed()
+            return running.done()
+        eventually(cancel, "it is cancelled")
+        assert "user request" in running.result().message
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("limit, sqlstate, busy", [
+    ("idle_in_transaction", "25P03", False), ("transaction_time", "25P04", False), ("transaction_time", "25P04", True)])
+def test_a_transaction_that_lasts_too_long_ends_the_session(open_lodge, postgres, mode, limit, sqlstate, busy):
+    lodge = open_lodge(mode, **{limit: "500ms"})
+    with enter(lodge) as wire:
+        wire.rows("SELECT pg_sleep(0.8)")  # a statement is none, nor are the pauses between transactions
+        time.sleep(0.8)  # the pause is what is tested
+        wire.rows("BEGIN")
+        pid = wire.value("SELECT pg_backend_pid()")
+        with pytest.raises((ServerError, Closed)) as caught:
+            while busy:
+                wire.rows("SELECT pg_sleep(0.05)")
+            wire.until(b"Z")
+        error = caught.value
+        assert (error.severity, error.sqlstate) == ("FATAL", sqlstate)
+        assert limit in error.detail
+        eventually(lambda: postgres.value("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", int(pid)) == 0,
+                   "its connection is closed")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_idle_transaction_that_goes_on_in_time_lives(open_lodge, mode):
+    lodge = open_lodge(mode, idle_in_transaction="800ms")
+    with enter(lodge) as wire:
+        wire.rows("BEGIN")
+        for _ in range(6):
+            wire.rows("SELECT pg_sleep(0.3)")
+        wire.rows("COMMIT")
+
+
+# --- a change of the table ---
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_new_limit_holds_for_a_statement_that_runs(open_lodge, postgres, mode):
+    lodge = open_lodge(mode, query_time="1h")
+    with enter(lodge) as wire, ThreadPoolExecutor(1) as pool:
+        running = pool.submit(refused, wire, "SELECT pg_sleep(60)")
+        eventually(lambda: postgres.value(
+            "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND state = 'active'") == 1,
+            "it runs")
+        lodge.reload(limited(postgres, mode, query_time="100ms"))
+        assert running.result(timeout=15).sqlstate == "57014"
