@@ -104,8 +104,8 @@ task<client_session::step<session_request>> client_session::come_in() {
     co_return std::unexpected(std::move(full));
   }
 
-  spdlog::debug("{}: user {}, by {}, to {}/{}", name(), who_.user, route_->rule, route_->server->name,
-                route_->database);
+  spdlog::info("{}: begins: user {}, by {}{}{}, at {}/{}", name(), who_.user, who_.hint,
+               who_.hint.empty() ? "" : " and ", route_->rule, route_->server->name, route_->database);
   co_return std::move(*request);
 }
 
@@ -329,6 +329,7 @@ task<void> client_session::goodbye(const ending& why) {
   const bool in_relay = relay_.has_value();
   if (why.tell_client) meter_.error();
   if (in_relay) relay_->settle_account(clock::now());
+  if (pooled_) pooled_->settle_account();
   const bool pooled_whole = !pooled_ || pooled_->client_stream_whole();
   state_ = session_state::leaving;
   deadline_ = clock::now() + most_lingering;
@@ -339,17 +340,28 @@ task<void> client_session::goodbye(const ending& why) {
   server_.close();
   if (reserved_) reserved_->release();
 
-  if (why.tell_client) {
-    spdlog::info("{}: {} {}: {}", name(), why.report.severity, why.report.code, why.report.message);
-  } else {
-    spdlog::debug("{}: {}", name(), why.report.message);
-  }
+  log_end(why);
   const bool stream_whole = pooled_whole && (!in_relay || relay_->client_stream_whole());
   if (why.tell_client && stream_whole) {
     const std::string told = why.as_it_came.empty() ? pgwire::encode_error(why.report) : why.as_it_came;
     co_await say_farewell(home_, client_, told);
   }
   client_.close();
+}
+
+// One line for each session that came in, and for each that was told why not. Whoever leaves before it has said what
+// it wants, as health checks do, is nobody's story.
+void client_session::log_end(const ending& why) const {
+  const std::string reason =
+      why.tell_client ? why.report.severity + " " + why.report.code + ": " + why.report.message : why.report.message;
+  if (!route_) {
+    spdlog::log(why.tell_client ? spdlog::level::info : spdlog::level::debug, "{}: {}", name(), reason);
+    return;
+  }
+  const auto& all = meter_.so_far();
+  const std::chrono::duration<double> length = clock::now() - begun_;
+  spdlog::info("{}: ends after {:.3f} s, {} transactions, {} bytes in, {} out: {}", name(), length.count(),
+               all.transactions, all.bytes_in, all.bytes_out, reason);
 }
 
 void client_session::on_tick(clock::time_point now) {

@@ -100,6 +100,7 @@ class client_session final : private pooled_session::host {
   task<void> goodbye(const ending& why);
 
   void keep_limits(clock::time_point now);
+  void log_end(const ending& why) const;
   void end_with(ending why);
   void cancel_waits();
   [[nodiscard]] std::optional<ending> why_leave(const step<routing::route>& now) const;
@@ -109,6 +110,7 @@ class client_session final : private pooled_session::host {
   worker& home_;
   const std::uint64_t id_;
   const visitor visitor_;
+  const clock::time_point begun_ = clock::now();
   counted in_worker_;
 
   session_state state_ = session_state::greeting;

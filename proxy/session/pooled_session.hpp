@@ -79,6 +79,8 @@ class pooled_session final : private lessee {
   void on_publish();
   void on_tick(clock::time_point now);
   void cancel_waits();
+  /// Tells the tenant's account what was used.
+  void settle_account() { meter_.settle(traffic_.tally(), what_.where.limits, clock::now()); }
 
   /// Whether a message could be put into the client's stream now.
   [[nodiscard]] bool client_stream_whole() const {

@@ -61,6 +61,9 @@ void session_meter::settle(desk::traffic_tally& traffic, const routing::limits& 
     const std::uint64_t bytes = pending_.bytes_in + pending_.bytes_out;
     if (bytes > 0) account_->bytes.charge(*rate, bytes, now);
   }
+  so_far_.transactions += traffic.transactions;
+  so_far_.bytes_in += pending_.bytes_in;
+  so_far_.bytes_out += pending_.bytes_out;
   traffic = {};
   account_->add(std::exchange(pending_, {}));
 }

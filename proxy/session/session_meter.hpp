@@ -35,6 +35,12 @@ class session_meter {
   /// by `pace` already, if `paid`.
   void settle(desk::traffic_tally& traffic, const routing::limits& limits, clock::time_point now);
 
+  /// Of the whole session, as far as it was settled, for the log.
+  struct totals {
+    std::uint64_t transactions = 0, bytes_in = 0, bytes_out = 0;
+  };
+  [[nodiscard]] const totals& so_far() const { return so_far_; }
+
   /// Whether the tenant's rates have to be asked before a statement.
   [[nodiscard]] static bool is_paced(const routing::limits& limits) {
     return limits.queries_per_second.has_value() || limits.bytes_per_second.has_value();
@@ -57,6 +63,7 @@ class session_meter {
   desk::tenant_account::visit account_;
   desk::usage_counts pending_;
   std::optional<clock::time_point> busy_since_;
+  totals so_far_;
   std::uint32_t paid_ = 0;  ///< statements that `settle` does not charge any more
 };
 

@@ -98,14 +98,14 @@ void traffic_tracker::server_message(const pgwire::frame& frame) {
       copy_in_ = false;
       ++steps_;
       if (!frame.body.empty()) transaction_ = static_cast<char>(frame.body.front());
+      if (transaction_ == 'I' && (queries_pending_ > 0 || syncs_pending_ > 0)) {  // not that of the greeting
+        ++tally_.transactions;
+        ++transactions_;
+      }
       if (queries_pending_ > 0) {
         --queries_pending_;
       } else if (syncs_pending_ > 0) {
         --syncs_pending_;
-      }
-      if (transaction_ == 'I') {
-        ++tally_.transactions;
-        ++transactions_;
       }
       break;
     default:
