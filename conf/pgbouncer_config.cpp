@@ -1,0 +1,185 @@
+#include "conf/pgbouncer_config.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+#include "conf/words.hpp"
+
+namespace conf {
+namespace {
+
+std::string unknown(pgbouncer_section section, std::string_view name) {
+  std::vector<std::string_view> known;
+  for (const pgbouncer_setting& row : all_pgbouncer_settings()) {
+    if (row.section == section) known.push_back(row.name);
+  }
+  return "not carried over: PgBouncer 1.25 has no such setting" + did_you_mean(name, known);
+}
+
+std::string path_of(const ini_entry& entry, std::string_view key) {
+  std::string path = entry.section;
+  append_path_part(path, entry.key);
+  if (!key.empty()) append_path_part(path, key);
+  return path;
+}
+
+class config_reader {
+ public:
+  explicit config_reader(import_notes& notes) : notes_(notes) {}
+
+  void read(const ini_entry& entry) {
+    const auto section = pgbouncer_section_of(entry.section);
+    if (!section) {
+      if (unknown_sections_.empty() || unknown_sections_.back() != entry.section) {
+        unknown_sections_.push_back(entry.section);
+        notes_.error(&entry, "[" + entry.section + "]",
+                     "no section of PgBouncer's; those are [pgbouncer], [databases], [users] and [peers]");
+      }
+      return;
+    }
+    switch (*section) {
+      case pgbouncer_section::pgbouncer: return read_setting(entry);
+      case pgbouncer_section::databases: return read_database(entry);
+      case pgbouncer_section::users:
+      case pgbouncer_section::peers: return read_unmatched(entry, *section);
+    }
+  }
+  pgbouncer_config take() && { return std::move(config_); }
+
+ private:
+  void read_setting(const ini_entry& entry) {
+    const auto* row = find_pgbouncer_setting(pgbouncer_section::pgbouncer, entry.key);
+    if (row == nullptr) {
+      return notes_.remark(&entry, in_quotes(entry.key), unknown(pgbouncer_section::pgbouncer, entry.key));
+    }
+    if (const auto problem = value_problem(*row, entry.value)) return notes_.error(&entry, row->name, *problem);
+    if (const ini_entry* before = config_.global.where(row->name)) {
+      notes_.remark(
+          before, row->name,
+          "set again at " + entry.file + ":" + std::to_string(entry.line) + ", which holds, as with PgBouncer");
+    } else if (const std::string words = fate_in_words(*row); !words.empty()) {
+      notes_.remark(&entry, row->name, words);
+    }
+    config_.global.set(*row, entry, entry.value);
+  }
+
+  // Its pairs, each known and with a value that can be read; the others are noted.
+  template <class Take>
+  void read_connection_string(const ini_entry& entry, pgbouncer_section section, Take take) {
+    const auto pairs = parse_connection_string(entry.value);
+    if (!pairs) return notes_.error(&entry, path_of(entry, {}), pairs.error());
+    bool after_password = false;
+    for (const connection_parameter& one : *pairs) {
+      const auto* row = find_pgbouncer_setting(section, one.key);
+      if (row == nullptr) {
+        // Behind a password that should have been quoted its rest looks like a name.
+        const std::string path = path_of(entry, after_password ? std::string_view() : one.key);
+        notes_.error(
+            &entry, path,
+            "PgBouncer 1.25 has no such parameter" + std::string(after_password ? ", of those behind password" : ""));
+        continue;
+      }
+      after_password = after_password || one.key == "password";
+      if (const auto problem = value_problem(*row, one.value)) {
+        notes_.error(&entry, path_of(entry, one.key), *problem);
+      } else {
+        take(*row, one.value);
+      }
+    }
+  }
+
+  void read_database(const ini_entry& entry) {
+    if (entry.key == "pgbouncer") {
+      return notes_.error(&entry, path_of(entry, {}),
+                          "the name is PgBouncer's own console's, and it refuses the entry");
+    }
+    pgbouncer_database made{entry.key, &entry};
+    read_connection_string(entry, pgbouncer_section::databases,
+                           [&](const pgbouncer_setting& row, const std::string& value) {
+                             if (const std::string words = fate_in_words(row); !words.empty()) {
+                               notes_.remark(&entry, path_of(entry, row.name), words);
+                             }
+                             made.values.set(row, entry, value);
+                           });
+    auto& all = config_.databases;
+    const auto same = std::ranges::find(all, made.name, &pgbouncer_database::name);
+    if (same == all.end()) {
+      all.push_back(std::move(made));
+      return;
+    }
+    notes_.remark(
+        same->entry, path_of(entry, {}),
+        "defined again at " + entry.file + ":" + std::to_string(entry.line) + ", which holds, as with PgBouncer");
+    *same = std::move(made);
+  }
+
+  // Sections of which nothing is carried over: said once an entry.
+  void read_unmatched(const ini_entry& entry, pgbouncer_section section) {
+    std::string words;
+    read_connection_string(entry, section, [&](const pgbouncer_setting& row, const std::string&) {
+      if (words.empty()) words = fate_in_words(row);
+    });
+    if (!words.empty()) notes_.remark(&entry, path_of(entry, {}), words);
+  }
+
+  import_notes& notes_;
+  pgbouncer_config config_;
+  std::vector<std::string> unknown_sections_;
+};
+
+}  // namespace
+
+void import_notes::add(std::vector<note>& to, const ini_entry* at, std::string_view path, std::string_view what) {
+  const std::string text = std::string(path) + ": " + std::string(what);
+  to.push_back({at, at != nullptr ? at_entry(*at, text) : "not in the file, but in force: " + text});
+}
+
+std::vector<std::string> import_notes::told(std::vector<note> notes) {
+  // Entries stand in one vector, in the order of the file; what it does not say comes last.
+  std::ranges::stable_sort(notes, [](const note& a, const note& b) {
+    return a.at != nullptr && (b.at == nullptr || std::less<>()(a.at, b.at));
+  });
+  std::vector<std::string> lines;
+  for (note& one : notes) {
+    if (std::ranges::find(lines, one.text) == lines.end()) lines.push_back(std::move(one.text));
+  }
+  return lines;
+}
+
+const ini_entry* pgbouncer_values::where(std::string_view name) const {
+  const auto found = given_.find(name);
+  return found == given_.end() ? nullptr : found->second.entry;
+}
+
+std::string_view pgbouncer_values::text(std::string_view name) const {
+  const auto found = given_.find(name);
+  return found == given_.end() ? find_pgbouncer_setting(section_, name)->fallback
+                               : std::string_view(found->second.value);
+}
+
+std::optional<std::uint32_t> pgbouncer_values::count(std::string_view name) const {
+  const auto number = pgbouncer_integer(text(name));
+  if (!number || *number <= 0) return std::nullopt;
+  return static_cast<std::uint32_t>(*number);
+}
+
+std::optional<std::chrono::milliseconds> pgbouncer_values::seconds(std::string_view name) const {
+  const auto time = pgbouncer_seconds(text(name));
+  return time && time->count() >= 0 ? time : std::nullopt;
+}
+
+std::string pgbouncer_database::path(std::string_view key) const { return path_of(*entry, key); }
+
+const pgbouncer_database* pgbouncer_config::find(std::string_view name) const {
+  const auto found = std::ranges::find(databases, name, &pgbouncer_database::name);
+  return found == databases.end() ? nullptr : &*found;
+}
+
+pgbouncer_config read_pgbouncer_config(const std::vector<ini_entry>& entries, import_notes& notes) {
+  config_reader reader(notes);
+  std::ranges::for_each(entries, [&](const ini_entry& entry) { reader.read(entry); });
+  return std::move(reader).take();
+}
+
+}  // namespace conf
