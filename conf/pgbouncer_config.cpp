@@ -130,9 +130,14 @@ class config_reader {
 
 }  // namespace
 
-void import_notes::add(std::vector<note>& to, const ini_entry* at, std::string_view path, std::string_view what) {
+void import_notes::remark(const ini_entry* at, std::string_view path, std::string_view what) {
   const std::string text = std::string(path) + ": " + std::string(what);
-  to.push_back({at, at != nullptr ? at_entry(*at, text) : "not in the file, but in force: " + text});
+  remarks_.push_back({at, at != nullptr ? at_entry(*at, text) : "PgBouncer's default of " + text});
+}
+
+void import_notes::error(const ini_entry* at, std::string_view path, std::string_view what) {
+  const std::string text = std::string(path) + ": " + std::string(what);
+  errors_.push_back({at, at != nullptr ? at_entry(*at, text) : text});
 }
 
 std::vector<std::string> import_notes::told(std::vector<note> notes) {
@@ -145,6 +150,11 @@ std::vector<std::string> import_notes::told(std::vector<note> notes) {
     if (std::ranges::find(lines, one.text) == lines.end()) lines.push_back(std::move(one.text));
   }
   return lines;
+}
+
+void pgbouncer_values::set(const pgbouncer_setting& row, const ini_entry& entry, std::string_view value) {
+  if (row.kind == pgbouncer_kind::words) value = known_word(row, value).value_or(value);
+  given_.insert_or_assign(row.name, given{&entry, std::string(value)});
 }
 
 const ini_entry* pgbouncer_values::where(std::string_view name) const {

@@ -17,10 +17,10 @@ namespace conf {
 /// What there is to say to whoever imports a file; told in the order of the file.
 class import_notes {
  public:
-  /// `at` may be null: of something that the file does not say. It must outlive this.
-  void remark(const ini_entry* at, std::string_view path, std::string_view what) { add(remarks_, at, path, what); }
-  /// With any of these nothing is imported.
-  void error(const ini_entry* at, std::string_view path, std::string_view what) { add(errors_, at, path, what); }
+  /// `at` may be null: of what PgBouncer does where the file says nothing. It must outlive this.
+  void remark(const ini_entry* at, std::string_view path, std::string_view what);
+  /// With any of these nothing is imported. `at` may be null: of what is missing.
+  void error(const ini_entry* at, std::string_view path, std::string_view what);
 
   [[nodiscard]] bool has_errors() const { return !errors_.empty(); }
   /// "file:line: path: what", each once.
@@ -32,7 +32,6 @@ class import_notes {
     const ini_entry* at = nullptr;
     std::string text;
   };
-  static void add(std::vector<note>& to, const ini_entry* at, std::string_view path, std::string_view what);
   static std::vector<std::string> told(std::vector<note> notes);
 
   std::vector<note> remarks_, errors_;
@@ -43,9 +42,8 @@ class pgbouncer_values {
  public:
   explicit pgbouncer_values(pgbouncer_section section) : section_(section) {}
 
-  void set(const pgbouncer_setting& row, const ini_entry& entry, std::string value) {
-    given_.insert_or_assign(row.name, given{&entry, std::move(value)});
-  }
+  /// A value without a `value_problem`.
+  void set(const pgbouncer_setting& row, const ini_entry& entry, std::string_view value);
   /// Null if the file does not say it.
   [[nodiscard]] const ini_entry* where(std::string_view name) const;
   /// All of these give PgBouncer's default where the file says nothing, and nothing where there is none in the table.

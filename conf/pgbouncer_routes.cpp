@@ -42,6 +42,13 @@ std::string host_text(std::string_view host, std::string_view port) {
   return host != "*" && parse_address(text) ? text : std::string();
 }
 
+yaml_flow place_of(const std::string& server, std::string dbname) {
+  yaml_flow entry;
+  entry.add("server", yaml_scalar(server));
+  entry.add("dbname", std::move(dbname));
+  return entry;
+}
+
 class routes_writer {
  public:
   routes_writer(const import_context& import, const imported_query* query) : import_(import), query_(query) {}
@@ -172,11 +179,13 @@ class routes_writer {
     }
     std::string dbname_text = yaml_template(dbname.empty() ? database.name : dbname);
     if (is_fallback && dbname.empty()) dbname_text = yaml_scalar("{tenant}");
-    yaml_flow entry = place_of(*server, std::move(dbname_text), pool_mode_of(database));
+    yaml_flow entry = place_of(*server, std::move(dbname_text));
+    yaml_flow pool;
+    pool.add("mode", std::string(pool_mode_of(database)));
     const auto size = pool_size_of(database);
     // What PgBouncer counts by database is for `*` one count a tenant, and one place for all of them.
-    if (size && !is_fallback) pool_.add("size", std::to_string(*size));
-    entry.add("pool", pool_.str());
+    if (size && !is_fallback) pool.add("size", std::to_string(*size));
+    entry.add("pool", pool.str());
     places_.emplace_back(place, entry.str());
 
     if (!is_fallback && !routing::tenant_id::parse(database.name)) {
@@ -203,17 +212,8 @@ class routes_writer {
     const pgbouncer_database* fallback = import_.config.find("*");
     const auto server = server_of(*fallback);
     if (!server) return;
-    yaml_flow entry = place_of(*server, yaml_template(query_->database), "transaction");
+    yaml_flow entry = place_of(*server, yaml_template(query_->database));
     places_.emplace_back(query_->database, entry.str());
-  }
-
-  yaml_flow place_of(const std::string& server, std::string dbname, std::string_view mode) {
-    yaml_flow entry;
-    entry.add("server", yaml_scalar(server));
-    entry.add("dbname", std::move(dbname));
-    pool_ = {};
-    pool_.add("mode", std::string(mode));
-    return entry;
   }
 
   std::string_view pool_mode_of(const pgbouncer_database& database) {
@@ -322,7 +322,7 @@ class routes_writer {
 
   const import_context& import_;
   const imported_query* query_;
-  yaml_flow tls_, pool_;
+  yaml_flow tls_;
   std::vector<std::pair<std::string, server_entry>> servers_;
   std::vector<std::pair<std::string, std::string>> places_, tenants_;  // name and entry
   std::vector<imported_file> passwords_;

@@ -7,6 +7,7 @@
 #include "conf/settings.hpp"
 #include "conf/units.hpp"
 #include "conf/words.hpp"
+#include "routing/ascii.hpp"
 
 namespace conf {
 namespace {
@@ -263,6 +264,15 @@ std::optional<std::chrono::milliseconds> pgbouncer_seconds(std::string_view valu
   return std::chrono::milliseconds(error == std::errc{} ? std::min(in_ms, longest) : longest);
 }
 
+std::optional<std::string_view> known_word(const pgbouncer_setting& row, std::string_view value) {
+  const auto known = words_of(row.words);
+  const auto same = [&](std::string_view word) {
+    return std::ranges::equal(word, value, {}, routing::ascii_lower, routing::ascii_lower);
+  };
+  const auto found = std::ranges::find_if(known, same);
+  return found == known.end() ? std::nullopt : std::optional(*found);
+}
+
 std::optional<std::string> value_problem(const pgbouncer_setting& row, std::string_view value) {
   switch (row.kind) {
     case text: break;
@@ -273,9 +283,7 @@ std::optional<std::string> value_problem(const pgbouncer_setting& row, std::stri
       if (!pgbouncer_seconds(value)) return "not a number of seconds";
       break;
     case words:
-      if (const auto known = words_of(row.words); std::ranges::find(known, value) == known.end()) {
-        return "not one of " + any_of_words(known);
-      }
+      if (!known_word(row, value)) return "not one of " + any_of_words(words_of(row.words));
   }
   return std::nullopt;
 }

@@ -43,6 +43,9 @@ const pgbouncer_setting* find_pgbouncer_setting(pgbouncer_section section, std::
 /// "[databases]" without its brackets, and back.
 std::optional<pgbouncer_section> pgbouncer_section_of(std::string_view name);
 
+/// The one of the row's words that is written here, in whatever case; nothing if none is.
+std::optional<std::string_view> known_word(const pgbouncer_setting& row, std::string_view value);
+
 /// Why PgBouncer would not take this value, in words that do not repeat it; nothing if it would.
 std::optional<std::string> value_problem(const pgbouncer_setting& row, std::string_view value);
 

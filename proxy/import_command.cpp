@@ -36,7 +36,7 @@ int failed(const std::vector<std::string>& errors) {
   return exit_failed;
 }
 
-// An error number, or none.
+// An error number, or none. What could not be written whole is not left there.
 int write_new_file(const fs::path& file, std::string_view text, mode_t mode) {
   const int number = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
   if (number < 0) return errno;
@@ -50,6 +50,7 @@ int write_new_file(const fs::path& file, std::string_view text, mode_t mode) {
     }
   }
   if (::close(number) != 0 && error == 0) error = errno;
+  if (error != 0) ::unlink(file.c_str());
   return error;
 }
 
@@ -59,8 +60,10 @@ std::expected<void, std::string> write_files(const fs::path& folder, const std::
   for (const conf::imported_file& one : files) {
     const fs::path file = folder / one.name;
     const int error = write_new_file(file, one.text, one.is_secret ? 0600 : 0644);
-    if (error != EEXIST) written.push_back(file);
-    if (error == 0) continue;
+    if (error == 0) {
+      written.push_back(file);
+      continue;
+    }
     std::error_code ignored;
     for (const fs::path& made : written) fs::remove(made, ignored);
     if (error == EEXIST) {
@@ -81,7 +84,8 @@ int look_at(const fs::path& daemon_file) {
     print(reading.errors);
     print(reading.warnings);
     if (!reading.errors.empty()) {
-      std::cerr << users.native() << ": the lodge reads it more strictly than PgBouncer; mend these lines\n";
+      std::cerr << users.native()
+                << ": the lodge, which reads it more strictly than PgBouncer, will not start with it\n";
     }
   }
   return exit_done;
