@@ -1,7 +1,8 @@
 #include "conf/pgbouncer_config.hpp"
 
 #include <algorithm>
-#include <functional>
+#include <set>
+#include <unordered_map>
 #include <utility>
 
 #include "conf/words.hpp"
@@ -103,15 +104,15 @@ class config_reader {
                              made.values.set(row, entry, value);
                            });
     auto& all = config_.databases;
-    const auto same = std::ranges::find(all, made.name, &pgbouncer_database::name);
-    if (same == all.end()) {
+    const auto [known, is_new] = database_index_.try_emplace(made.name, all.size());
+    if (is_new) {
       all.push_back(std::move(made));
       return;
     }
     notes_.remark(
-        same->entry, path_of(entry, {}),
+        all[known->second].entry, path_of(entry, {}),
         "defined again at " + entry.file + ":" + std::to_string(entry.line) + ", which holds, as with PgBouncer");
-    *same = std::move(made);
+    all[known->second] = std::move(made);
   }
 
   // Sections of which nothing is carried over: said once an entry.
@@ -125,6 +126,7 @@ class config_reader {
 
   import_notes& notes_;
   pgbouncer_config config_;
+  std::unordered_map<std::string, std::size_t> database_index_;
   std::vector<std::string> unknown_sections_;
 };
 
@@ -132,22 +134,19 @@ class config_reader {
 
 void import_notes::remark(const ini_entry* at, std::string_view path, std::string_view what) {
   const std::string text = std::string(path) + ": " + std::string(what);
-  remarks_.push_back({at, at != nullptr ? at_entry(*at, text) : "PgBouncer's default of " + text});
+  remarks_.emplace(at, at != nullptr ? at_entry(*at, text) : "PgBouncer's default of " + text);
 }
 
 void import_notes::error(const ini_entry* at, std::string_view path, std::string_view what) {
   const std::string text = std::string(path) + ": " + std::string(what);
-  errors_.push_back({at, at != nullptr ? at_entry(*at, text) : text});
+  errors_.emplace(at, at != nullptr ? at_entry(*at, text) : text);
 }
 
-std::vector<std::string> import_notes::told(std::vector<note> notes) {
-  // Entries stand in one vector, in the order of the file; what it does not say comes last.
-  std::ranges::stable_sort(notes, [](const note& a, const note& b) {
-    return a.at != nullptr && (b.at == nullptr || std::less<>()(a.at, b.at));
-  });
+std::vector<std::string> import_notes::told(const notes& all) {
   std::vector<std::string> lines;
-  for (note& one : notes) {
-    if (std::ranges::find(lines, one.text) == lines.end()) lines.push_back(std::move(one.text));
+  std::set<std::string_view> known;
+  for (const auto& one : all) {
+    if (known.insert(one.second).second) lines.push_back(one.second);
   }
   return lines;
 }

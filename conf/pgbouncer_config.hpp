@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -28,13 +29,16 @@ class import_notes {
   [[nodiscard]] std::vector<std::string> errors() const { return told(errors_); }
 
  private:
-  struct note {
-    const ini_entry* at = nullptr;
-    std::string text;
+  // Entries stand in one vector, in the order of the file; what it does not say comes last.
+  struct file_order {
+    bool operator()(const ini_entry* a, const ini_entry* b) const {
+      return a != nullptr && (b == nullptr || std::less<>()(a, b));
+    }
   };
-  static std::vector<std::string> told(std::vector<note> notes);
+  using notes = std::multimap<const ini_entry*, std::string, file_order>;
+  static std::vector<std::string> told(const notes& all);
 
-  std::vector<note> remarks_, errors_;
+  notes remarks_, errors_;
 };
 
 /// The settings of one section, or of one connection string.

@@ -91,6 +91,7 @@ std::optional<imported_query> choose_query(const import_context& import) {
 imported import_pgbouncer(const std::vector<ini_entry>& entries, const import_surroundings& around) {
   import_notes notes;
   const pgbouncer_config config = read_pgbouncer_config(entries, notes);
+  if (config.databases.empty()) notes.error(nullptr, "[databases]", "there are none, so there is nothing to route");
   const import_context import{config, around, notes};
   imported result;
   if (!notes.has_errors()) {

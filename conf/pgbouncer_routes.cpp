@@ -58,8 +58,7 @@ class routes_writer {
     for (const pgbouncer_database& one : import_.config.databases) add_database(one);
     if (query_ != nullptr && import_.config.find(query_->database) == nullptr) add_query_place();
     if (tenants_.empty() && !import_.notes.has_errors()) {
-      import_.notes.error(nullptr, "[databases]",
-                          "none that could be carried over; without any there is nothing to route");
+      import_.notes.error(nullptr, "[databases]", "none could be carried over, so there is nothing to route");
     }
     std::vector<imported_file> files{{"routes.yaml", text()}};
     std::ranges::move(passwords_, std::back_inserter(files));

@@ -296,7 +296,10 @@ TEST_CASE("import: what is unknown, cannot be read or has no counterpart is said
               "p.ini:5: databases.pgbouncer: the name is PgBouncer's own console's, and it refuses the entry",
               "p.ini:6: databases.d: name=value must stand at character 1 of the connection string"});
   CHECK(import("[databases]\na = host=h\n[pools]\nx = 1\ny = 2\n").errors.size() == 1);
-  CHECK(import("[pgbouncer]\nlisten_addr = *\n").errors.size() == 1);
+  CHECK(import("[pgbouncer]\nauth_user = q\n").errors ==
+        lines{"[databases]: there are none, so there is nothing to route"});
+  CHECK(import("[databases]\na = host=@abstract\n").errors ==
+        lines{"[databases]: none could be carried over, so there is nothing to route"});
   CHECK(says(import("[databases]\na = host=@abstract\nb = host=h\n").remarks,
              "p.ini:2: databases.a.host: the database is not carried over"));
 
