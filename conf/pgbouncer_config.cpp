@@ -10,13 +10,8 @@
 namespace conf {
 namespace {
 
-std::string unknown(pgbouncer_section section, std::string_view name) {
-  std::vector<std::string_view> known;
-  for (const pgbouncer_setting& row : all_pgbouncer_settings()) {
-    if (row.section == section) known.push_back(row.name);
-  }
-  return "not carried over: PgBouncer 1.25 has no such setting" + did_you_mean(name, known);
-}
+// Looking for the word that was meant is dear, and of no use to whoever has more slips than these.
+constexpr std::size_t most_suggestions = 100;
 
 std::string path_of(const ini_entry& entry, std::string_view key) {
   std::string path = entry.section;
@@ -74,11 +69,13 @@ class config_reader {
     for (const connection_parameter& one : *pairs) {
       const auto* row = find_pgbouncer_setting(section, one.key);
       if (row == nullptr) {
-        // Behind a password that should have been quoted its rest looks like a name.
-        const std::string path = path_of(entry, after_password ? std::string_view() : one.key);
-        notes_.error(
-            &entry, path,
-            "PgBouncer 1.25 has no such parameter" + std::string(after_password ? ", of those behind password" : ""));
+        // Behind a password that should have been quoted, its rest looks like a name.
+        if (after_password) {
+          notes_.error(&entry, path_of(entry, {}),
+                       "no parameter of PgBouncer 1.25 behind password; is that in quotes?");
+        } else {
+          notes_.remark(&entry, path_of(entry, one.key), unknown(section, one.key));
+        }
         continue;
       }
       after_password = after_password || one.key == "password";
@@ -124,8 +121,19 @@ class config_reader {
     if (!words.empty()) notes_.remark(&entry, path_of(entry, {}), words);
   }
 
+  std::string unknown(pgbouncer_section section, std::string_view name) {
+    std::string what = "not carried over: PgBouncer 1.25 has no such setting";
+    if (++unknown_ > most_suggestions) return what;
+    std::vector<std::string_view> known;
+    for (const pgbouncer_setting& row : all_pgbouncer_settings()) {
+      if (row.section == section) known.push_back(row.name);
+    }
+    return what + did_you_mean(name, known);
+  }
+
   import_notes& notes_;
   pgbouncer_config config_;
+  std::size_t unknown_ = 0;
   std::unordered_map<std::string, std::size_t> database_index_;
   std::vector<std::string> unknown_sections_;
 };

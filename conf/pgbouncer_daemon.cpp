@@ -93,7 +93,8 @@ class daemon_writer {
     text_ += "listen:\n";
     bool has_door = false;
     for (const std::string& host : items_of(global_.text("listen_addr"))) {
-      const std::string address = (host.contains(':') ? "[" + host + "]" : host) + behind;
+      std::string address = host.contains(':') ? "[" + host + "]" : host;
+      address += behind;
       if (host.starts_with('/') || !parse_address(address)) {
         error("listen_addr", in_quotes(host) + " is neither a host's name nor an IP address");
         continue;

@@ -37,7 +37,7 @@ bool is_usable_name(const import_context& import, const ini_entry* at, std::stri
 }
 
 std::filesystem::path import_context::path(std::string_view setting) const {
-  const std::filesystem::path named(config.global.text(setting));
+  std::filesystem::path named(config.global.text(setting));
   if (named.empty() || named.is_absolute()) return named;
   std::filesystem::path made = (around.folder / named).lexically_normal();
   notes.remark(config.global.where(setting), setting,

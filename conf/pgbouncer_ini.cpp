@@ -14,7 +14,7 @@ constexpr std::size_t most_errors = 100;
 constexpr unsigned most_nested = 10;  // as PgBouncer's; an include of itself ends here
 // Over all files, as includes multiply.
 constexpr std::size_t most_entries = 100'000;
-constexpr std::size_t most_includes = 1000;
+constexpr std::size_t most_includes = 100;
 
 constexpr std::string_view blanks = " \t\r\v\f";
 

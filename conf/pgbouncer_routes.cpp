@@ -294,6 +294,7 @@ class routes_writer {
     for (const auto& [name, server] : servers_) {
       yaml_flow entry;
       std::vector<std::string> hosts;
+      hosts.reserve(server.hosts.size());
       for (const std::string& host : server.hosts) hosts.push_back(yaml_scalar(host));
       entry.add("hosts", yaml_list(hosts));
       const auto is_socket = [](const std::string& host) { return host.starts_with('/'); };

@@ -289,7 +289,7 @@ std::optional<std::string> value_problem(const pgbouncer_setting& row, std::stri
 }
 
 std::string fate_in_words(const pgbouncer_setting& row) {
-  const std::string remark(row.remark);
+  std::string remark(row.remark);
   switch (row.fate) {
     case carried: return remark;
     case later: return "carried over, and not yet in force; " + remark;

@@ -62,7 +62,8 @@ std::string yaml_list(const std::vector<std::string>& items) {
 
 std::string yaml_flow::str() const {
   std::string flow = "{";
-  for (const auto& [key, value] : pairs_) flow += (flow.size() > 1 ? ", " : " ") + key + ": " + value;
+  for (const auto& [key, value] : pairs_)
+    flow.append(flow.size() > 1 ? ", " : " ").append(key).append(": ").append(value);
   return flow + (pairs_.empty() ? "}" : " }");
 }
 

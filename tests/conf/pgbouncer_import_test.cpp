@@ -288,13 +288,13 @@ TEST_CASE("import: what is unknown, cannot be read or has no counterpart is said
             .errors == lines{"p.ini:4: pool_mode: not one of session, transaction or statement",
                              "p.ini:5: default_pool_size: not a whole number",
                              "p.ini:6: query_timeout: not a number of seconds"});
-  CHECK(import("[databases]\na = host=h sise=1\nb = password=my secret=1\nc = port=x\npgbouncer = host=h\nd = host\n")
-            .errors ==
-        lines{"p.ini:2: databases.a.sise: PgBouncer 1.25 has no such parameter",
-              "p.ini:3: databases.b: PgBouncer 1.25 has no such parameter, of those behind password",
-              "p.ini:4: databases.c.port: not a whole number",
-              "p.ini:5: databases.pgbouncer: the name is PgBouncer's own console's, and it refuses the entry",
-              "p.ini:6: databases.d: name=value must stand at character 1 of the connection string"});
+  CHECK(import("[databases]\nb = password=my secret=1\nc = port=x\npgbouncer = host=h\nd = host\n").errors ==
+        lines{"p.ini:2: databases.b: no parameter of PgBouncer 1.25 behind password; is that in quotes?",
+              "p.ini:3: databases.c.port: not a whole number",
+              "p.ini:4: databases.pgbouncer: the name is PgBouncer's own console's, and it refuses the entry",
+              "p.ini:5: databases.d: name=value must stand at character 1 of the connection string"});
+  CHECK(import("[databases]\na = hots=h\n").remarks.front() ==
+        "p.ini:2: databases.a.hots: not carried over: PgBouncer 1.25 has no such setting; did you mean \"host\"?");
   CHECK(import("[databases]\na = host=h\n[pools]\nx = 1\ny = 2\n").errors.size() == 1);
   CHECK(import("[pgbouncer]\nauth_user = q\n").errors ==
         lines{"[databases]: there are none, so there is nothing to route"});

@@ -137,7 +137,7 @@ def test_a_users_file_that_the_lodge_would_not_take(pglodge):
 
 @pytest.mark.parametrize("text, places", [
     ("[databases]\ncrm = host=a\nnonsense\n[pgbouncer\n", ["3", "4"]),
-    ("[databases]\ncrm = host='a\nshop = hots=a\n[pgbouncer]\npool_mode = fast\nlisten_port = x\n", ["2", "3", "5", "6"]),
+    ("[databases]\ncrm = host='a\nshop = port=a\n[pgbouncer]\npool_mode = fast\nlisten_port = x\n", ["2", "3", "5", "6"]),
     ("[databases]\ncrm = host=a\n[pgbouncer]\nlisten_addr = *\nclient_tls_sslmode = require\n", ["5", "5"]),
     ("[databases]\ncrm = host=a\n%include nothing.ini\n", ["3"]),
 ])
