@@ -26,6 +26,19 @@ std::expected<command_line, int> parse_command_line(int argc, const char* const*
   route->callback([&] { line.what = command::route; });
   route->add_option("url-or-tenant", line.subject, "postgres://app.acme@lodge/crm, or a bare tenant id")->required();
 
+  auto* import =
+      app.add_subcommand("import-pgbouncer", "make both files from PgBouncer's, and say what has no counterpart");
+  import->add_option("ini", line.ini, "pgbouncer.ini")->required();
+  std::filesystem::path folder = ".";
+  bool to_stdout = false;
+  auto* output = import->add_option("-o,--output", folder, "where to write them; nothing there is overwritten");
+  output->capture_default_str();
+  import->add_flag("--stdout", to_stdout, "show them instead")->excludes(output);
+  import->callback([&] {
+    line.what = command::import_pgbouncer;
+    if (!to_stdout) line.folder = folder;
+  });
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& done) {

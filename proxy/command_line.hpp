@@ -3,20 +3,24 @@
 
 #include <expected>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 namespace proxy {
 
 enum class command {
-  serve,  ///< run in the foreground
-  check,  ///< validate both files
-  route,  ///< explain where a URL or tenant goes
+  serve,             ///< run in the foreground
+  check,             ///< validate both files
+  route,             ///< explain where a URL or tenant goes
+  import_pgbouncer,  ///< make both files from PgBouncer's
 };
 
 struct command_line {
   command what = command::serve;
   std::filesystem::path config = "/etc/pglodge/pglodge.yaml";
-  std::string subject;  ///< for `route`: a postgres:// URL or a tenant id
+  std::string subject;                          ///< for `route`: a postgres:// URL or a tenant id
+  std::filesystem::path ini;                    ///< for `import-pgbouncer`: PgBouncer's file
+  std::optional<std::filesystem::path> folder;  ///< likewise: where to write; nothing is standard output
 };
 
 /// Exit codes of the program.

@@ -1,7 +1,8 @@
-// The commands that look and leave: check and route.
+// The commands that look and leave: check, route and import-pgbouncer.
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 namespace proxy {
@@ -12,5 +13,10 @@ int check(const std::filesystem::path& config);
 /// `pglodge route`: prints which hint matched, which rule, where it goes, in what state. `subject` is a
 /// postgres:// or postgresql:// URL, or a tenant id. Returns the exit code: 1 if such a session would be refused.
 int route(const std::filesystem::path& config, const std::string& subject);
+
+/// `pglodge import-pgbouncer`: writes pglodge.yaml, routes.yaml and password files into the folder, or without one
+/// shows the first two; then says on standard error what became of settings that are not simply carried over. Returns
+/// the exit code: 1, and nothing is written, if the ini cannot be read or a file is there already.
+int import_pgbouncer(const std::filesystem::path& ini, const std::optional<std::filesystem::path>& folder);
 
 }  // namespace proxy

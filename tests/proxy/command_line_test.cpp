@@ -12,7 +12,7 @@ auto parse(std::vector<const char*> words) {
 
 }  // namespace
 
-TEST_CASE("the three commands") {
+TEST_CASE("the commands") {
   const auto serve = parse({"serve", "-c", "/x.yaml"});
   REQUIRE(serve);
   CHECK(serve->what == proxy::command::serve);
@@ -27,6 +27,14 @@ TEST_CASE("the three commands") {
   REQUIRE(route);
   CHECK(route->what == proxy::command::route);
   CHECK(route->subject == "acme");
+
+  const auto import = parse({"import-pgbouncer", "/p.ini"});
+  REQUIRE(import);
+  CHECK(import->what == proxy::command::import_pgbouncer);
+  CHECK(import->ini == "/p.ini");
+  CHECK(import->folder == ".");
+  CHECK(parse({"import-pgbouncer", "/p.ini", "-o", "/new"})->folder == "/new");
+  CHECK(parse({"import-pgbouncer", "/p.ini", "--stdout"})->folder == std::nullopt);
 }
 
 TEST_CASE("bad usage is exit code 2, help and version are 0") {
@@ -34,6 +42,8 @@ TEST_CASE("bad usage is exit code 2, help and version are 0") {
   CHECK(parse({"fly"}).error() == proxy::exit_usage);
   CHECK(parse({"serve", "--nonsense"}).error() == proxy::exit_usage);
   CHECK(parse({"route"}).error() == proxy::exit_usage);
+  CHECK(parse({"import-pgbouncer"}).error() == proxy::exit_usage);
+  CHECK(parse({"import-pgbouncer", "/p.ini", "--stdout", "-o", "/new"}).error() == proxy::exit_usage);
   CHECK(parse({"--help"}).error() == proxy::exit_done);
   CHECK(parse({"--version"}).error() == proxy::exit_done);
 }
