@@ -3,7 +3,10 @@
 
 #include <expected>
 #include <filesystem>
+#include <optional>
 #include <string>
+
+#include "proxy/desk/usage_report.hpp"
 
 namespace proxy {
 
@@ -11,12 +14,21 @@ enum class command {
   serve,  ///< run in the foreground
   check,  ///< validate both files
   route,  ///< explain where a URL or tenant goes
+  usage,  ///< sum the usage ledger
+};
+
+/// Of `usage`, as they were written.
+struct usage_arguments {
+  std::string from, to;
+  std::optional<std::string> tenant;
+  desk::usage_format format = desk::usage_format::table;
 };
 
 struct command_line {
   command what = command::serve;
   std::filesystem::path config = "/etc/pglodge/pglodge.yaml";
   std::string subject;  ///< for `route`: a postgres:// URL or a tenant id
+  usage_arguments usage;
 };
 
 /// Exit codes of the program.

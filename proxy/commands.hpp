@@ -1,8 +1,10 @@
-// The commands that look and leave: check and route.
+// The commands that look and leave: check, route and usage.
 #pragma once
 
 #include <filesystem>
 #include <string>
+
+#include "proxy/command_line.hpp"
 
 namespace proxy {
 
@@ -12,5 +14,9 @@ int check(const std::filesystem::path& config);
 /// `pglodge route`: prints which hint matched, which rule, where it goes, in what state. `subject` is a
 /// postgres:// or postgresql:// URL, or a tenant id. Returns the exit code: 1 if such a session would be refused.
 int route(const std::filesystem::path& config, const std::string& subject);
+
+/// `pglodge usage`: prints what each tenant used, and on standard error each line of the ledger that does not count.
+/// Returns the exit code: 1 if there is no ledger or it cannot be read, 2 for times or a tenant that are none.
+int usage(const std::filesystem::path& config, const usage_arguments& arguments);
 
 }  // namespace proxy

@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
       case proxy::command::serve: return proxy::serve(line->config);
       case proxy::command::check: return proxy::check(line->config);
       case proxy::command::route: return proxy::route(line->config, line->subject);
+      case proxy::command::usage: return proxy::usage(line->config, line->usage);
     }
   } catch (const std::exception& error) {
     std::cerr << "pglodge: " << error.what() << '\n';

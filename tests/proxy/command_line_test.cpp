@@ -12,7 +12,7 @@ auto parse(std::vector<const char*> words) {
 
 }  // namespace
 
-TEST_CASE("the three commands") {
+TEST_CASE("the commands") {
   const auto serve = parse({"serve", "-c", "/x.yaml"});
   REQUIRE(serve);
   CHECK(serve->what == proxy::command::serve);
@@ -27,6 +27,18 @@ TEST_CASE("the three commands") {
   REQUIRE(route);
   CHECK(route->what == proxy::command::route);
   CHECK(route->subject == "acme");
+
+  const auto usage = parse({"usage", "--from", "2026-11-01", "--to", "2026-12-01"});
+  REQUIRE(usage);
+  CHECK(usage->what == proxy::command::usage);
+  CHECK(usage->usage.from == "2026-11-01");
+  CHECK(usage->usage.to == "2026-12-01");
+  CHECK_FALSE(usage->usage.tenant);
+  CHECK(usage->usage.format == proxy::desk::usage_format::table);
+  const auto more = parse({"usage", "--from", "a", "--to", "b", "--tenant", "acme", "--format", "json"});
+  REQUIRE(more);
+  CHECK(more->usage.tenant == "acme");
+  CHECK(more->usage.format == proxy::desk::usage_format::json);
 }
 
 TEST_CASE("bad usage is exit code 2, help and version are 0") {
@@ -34,6 +46,8 @@ TEST_CASE("bad usage is exit code 2, help and version are 0") {
   CHECK(parse({"fly"}).error() == proxy::exit_usage);
   CHECK(parse({"serve", "--nonsense"}).error() == proxy::exit_usage);
   CHECK(parse({"route"}).error() == proxy::exit_usage);
+  CHECK(parse({"usage", "--from", "2026-11-01"}).error() == proxy::exit_usage);
+  CHECK(parse({"usage", "--from", "a", "--to", "b", "--format", "xml"}).error() == proxy::exit_usage);
   CHECK(parse({"--help"}).error() == proxy::exit_done);
   CHECK(parse({"--version"}).error() == proxy::exit_done);
 }
