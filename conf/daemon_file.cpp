@@ -11,6 +11,7 @@ namespace conf {
 namespace {
 
 constexpr unsigned most_workers = 1024;
+constexpr unsigned most_keep_days = 36'500;
 
 using maybe_value = std::optional<yaml_value>;
 
@@ -252,6 +253,16 @@ void read_log(const yaml_value& log, log_settings& into) {
   }
 }
 
+void read_usage(const yaml_value& usage, usage_settings& into) {
+  if (!usage.is_mapping()) return;
+  if (!usage.find("ledger")) usage.error_missing("ledger", "write the folder for its files, such as ledger: usage");
+  read_path(usage.find("ledger"), into.ledger);
+  if (const auto interval = usage.find("interval"))
+    into.interval = interval->duration(yaml_value::zero::refused).value_or(into.interval);
+  if (const auto keep = usage.find("keep_days"))
+    into.keep_days = keep->integer(0, most_keep_days).value_or(into.keep_days);
+}
+
 void read_timeouts(const yaml_value& timeouts, timeout_settings& into) {
   if (!timeouts.is_mapping()) return;
   const auto read = [&](std::string_view key, yaml_value::zero zero, timeout_settings::ms& value) {
@@ -295,6 +306,7 @@ daemon_settings read_daemon_file(const yaml_value& root) {
   if (const auto auth = root.find("auth")) read_auth(*auth, settings.auth);
   if (const auto admin = root.find("admin")) read_admin(*admin, settings.admin);
   if (const auto log = root.find("log")) read_log(*log, settings.log);
+  if (const auto usage = root.find("usage")) read_usage(*usage, settings.usage);
   if (const auto timeouts = root.find("timeouts")) read_timeouts(*timeouts, settings.timeouts);
   return settings;
 }

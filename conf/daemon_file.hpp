@@ -64,6 +64,13 @@ struct log_settings {
   log_format format = log_format::text;
 };
 
+/// The ledger of what tenants used.
+struct usage_settings {
+  std::filesystem::path ledger;                ///< the folder, absolute; empty: no ledger
+  std::chrono::milliseconds interval{60'000};  ///< from batch to batch of lines
+  unsigned keep_days = 400;                    ///< the newest so many days' files stay; 0: all
+};
+
 /// 0 means none where that makes sense (idle).
 struct timeout_settings {
   using ms = std::chrono::milliseconds;
@@ -83,6 +90,7 @@ struct daemon_settings {
   auth_settings auth;
   admin_settings admin;
   log_settings log;
+  usage_settings usage;
   timeout_settings timeouts;
 };
 

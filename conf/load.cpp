@@ -1,5 +1,6 @@
 #include "conf/load.hpp"
 
+#include <cstdint>
 #include <system_error>
 #include <utility>
 
@@ -36,8 +37,10 @@ void check_auth_query(const yaml_value& root, const database_map& databases) {
 
 class loader {
  public:
-  explicit loader(const fs::path& file)
-      : path_(made_absolute(file)), source_{file.native(), path_.parent_path(), &report_} {}
+  enum class extent : std::uint8_t { everything, settings };
+
+  loader(const fs::path& file, extent much)
+      : path_(made_absolute(file)), source_{file.native(), path_.parent_path(), &report_}, extent_(much) {}
 
   loaded load() {
     result_.files.push_back(path_);
@@ -64,6 +67,10 @@ class loader {
     }
     const yaml_value root(source_, *document.root(), keys_of(file_kind::daemon));
     auto settings = std::make_shared<daemon_settings>(read_daemon_file(root));
+    if (extent_ == extent::settings) {
+      if (report_.error_count() == 0) result_.settings = std::move(settings);
+      return;
+    }
     if (settings->routes.empty()) return;
 
     const auto named = root.find("routes");
@@ -80,11 +87,14 @@ class loader {
   fs::path path_;
   report report_;
   yaml_source source_;
+  extent extent_;
   loaded result_;
 };
 
 }  // namespace
 
-loaded load(const fs::path& daemon_file) { return loader(daemon_file).load(); }
+loaded load(const fs::path& daemon_file) { return loader(daemon_file, loader::extent::everything).load(); }
+
+loaded load_settings(const fs::path& daemon_file) { return loader(daemon_file, loader::extent::settings).load(); }
 
 }  // namespace conf

@@ -23,4 +23,7 @@ struct loaded {
 /// Does not throw for anything that can be wrong with the files.
 loaded load(const std::filesystem::path& daemon_file);
 
+/// The daemon's file alone, for what needs no routing table and should not fail because of it: `routes` stays null.
+loaded load_settings(const std::filesystem::path& daemon_file);
+
 }  // namespace conf

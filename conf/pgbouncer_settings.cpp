@@ -45,8 +45,6 @@ constexpr std::string_view one_process = "one lodge uses all cores, see workers"
 constexpr std::string_view tenant_decides =
     "it is a setting of the tenant, which decides also where a client asks for another value as it connects; remove it "
     "under tenants.*.settings to let clients choose";
-constexpr std::string_view time_limits =
-    "until limits do, set statement_timeout, transaction_timeout or idle_in_transaction_session_timeout under settings";
 constexpr std::string_view reserve_added =
     "it is added to pool.size at once; there is no reserve that opens after a wait";
 
@@ -84,7 +82,7 @@ constexpr std::array settings{
     pgbouncer_setting{global, "dns_max_ttl", seconds, "", not_needed, resolver},
     pgbouncer_setting{global, "dns_nxdomain_ttl", seconds, "", not_needed, resolver},
     pgbouncer_setting{global, "dns_zone_check_period", seconds, "", not_needed, resolver},
-    pgbouncer_setting{global, "idle_transaction_timeout", seconds, "", later, time_limits},
+    pgbouncer_setting{global, "idle_transaction_timeout", seconds},
     pgbouncer_setting{global, "ignore_startup_parameters", text, "", not_needed,
                       "every startup parameter is taken and follows its client"},
     pgbouncer_setting{global, "job_name", text, "", not_needed, "it names a service of Windows"},
@@ -98,9 +96,9 @@ constexpr std::array settings{
     pgbouncer_setting{global, "logfile", text, "", not_needed, to_stderr},
     pgbouncer_setting{global, "login_notify_message", text, "", no_match, "clients are told nothing as they enter"},
     pgbouncer_setting{global, "max_client_conn", integer, "", no_match,
-                      "clients are counted by tenant (limits.clients, not yet in force); the number of open files, "
+                      "clients are counted by tenant (limits.clients); the number of open files, "
                       "LimitNOFILE of systemd, bounds them all"},
-    pgbouncer_setting{global, "max_db_client_connections", integer, "0", later, "limits.clients"},
+    pgbouncer_setting{global, "max_db_client_connections", integer, "0"},
     pgbouncer_setting{global, "max_db_connections", integer, "0"},
     pgbouncer_setting{global, "max_packet_size", integer, "", no_match,
                       "messages are passed on as they come, without a bound on their size"},
@@ -116,7 +114,7 @@ constexpr std::array settings{
     pgbouncer_setting{global, "pkt_buf", integer, "", not_needed, "an idle session owns no buffer"},
     pgbouncer_setting{global, "pool_idle_timeout", seconds, "", not_needed, "there is nothing to free"},
     pgbouncer_setting{global, "pool_mode", words, "session", carried, "", pool_modes},
-    pgbouncer_setting{global, "query_timeout", seconds, "", later, time_limits},
+    pgbouncer_setting{global, "query_timeout", seconds},
     pgbouncer_setting{global, "query_wait_notify", seconds, "", no_match, "clients that wait are told nothing"},
     pgbouncer_setting{global, "query_wait_timeout", seconds, "120"},
     pgbouncer_setting{global, "reserve_pool_size", integer, "0", carried, reserve_added},
@@ -168,7 +166,7 @@ constexpr std::array settings{
     pgbouncer_setting{global, "tcp_user_timeout", integer, "", no_match, system_tcp},
     pgbouncer_setting{global, "track_extra_parameters", text, "", not_needed,
                       "every setting that a client makes follows it"},
-    pgbouncer_setting{global, "transaction_timeout", seconds, "", later, time_limits},
+    pgbouncer_setting{global, "transaction_timeout", seconds},
     pgbouncer_setting{global, "unix_socket_dir", text, "/tmp"},
     pgbouncer_setting{global, "unix_socket_group", text, "", no_match, "the folder's own rights say who gets in"},
     pgbouncer_setting{global, "unix_socket_mode", text, "", no_match, "the folder's own rights say who gets in"},
@@ -188,7 +186,7 @@ constexpr std::array settings{
     pgbouncer_setting{databases, "load_balance_hosts", words, "", no_match,
                       "hosts are tried in their order, and the first that is a primary serves",
                       "disable | round-robin"},
-    pgbouncer_setting{databases, "max_db_client_connections", integer, "", later, "limits.clients"},
+    pgbouncer_setting{databases, "max_db_client_connections", integer},
     pgbouncer_setting{databases, "max_db_connections", integer},
     pgbouncer_setting{databases, "min_pool_size", integer, "", no_match,
                       "no connection is opened before it is needed; timeouts.server_idle keeps those that are there"},

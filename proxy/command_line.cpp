@@ -3,8 +3,28 @@
 #include <CLI/CLI.hpp>
 
 #include <iostream>
+#include <map>
 
 namespace proxy {
+namespace {
+
+const std::map<std::string, desk::usage_format> usage_formats{
+    {"table", desk::usage_format::table}, {"csv", desk::usage_format::csv}, {"json", desk::usage_format::json}};
+
+void add_usage_options(CLI::App& usage, usage_arguments& into) {
+  usage.add_option("--from", into.from, "a date, 2026-11-01, or a time, 2026-11-01T06:00:00+01:00; UTC if no zone")
+      ->required();
+  usage.add_option("--to", into.to, "likewise; not included: the month's end is the first of the next")->required();
+  usage.add_option("--tenant", into.tenant, "only this one");
+  usage
+      .add_option_function<std::string>(
+          "--format", [&into](const std::string& word) { into.format = usage_formats.at(word); },
+          "table (if left out), csv or json; the latter two give times in microseconds")
+      ->check(CLI::IsMember(&usage_formats));
+  usage.footer("Counted are the intervals that ended at --from or later, and before --to.");
+}
+
+}  // namespace
 
 std::expected<command_line, int> parse_command_line(int argc, const char* const* argv) {
   command_line line;
@@ -25,6 +45,9 @@ std::expected<command_line, int> parse_command_line(int argc, const char* const*
   auto* route = with_config(app.add_subcommand("route", "explain where a session would go, and why"));
   route->callback([&] { line.what = command::route; });
   route->add_option("url-or-tenant", line.subject, "postgres://app.acme@lodge/crm, or a bare tenant id")->required();
+  auto* usage = with_config(app.add_subcommand("usage", "sum what tenants used, from the usage ledger"));
+  usage->callback([&] { line.what = command::usage; });
+  add_usage_options(*usage, line.usage);
 
   auto* import =
       app.add_subcommand("import-pgbouncer", "make both files from PgBouncer's, and say what has no counterpart");

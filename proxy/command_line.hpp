@@ -6,13 +6,23 @@
 #include <optional>
 #include <string>
 
+#include "proxy/desk/usage_report.hpp"
+
 namespace proxy {
 
 enum class command {
   serve,             ///< run in the foreground
   check,             ///< validate both files
   route,             ///< explain where a URL or tenant goes
+  usage,             ///< sum the usage ledger
   import_pgbouncer,  ///< make both files from PgBouncer's
+};
+
+/// Of `usage`, as they were written.
+struct usage_arguments {
+  std::string from, to;
+  std::optional<std::string> tenant;
+  desk::usage_format format = desk::usage_format::table;
 };
 
 struct command_line {
@@ -21,6 +31,7 @@ struct command_line {
   std::string subject;                          ///< for `route`: a postgres:// URL or a tenant id
   std::filesystem::path ini;                    ///< for `import-pgbouncer`: PgBouncer's file
   std::optional<std::filesystem::path> folder;  ///< likewise: where to write; nothing is standard output
+  usage_arguments usage;
 };
 
 /// Exit codes of the program.

@@ -8,12 +8,15 @@
 
 #include "conf/load.hpp"
 #include "protocol/startup_options.hpp"
-#include "proxy/command_line.hpp"
+#include "proxy/desk/usage_reader.hpp"
+#include "proxy/desk/usage_report.hpp"
 #include "proxy/session/placement.hpp"
 #include "routing/explain.hpp"
 
 namespace proxy {
 namespace {
+
+constexpr std::string_view id_pattern = "([A-Za-z0-9_][A-Za-z0-9_.-]{0,62})";
 
 bool report_errors(const conf::loaded& loaded) {
   for (const std::string& error : loaded.errors) std::cerr << error << '\n';
@@ -42,6 +45,21 @@ std::expected<pgwire::startup_message, std::string> startup_of(const std::string
   take("options", "options");
   take("application_name", "application_name");
   return startup;
+}
+
+// The error is what is wrong with the arguments.
+std::expected<desk::usage_query, std::string> query_of(const usage_arguments& arguments) {
+  const auto from = desk::parse_time(arguments.from);
+  if (!from) return std::unexpected("--from: " + from.error());
+  const auto to = desk::parse_time(arguments.to);
+  if (!to) return std::unexpected("--to: " + to.error());
+  if (*from >= *to) {
+    return std::unexpected("--from " + arguments.from + " is not before --to " + arguments.to +
+                           "; for a single day, --to is the next one");
+  }
+  if (arguments.tenant && !routing::tenant_id::parse(*arguments.tenant))
+    return std::unexpected("--tenant: \"" + *arguments.tenant + "\" is not a tenant id " + std::string(id_pattern));
+  return desk::usage_query{*from, *to, arguments.tenant};
 }
 
 }  // namespace
@@ -77,14 +95,38 @@ int route(const std::filesystem::path& config, const std::string& subject) {
   } else {
     const auto tenant = routing::tenant_id::parse(subject);
     if (!tenant) {
-      std::cerr << "pglodge: \"" << subject
-                << "\" is neither a postgres:// URL nor a tenant id ([A-Za-z0-9_][A-Za-z0-9_.-]{0,62})\n";
+      std::cerr << "pglodge: \"" << subject << "\" is neither a postgres:// URL nor a tenant id " << id_pattern << '\n';
       return exit_usage;
     }
     explained = routing::explain(*loaded.routes, *tenant);
   }
   std::cout << explained.text;
   return explained.admitted ? exit_done : exit_failed;
+}
+
+int usage(const std::filesystem::path& config, const usage_arguments& arguments) {
+  const auto query = query_of(arguments);
+  if (!query) {
+    std::cerr << "pglodge: " << query.error() << '\n';
+    return exit_usage;
+  }
+  // Not the routing table: with a mistake in it there is a bill all the same.
+  const conf::loaded loaded = conf::load_settings(config);
+  if (report_errors(loaded)) return exit_failed;
+  const auto& folder = loaded.settings->usage.ledger;
+  if (folder.empty()) {
+    std::cerr << "pglodge: there is no usage ledger; write usage: { ledger: FOLDER } into " << config.native() << '\n';
+    return exit_failed;
+  }
+  const auto sums = desk::sum_usage(folder, *query, [](const std::string& line) { std::cerr << line << '\n'; });
+  if (!sums) {
+    std::cerr << "pglodge: " << sums.error() << '\n';
+    return exit_failed;
+  }
+  std::cout << desk::to_text(*sums, arguments.format) << std::flush;
+  if (std::cout) return exit_done;
+  std::cerr << "pglodge: the sums could not be written to standard output\n";
+  return exit_failed;
 }
 
 }  // namespace proxy

@@ -1,9 +1,11 @@
-// The commands that look and leave: check, route and import-pgbouncer.
+// The commands that look and leave: check, route, usage and import-pgbouncer.
 #pragma once
 
 #include <filesystem>
 #include <optional>
 #include <string>
+
+#include "proxy/command_line.hpp"
 
 namespace proxy {
 
@@ -18,5 +20,9 @@ int route(const std::filesystem::path& config, const std::string& subject);
 /// shows the first two; then says on standard error what became of settings that are not simply carried over. Returns
 /// the exit code: 1, and nothing is written, if the ini cannot be read or a file is there already.
 int import_pgbouncer(const std::filesystem::path& ini, const std::optional<std::filesystem::path>& folder);
+
+/// `pglodge usage`: prints what each tenant used, and on standard error each line of the ledger that does not count.
+/// Returns the exit code: 1 if there is no ledger or it cannot be read, 2 for times or a tenant that are none.
+int usage(const std::filesystem::path& config, const usage_arguments& arguments);
 
 }  // namespace proxy

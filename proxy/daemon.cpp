@@ -12,11 +12,13 @@
 #include <boost/asio/detached.hpp>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "proxy/command_line.hpp"
 #include "proxy/desk/log.hpp"
+#include "proxy/desk/usage_keeper.hpp"
 #include "proxy/listener.hpp"
 #include "proxy/reloader.hpp"
 #include "proxy/worker.hpp"
@@ -61,6 +63,7 @@ class daemon {
     if (!open_doors()) return exit_failed;
     fit_doors(*first_);
     start_workers();
+    if (!first_->settings->usage.ledger.empty()) usage_.emplace(first_->settings->usage, [this] { return used(); });
     asio::co_spawn(main_, hear_signals(), asio::detached);
     reloader_.start_watching();
     for (const auto& door : doors_) door->start();
@@ -69,6 +72,8 @@ class daemon {
     first_.reset();
     main_.run();
     for (const auto& one : workers_) one->stop();
+    // Now nothing is counted any more.
+    if (usage_) usage_->stop();
     shared_.close();
     spdlog::info("pglodge has left");
     return exit_done;
@@ -105,6 +110,9 @@ class daemon {
     for (unsigned i = 0; i < count; ++i) workers_.push_back(std::make_unique<worker>(i, shared_, first_));
     for (const auto& one : workers_) one->start();
   }
+
+  // What each tenant used since the start. Called on the keeper's thread.
+  desk::usage_totals used() { return shared_.accounts.interval_counts(); }
 
   void hand_over(visitor who) {
     const auto least = std::ranges::min_element(workers_, {}, [](const auto& one) { return one->load(); });
@@ -188,6 +196,7 @@ class daemon {
   snapshot_ptr first_;
   std::vector<std::unique_ptr<listener>> doors_;
   std::vector<std::unique_ptr<worker>> workers_;
+  std::optional<desk::usage_keeper> usage_;
   clock::duration drain_time_{};
   bool leaving_ = false;
 };
@@ -196,6 +205,7 @@ class daemon {
 
 int serve(const std::filesystem::path& config) {
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);  // a ledger at the limit of file sizes is an error of that write, and no more
   daemon house(config);
   return house.run();
 }

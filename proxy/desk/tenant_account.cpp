@@ -1,6 +1,7 @@
 #include "proxy/desk/tenant_account.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace proxy::desk {
 
@@ -8,7 +9,9 @@ std::optional<tenant_account::visit> tenant_account::enter(std::optional<std::ui
   const std::scoped_lock lock(mutex_);
   if (most && clients_ >= *most) return std::nullopt;
   sum_up(clock::now());
-  peak_ = std::max(peak_, ++clients_);
+  ++clients_;
+  peak_ = std::max(peak_, clients_);
+  interval_peak_ = std::max(interval_peak_, clients_);
   return visit(shared_from_this());
 }
 
@@ -42,6 +45,13 @@ usage_counts tenant_account::counts() const {
   return now;
 }
 
+usage_counts tenant_account::interval_counts() {
+  usage_counts now = counts();
+  const std::scoped_lock lock(mutex_);
+  now.peak_clients = std::exchange(interval_peak_, clients_);
+  return now;
+}
+
 std::uint32_t tenant_account::clients() const {
   const std::scoped_lock lock(mutex_);
   return clients_;
@@ -54,16 +64,24 @@ std::shared_ptr<tenant_account> tenant_accounts::of(const std::string& tenant) {
   return account;
 }
 
+// A copy, so that nobody who opens an account waits for those who read them.
+std::vector<std::shared_ptr<tenant_account>> tenant_accounts::all() const {
+  const std::scoped_lock lock(mutex_);
+  std::vector<std::shared_ptr<tenant_account>> copy;
+  copy.reserve(by_tenant_.size());
+  for (const auto& [tenant, account] : by_tenant_) copy.push_back(account);
+  return copy;
+}
+
 std::vector<std::pair<std::string, usage_counts>> tenant_accounts::counts() const {
-  std::vector<std::shared_ptr<tenant_account>> all;
-  {
-    const std::scoped_lock lock(mutex_);
-    all.reserve(by_tenant_.size());
-    for (const auto& [tenant, account] : by_tenant_) all.push_back(account);
-  }
   std::vector<std::pair<std::string, usage_counts>> told;
-  told.reserve(all.size());
-  for (const auto& account : all) told.emplace_back(account->tenant(), account->counts());
+  for (const auto& account : all()) told.emplace_back(account->tenant(), account->counts());
+  return told;
+}
+
+std::vector<std::pair<std::string, usage_counts>> tenant_accounts::interval_counts() {
+  std::vector<std::pair<std::string, usage_counts>> told;
+  for (const auto& account : all()) told.emplace_back(account->tenant(), account->interval_counts());
   return told;
 }
 

@@ -62,6 +62,8 @@ class tenant_account : public std::enable_shared_from_this<tenant_account> {
   void add(const usage_counts& more);
   /// Since the start, up to now.
   [[nodiscard]] usage_counts counts() const;
+  /// The same, but the peak is that since the last call.
+  usage_counts interval_counts();
   [[nodiscard]] std::uint32_t clients() const;
 
   rate_limit statements;
@@ -76,6 +78,7 @@ class tenant_account : public std::enable_shared_from_this<tenant_account> {
   mutable std::mutex mutex_;
   std::uint32_t clients_ = 0;
   std::uint32_t peak_ = 0;
+  std::uint32_t interval_peak_ = 0;
   mutable clock::time_point summed_up_{};
   mutable clock::duration connected_{};
 };
@@ -86,9 +89,13 @@ class tenant_accounts {
   std::shared_ptr<tenant_account> of(const std::string& tenant);
   /// Those with anything to tell, in no order. Since the start.
   [[nodiscard]] std::vector<std::pair<std::string, usage_counts>> counts() const;
+  /// The same, but peaks are those since the last call: for the one that writes them down.
+  std::vector<std::pair<std::string, usage_counts>> interval_counts();
   [[nodiscard]] std::size_t size() const;
 
  private:
+  [[nodiscard]] std::vector<std::shared_ptr<tenant_account>> all() const;
+
   mutable std::mutex mutex_;
   std::unordered_map<std::string, std::shared_ptr<tenant_account>> by_tenant_;
 };

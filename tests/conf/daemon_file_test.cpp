@@ -27,6 +27,7 @@ TEST_CASE("what is not written has its default", "[daemon]") {
   CHECK(settings.auth.method == conf::auth_method::passthrough);
   CHECK(settings.log.level == "info");
   CHECK(settings.log.format == conf::log_format::text);
+  CHECK(settings.usage.ledger.empty());
   CHECK(settings.timeouts.startup == 15s);
   CHECK(settings.timeouts.connect == 5s);
   CHECK(settings.timeouts.idle == 0s);
@@ -129,6 +130,15 @@ TEST_CASE("the rest of the daemon's file", "[daemon]") {
   CHECK(settings.timeouts.idle == 1h);
   CHECK(settings.timeouts.server_idle == 0s);
   CHECK(settings.timeouts.drain == 1ms);
+}
+
+TEST_CASE("the usage ledger", "[daemon]") {
+  const auto usage = read("usage: { ledger: usage }").usage;
+  CHECK(usage.ledger == "/etc/pglodge/usage");
+  CHECK(usage.interval == 60s);
+  CHECK(usage.keep_days == 400);
+  CHECK(read("usage: { ledger: /var/u, interval: 5m, keep_days: 0 }").usage.interval == 5min);
+  CHECK(read("usage: { ledger: /var/u, keep_days: 0 }").usage.keep_days == 0);
 }
 
 TEST_CASE("keys that have no effect yet are named in one line, sorted, and only those", "[daemon]") {

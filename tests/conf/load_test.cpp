@@ -246,3 +246,17 @@ TEST_CASE("a link is followed, and its name kept", "[load]") {
   CHECK(loaded.errors == none);
   CHECK(names(folder, loaded.files) == lines{"pglodge.yaml", "routes.yaml", "more.yaml"});
 }
+
+TEST_CASE("the settings alone do not need a table", "[load]") {
+  const temporary_folder folder;
+  const auto file = folder.write("pglodge.yaml", daemon_file + "usage: { ledger: u }\n");
+  folder.write("routes.yaml", "tenants: 5\n");
+  const auto loaded = conf::load_settings(file);
+  CHECK(loaded.errors == none);
+  REQUIRE(loaded.settings);
+  CHECK(loaded.settings->usage.ledger == folder.path() / "u");
+  CHECK_FALSE(loaded.routes);
+  folder.write("pglodge.yaml", daemon_file + "usage: {}\n");
+  CHECK(conf::load_settings(file).errors.size() == 1);
+  CHECK_FALSE(conf::load_settings(file).settings);
+}

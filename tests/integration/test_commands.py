@@ -125,7 +125,7 @@ def test_version_and_help(pglodge):
     assert re.fullmatch(r"pglodge \d+\.\d+\.\d+\n", pglodge("--version").stdout)
     done = pglodge("--help")
     assert done.returncode == 0
-    for word in ("serve", "check", "route", "import-pgbouncer"):
+    for word in ("serve", "check", "route", "import-pgbouncer", "usage"):
         assert word in done.stdout
 
 

@@ -35,6 +35,17 @@ TEST_CASE("the commands") {
   CHECK(import->folder == ".");
   CHECK(parse({"import-pgbouncer", "/p.ini", "-o", "/new"})->folder == "/new");
   CHECK(parse({"import-pgbouncer", "/p.ini", "--stdout"})->folder == std::nullopt);
+  const auto usage = parse({"usage", "--from", "2026-11-01", "--to", "2026-12-01"});
+  REQUIRE(usage);
+  CHECK(usage->what == proxy::command::usage);
+  CHECK(usage->usage.from == "2026-11-01");
+  CHECK(usage->usage.to == "2026-12-01");
+  CHECK_FALSE(usage->usage.tenant);
+  CHECK(usage->usage.format == proxy::desk::usage_format::table);
+  const auto more = parse({"usage", "--from", "a", "--to", "b", "--tenant", "acme", "--format", "json"});
+  REQUIRE(more);
+  CHECK(more->usage.tenant == "acme");
+  CHECK(more->usage.format == proxy::desk::usage_format::json);
 }
 
 TEST_CASE("bad usage is exit code 2, help and version are 0") {
@@ -44,6 +55,8 @@ TEST_CASE("bad usage is exit code 2, help and version are 0") {
   CHECK(parse({"route"}).error() == proxy::exit_usage);
   CHECK(parse({"import-pgbouncer"}).error() == proxy::exit_usage);
   CHECK(parse({"import-pgbouncer", "/p.ini", "--stdout", "-o", "/new"}).error() == proxy::exit_usage);
+  CHECK(parse({"usage", "--from", "2026-11-01"}).error() == proxy::exit_usage);
+  CHECK(parse({"usage", "--from", "a", "--to", "b", "--format", "xml"}).error() == proxy::exit_usage);
   CHECK(parse({"--help"}).error() == proxy::exit_done);
   CHECK(parse({"--version"}).error() == proxy::exit_done);
 }

@@ -117,6 +117,8 @@ TEST_CASE("account: clients are counted while they are there, up to the limit", 
   }
   CHECK(acme->clients() == 1);
   CHECK(acme->counts().peak_clients == 3);
+  CHECK(acme->interval_counts().peak_clients == 3);
+  CHECK(acme->interval_counts().peak_clients == 1);
   first.reset();
   CHECK(acme->clients() == 0);
   const auto connected = acme->counts().connected;
