@@ -65,7 +65,7 @@ constexpr std::array settings{
     pgbouncer_setting{global, "autodb_idle_timeout", seconds, "", not_needed, "there is nothing to free"},
     pgbouncer_setting{global, "cancel_wait_timeout", seconds, "", not_needed,
                       "cancel requests need no connection of the pool"},
-    pgbouncer_setting{global, "client_idle_timeout", seconds, "", later, "timeouts.idle"},
+    pgbouncer_setting{global, "client_idle_timeout", seconds},
     pgbouncer_setting{global, "client_login_timeout", seconds, "60"},
     pgbouncer_setting{global, "client_tls13_ciphers", text, "", no_match, system_tls},
     pgbouncer_setting{global, "client_tls_ca_file", text},

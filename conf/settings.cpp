@@ -82,7 +82,7 @@ std::vector<setting> daemon_settings_table() {
       {daemon, "timeouts.startup", "duration", "15s",
        "From a client's first byte to being let in; time spent held or waiting is not counted."},
       {daemon, "timeouts.connect", "duration", "5s", "One attempt at one host of a server: connection and login."},
-      {daemon, "timeouts.idle", "duration", "0", "How long a client may be idle; 0 is for ever.", no},
+      {daemon, "timeouts.idle", "duration", "0", "How long a client may be idle outside a transaction; 0 is for ever."},
       {daemon, "timeouts.server_idle", "duration", "10m",
        "How long an unused server connection is kept; 0 is for ever."},
       {daemon, "timeouts.server_lifetime", "duration", "1h",

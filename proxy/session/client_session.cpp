@@ -385,7 +385,7 @@ void client_session::on_tick(clock::time_point now) {
 void client_session::keep_limits(clock::time_point now) {
   using exceeded = time_limits::exceeded;
   relay_->settle_account(now);
-  const routing::limits& limits = route_->limits;
+  const time_limits::terms limits{route_->limits, home_.current()->settings->timeouts.idle};
   const exceeded what = time_.look(relay_->traffic().moment(), limits, now);
   if (what == exceeded::query_time) {
     if (auto request = cancel_handle_.own_request(); request && request->is_only()) {

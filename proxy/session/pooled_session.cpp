@@ -354,8 +354,8 @@ void pooled_session::settle_lease() {
 // Those in time. What was used so far is told meanwhile.
 void pooled_session::keep_limits(clock::time_point now) {
   using exceeded = time_limits::exceeded;
-  const routing::limits& limits = what_.where.limits;
-  meter_.settle(traffic_.tally(), limits, now);
+  const time_limits::terms limits{what_.where.limits, home_.current()->settings->timeouts.idle};
+  meter_.settle(traffic_.tally(), what_.where.limits, now);
   const exceeded what = time_.look(traffic_.moment(), limits, now);
   if (what == exceeded::none || end_) return;
   if (what == exceeded::query_time) {

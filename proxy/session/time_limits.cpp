@@ -24,8 +24,7 @@ void time_limits::keep(since& one, bool is_so, clock::time_point now) {
   }
 }
 
-time_limits::exceeded time_limits::look(const traffic_moment& now_at, const routing::limits& limits,
-                                        clock::time_point now) {
+time_limits::exceeded time_limits::look(const traffic_moment& now_at, const terms& by, clock::time_point now) {
   if (now_at.steps != at_.steps) {
     running_.reset();
     idle_.reset();
@@ -33,16 +32,19 @@ time_limits::exceeded time_limits::look(const traffic_moment& now_at, const rout
   if (now_at.transactions != at_.transactions) transaction_.reset();
   at_ = now_at;
   keep(running_, at_.running, now);
-  keep(idle_, at_.in_transaction && !at_.running, now);
+  keep(idle_, !at_.running, now);
   keep(transaction_, at_.in_transaction, now);
+  const routing::limits& limits = by.tenant;
   if (is_over(transaction_, limits.transaction_time, now)) return exceeded::transaction_time;
-  if (is_over(idle_, limits.idle_in_transaction, now)) return exceeded::idle_in_transaction;
+  if (at_.in_transaction && is_over(idle_, limits.idle_in_transaction, now)) return exceeded::idle_in_transaction;
+  if (!at_.in_transaction && is_over(idle_, by.idle, now)) return exceeded::idle;
   if (is_over(running_, limits.query_time, now)) return exceeded::query_time;
   return exceeded::none;
 }
 
 // The SQLSTATEs are those of the server's own timeouts (PostgreSQL docs, appendix A; 25P04 since version 17).
-pgwire::error_report time_limits::report(exceeded what, const routing::limits& limits) {
+pgwire::error_report time_limits::report(exceeded what, const terms& by) {
+  const routing::limits& limits = by.tenant;
   switch (what) {
     case exceeded::query_time:
       return {"ERROR",
@@ -61,6 +63,12 @@ pgwire::error_report time_limits::report(exceeded what, const routing::limits& l
               "25P03",
               "terminating connection due to the tenant's limit on idle transactions",
               "limits.idle_in_transaction is " + in_words(limits.idle_in_transaction) + ".",
+              {}};
+    case exceeded::idle:
+      return {"FATAL",
+              "57P05",
+              "terminating connection due to idle timeout",
+              "timeouts.idle is " + in_words(by.idle) + ".",
               {}};
     case exceeded::none: break;
   }

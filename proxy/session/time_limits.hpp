@@ -1,4 +1,5 @@
-// A tenant's limits in time: how long a statement may run, a transaction last, and one be idle.
+// Limits in time: how long a statement of the tenant's may run, a transaction last, and one be idle; and how long any
+// session may.
 //
 // Looked at a few times a second, so that traffic costs no clock: what stays the same from one look to the next has
 // lasted since the first of them. A limit is thus kept to within the time between two looks.
@@ -23,13 +24,18 @@ struct traffic_moment {
 
 class time_limits {
  public:
-  enum class exceeded : std::uint8_t { none, query_time, transaction_time, idle_in_transaction };
+  enum class exceeded : std::uint8_t { none, query_time, transaction_time, idle_in_transaction, idle };
 
+  /// Those in force: the tenant's, and `timeouts.idle`; 0 is none.
+  struct terms {
+    const routing::limits& tenant;
+    std::chrono::milliseconds idle;
+  };
   /// The limit that is exceeded; the same one again as long as nothing moves.
-  exceeded look(const traffic_moment& now_at, const routing::limits& limits, clock::time_point now);
+  exceeded look(const traffic_moment& now_at, const terms& by, clock::time_point now);
 
   /// What the client is told: of a statement that was cancelled (ERROR), or of the session's end (FATAL).
-  [[nodiscard]] static pgwire::error_report report(exceeded what, const routing::limits& limits);
+  [[nodiscard]] static pgwire::error_report report(exceeded what, const terms& by);
 
  private:
   // Since when it has been so; nothing: it is not.

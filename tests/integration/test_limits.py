@@ -232,6 +232,21 @@ def test_an_idle_transaction_that_goes_on_in_time_lives(open_lodge, mode):
         wire.rows("COMMIT")
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_session_that_is_idle_for_too_long_ends(start_lodge, postgres, mode):
+    settings = {**TRUST, "timeouts": {"idle": "600ms"}}
+    with start_lodge(limited(postgres, mode), settings) as lodge, enter(lodge) as wire:
+        for _ in range(5):
+            wire.rows("SELECT pg_sleep(0.3)")
+        wire.rows("BEGIN")
+        time.sleep(1)  # an idle transaction is another matter
+        wire.rows("COMMIT")
+        with pytest.raises(ServerError) as caught:
+            wire.until(b"Z")
+        assert (caught.value.severity, caught.value.sqlstate) == ("FATAL", "57P05")
+        assert "timeouts.idle is 600ms" in caught.value.detail
+
+
 # --- a change of the table ---
 
 @pytest.mark.parametrize("mode", MODES)

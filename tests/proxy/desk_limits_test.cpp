@@ -76,7 +76,7 @@ TEST_CASE("time limits: each begins anew when something moves", "[limits]") {
   limits.idle_in_transaction = 2s;
   limits.transaction_time = 10s;
   time_limits watch;
-  const auto look = [&](const traffic_moment& at, auto after) { return watch.look(at, limits, start + after); };
+  const auto look = [&](const traffic_moment& at, auto after) { return watch.look(at, {limits, 5s}, start + after); };
   CHECK(look({.running = true, .steps = 1}, 0ms) == exceeded::none);
   CHECK(look({.running = true, .steps = 1}, 999ms) == exceeded::none);
   CHECK(look({.running = true, .steps = 1}, 1s) == exceeded::query_time);
@@ -88,6 +88,9 @@ TEST_CASE("time limits: each begins anew when something moves", "[limits]") {
   }
   CHECK(look({.in_transaction = true, .steps = 20}, 12s) == exceeded::transaction_time);
   CHECK(look({.in_transaction = true, .transactions = 1, .steps = 22}, 13s) == exceeded::none);
+  CHECK(look({.transactions = 1, .steps = 23}, 14s) == exceeded::none);
+  CHECK(look({.transactions = 1, .steps = 23}, 18s) == exceeded::none);
+  CHECK(look({.transactions = 1, .steps = 23}, 19s) == exceeded::idle);
   limits.transaction_time = 0ms;
   CHECK(look({.in_transaction = true, .transactions = 1, .steps = 40}, 1h) == exceeded::none);
 }
