@@ -84,6 +84,19 @@ class pooled_session final : private lessee {
     return to_client_.empty() && !client_cut_ && traffic_.server_at_boundary();
   }
 
+  // For the console.
+
+  [[nodiscard]] const routing::route& where() const { return what_.where; }
+  /// Null: it has none on loan.
+  [[nodiscard]] const connection_ptr& connection() const { return connection_; }
+  [[nodiscard]] pin_set pins() const { return traffic_.pins(); }
+  /// Nothing: it does not wait for a connection.
+  [[nodiscard]] std::optional<clock::time_point> waiting_since() const {
+    return waiting_ ? std::optional(wish_.since) : std::nullopt;
+  }
+  /// As the client was told last; nothing before its greeting.
+  [[nodiscard]] std::optional<std::string> application_name() const;
+
  private:
   void on_server(std::span<const std::byte> chunk) override;
   void on_server_lost() override;
