@@ -26,9 +26,7 @@ using reply = std::function<void(T)>;
 
 /// A server connection as whoever has it knows it.
 struct connection_facts {
-  connection_id id = 0;  ///< in its pool; 0: it is the session's own
-  std::string server;    ///< the table's name for it
-  pool_key key;
+  connection_id id = 0;  ///< in its server's pool; 0: it is the session's own
   endpoint address;
   std::int32_t process_id = 0;
 };
@@ -46,7 +44,9 @@ struct client_facts {
   clock::time_point since;
   std::optional<clock::time_point> waiting_since;
   std::string pins;
-  std::optional<connection_facts> link;
+  std::string server;                    ///< the table's name of the one its place is on; empty: none yet
+  pool_key pool;                         ///< likewise: by which it asks for connections
+  std::optional<connection_facts> link;  ///< what it has now
   bool is_console = false;
 };
 

@@ -60,7 +60,9 @@ table show_databases(const snapshot& now, const client_list& clients, const pool
 
 table show_pools(const client_list& clients, const pool_list& pools) {
   struct sums {
-    std::size_t cl_active = 0, cl_waiting = 0, own = 0;
+    std::size_t cl_active = 0;
+    std::size_t cl_waiting = 0;
+    std::size_t own = 0;  // connections of sessions that share none
     ledger::pool_totals shared;
   };
   using name = std::tuple<std::string, std::string, std::string>;  // dbname, user, server
@@ -69,15 +71,10 @@ table show_pools(const client_list& clients, const pool_list& pools) {
     for (const auto& one : pool->totals()) all[{one.key.dbname, one.key.user, pool->server()->name}].shared = one;
   }
   for (const client_facts& one : clients) {
-    if (one.is_console) continue;
-    if (!one.link) continue;
-    sums& of = all[{one.link->key.dbname, one.link->key.user, one.link->server}];
-    if (one.waiting_since) {
-      ++of.cl_waiting;
-    } else {
-      ++of.cl_active;
-    }
-    if (one.link->id == 0 && one.link->process_id != 0) ++of.own;
+    if (one.is_console || one.server.empty()) continue;
+    sums& of = all[{one.pool.dbname, one.pool.user, one.server}];
+    ++(one.waiting_since ? of.cl_waiting : of.cl_active);
+    if (one.link && one.link->id == 0) ++of.own;
   }
   std::vector<row> rows;
   for (const auto& [key, sum] : all) {
@@ -90,11 +87,18 @@ table show_pools(const client_list& clients, const pool_list& pools) {
     }
     waits = std::max<std::int64_t>(waits, 0);
     rows.push_back(
-        {dbname, user, std::to_string(sum.cl_active), std::to_string(std::max(sum.cl_waiting, sum.shared.waiting)), "0",
-         "0", std::to_string(active), "0", "0", std::to_string(sum.shared.idle), "0", "0",
-         std::to_string(sum.shared.opening), std::to_string(waits / 1'000'000), std::to_string(waits % 1'000'000),
+        {dbname, user, std::to_string(sum.cl_active), std::to_string(sum.cl_waiting), "0", "0", std::to_string(active),
+         "0", "0", std::to_string(sum.shared.idle), "0", "0", std::to_string(sum.shared.opening),
+         std::to_string(waits / 1'000'000), std::to_string(waits % 1'000'000),
          sum.own > 0 && sum.shared.lent + sum.shared.idle == 0 ? "session" : "transaction", std::nullopt, server});
   }
+  // As PgBouncer shows its own: so the table is never empty.
+  const auto consoles = std::ranges::count_if(clients, &client_facts::is_console);
+  row& own = rows.emplace_back(columns_of(thing::pools).size(), "0");
+  own[0] = own[1] = "pglodge";
+  own[2] = std::to_string(consoles);
+  own[own.size() - 3] = "statement";
+  own[own.size() - 2] = own.back() = std::nullopt;
   return table::of(columns_of(thing::pools), std::move(rows), key_of(thing::pools));
 }
 

@@ -22,7 +22,8 @@ std::string hex(std::uint64_t id) {
 // A server connection, lent or idle, and who has it.
 struct server_row {
   connection_facts facts;
-  std::string state;
+  std::string server, state;
+  pool_key key;
   std::string place, tenant, application_name, link;
   unsigned worker = 0;
   std::optional<clock::time_point> opened;
@@ -37,12 +38,14 @@ std::vector<server_row> servers_of(const client_list& clients, const pool_list& 
   for (const client_facts& one : clients) {
     if (!one.link) continue;
     if (one.link->id != 0) {
-      lent.emplace(key_text(one.link->server, one.link->id), &one);
+      lent.emplace(key_text(one.server, one.link->id), &one);
       continue;
     }
     server_row& own = rows.emplace_back();
     own.facts = *one.link;
     own.facts.id = one.id;
+    own.server = one.server;
+    own.key = one.pool;
     own.state = "active";
     own.place = one.place;
     own.tenant = one.tenant;
@@ -55,8 +58,8 @@ std::vector<server_row> servers_of(const client_list& clients, const pool_list& 
     for (const auto& known : pool->connections()) {
       server_row& row = rows.emplace_back();
       row.facts.id = known.id;
-      row.facts.server = pool->server()->name;
-      row.facts.key = known.key;
+      row.server = pool->server()->name;
+      row.key = known.key;
       using status = ledger::status;
       row.state = known.is == status::idle ? "idle" : known.is == status::lent ? "active" : "new";
       row.place = known.place;
@@ -66,7 +69,7 @@ std::vector<server_row> servers_of(const client_list& clients, const pool_list& 
         row.facts.address = known.at->server;
         row.facts.process_id = known.at->server_key.process_id();
       }
-      const auto user = lent.find(key_text(row.facts.server, known.id));
+      const auto user = lent.find(key_text(row.server, known.id));
       if (known.is != status::lent) continue;
       row.tenant = known.tenant;
       if (user == lent.end()) continue;
@@ -112,7 +115,7 @@ row client_row(const client_facts& one) {
           std::to_string(one.id),
           one.tenant,
           one.place,
-          one.link ? one.link->server : "",
+          one.server,
           std::to_string(one.worker),
           one.pins};
 }
@@ -120,8 +123,8 @@ row client_row(const client_facts& one) {
 row row_of(const server_row& one) {
   const auto [host, port] = parts_of(one.facts.address);
   return {"S",
-          one.facts.key.user,
-          one.facts.key.dbname,
+          one.key.user,
+          one.key.dbname,
           "none",
           one.state,
           host,
@@ -142,7 +145,7 @@ row row_of(const server_row& one) {
           std::to_string(one.facts.id),
           one.tenant,
           one.place,
-          one.facts.server,
+          one.server,
           std::to_string(one.worker),
           ""};
 }
@@ -204,7 +207,7 @@ table show_users(const client_list& clients, const pool_list& pools) {
   };
   std::map<std::string, sums> users;
   for (const client_facts& one : clients) ++users[one.user].clients;
-  for (const server_row& one : servers_of(clients, pools)) ++users[one.facts.key.user].servers;
+  for (const server_row& one : servers_of(clients, pools)) ++users[one.key.user].servers;
   std::vector<row> rows;
   for (const auto& [name, sum] : users) {
     rows.push_back({name, std::nullopt, std::nullopt, std::nullopt, "0", std::to_string(sum.servers), "0",

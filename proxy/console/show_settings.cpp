@@ -1,3 +1,4 @@
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <array>
@@ -94,6 +95,12 @@ std::uint64_t resident_bytes() {
   return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
+// A session takes two descriptors: its client's, and a server's.
+std::uint64_t most_sessions() {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur / 2 : 0;
+}
+
 }  // namespace
 
 std::string time_text(std::chrono::system_clock::time_point when) {
@@ -142,6 +149,8 @@ table show_config(const snapshot& now, const status_facts& status) {
   const auto found_out = [&](const char* key, std::string value, const char* doc) {
     rows.push_back({key, std::move(value), "", "no", "lodge", doc});
   };
+  // By this name, since tools for PgBouncer look for it.
+  found_out("max_client_conn", std::to_string(most_sessions()), "Sessions that the limit of descriptors allows.");
   found_out("config.version", std::to_string(now.version), "Counts what was put in force since the start.");
   found_out("config.read_at", time_text(status.read_at), "When the files were read last.");
   found_out("config.errors", joined(status.reload_errors), "Why what was read last is not in force; empty: it is.");

@@ -57,33 +57,34 @@ console::client_facts client_session::facts() const {
   made.since = since_;
   made.is_console = state_ == session_state::console;
   if (state_ == session_state::held) made.waiting_since = held_since_;
-  const auto link_to = [&made](const cancel_target* at, const std::string& server, pool_key key, connection_id id) {
+  const auto live_at = [&](const routing::route& where) {
+    made.place = where.database;
+    made.server = where.server->name;
+    made.pool = pool_key_of(who_, where);
+  };
+  const auto link_to = [&made](const cancel_target* at, connection_id id) {
     auto& link = made.link.emplace();
     link.id = id;
-    link.server = server;
-    link.key = std::move(key);
     if (at == nullptr) return;
     link.address = at->server;
     link.process_id = at->server_key.process_id();
   };
   if (pooled_) {
-    const routing::route& where = pooled_->where();
-    made.place = where.database;
+    live_at(pooled_->where());
     made.waiting_since = pooled_->waiting_since();
     made.pins = words_of(pooled_->pins());
     made.application_name = pooled_->application_name().value_or(application_name_);
     const connection_ptr& lent = pooled_->connection();
-    if (lent) link_to(lent->cancel().get(), where.server->name, pool_key_of(who_, where), lent->id());
+    if (lent) link_to(lent->cancel().get(), lent->id());
   } else if (route_) {
-    made.place = route_->database;
-    if (state_ == session_state::relaying) {
-      link_to(own_server_.get(), route_->server->name, pool_key_of(who_, *route_), 0);
-    }
+    live_at(*route_);
+    if (state_ == session_state::relaying) link_to(own_server_.get(), 0);
   }
   return made;
 }
 
 bool client_session::is(const console::kill_target& whom) const {
+  if (state_ == session_state::leaving || ending_) return false;
   if (whom.id) return id_ == *whom.id;
   if (state_ == session_state::console) return false;
   if (whom.tenant) return !who_.tenant.empty() && who_.tenant.str() == *whom.tenant;
