@@ -11,7 +11,7 @@
 namespace proxy::console {
 namespace {
 
-constexpr std::size_t socket_columns = 7;  // that SHOW SOCKETS has beyond SHOW CLIENTS, in front of the ninth to last
+constexpr std::size_t socket_columns = 7;  // that SHOW SOCKETS has beyond SHOW CLIENTS
 
 std::string hex(std::uint64_t id) {
   std::array<char, 24> text{};
