@@ -73,6 +73,7 @@ pooled_session::question pooled_session::ask() {
 task<std::expected<void, ending>> pooled_session::lease() {
   cancel_.set_waiting(true);
   waiting_ = true;
+  lease_wanted_ = clock::now();
   auto leased = co_await wait_for_lease();
   waiting_ = false;
   cancel_.set_waiting(false);

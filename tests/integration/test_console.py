@@ -267,6 +267,7 @@ def test_hold_outlives_a_reload_and_only_that_tenant_waits(lodge, console):
         arriving = in_thread(lambda: ask(lodge, "trusted.globex"))
         eventually(lambda: len([one for one in console("SHOW CLIENTS LIKE 'globex'") if one["state"] == "waiting"]) == 2,
                    lambda: console("SHOW CLIENTS"))
+        assert all(one["wait"] < 60 for one in console("SHOW CLIENTS"))
         assert ask(lodge, "trusted.soylent") == 1
         assert waiting.is_alive() and arriving.is_alive()
         console("RELEASE 'globex'")
