@@ -1,17 +1,13 @@
 #include "proxy/commands.hpp"
 
-#include <libpq-fe.h>
-
-#include <expected>
 #include <iostream>
-#include <memory>
 
 #include "conf/load.hpp"
-#include "protocol/startup_options.hpp"
+#include "proxy/command_line.hpp"
 #include "proxy/desk/usage_reader.hpp"
 #include "proxy/desk/usage_report.hpp"
-#include "proxy/session/placement.hpp"
-#include "routing/explain.hpp"
+#include "proxy/explain_route.hpp"
+#include "routing/ids.hpp"
 
 namespace proxy {
 namespace {
@@ -22,29 +18,6 @@ bool report_errors(const conf::loaded& loaded) {
   for (const std::string& error : loaded.errors) std::cerr << error << '\n';
   if (!loaded.errors.empty()) std::cerr << loaded.errors.size() << " error(s)\n";
   return !loaded.errors.empty();
-}
-
-bool is_url(const std::string& text) { return text.starts_with("postgres://") || text.starts_with("postgresql://"); }
-
-// What a libpq client would send for this URL. Read by libpq itself, so that it means here what it means there.
-std::expected<pgwire::startup_message, std::string> startup_of(const std::string& url) {
-  char* raw_error = nullptr;
-  const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options(PQconninfoParse(url.c_str(), &raw_error),
-                                                                             &PQconninfoFree);
-  const std::unique_ptr<char, decltype(&PQfreemem)> error(raw_error, &PQfreemem);
-  if (!options) return std::unexpected(error ? std::string(error.get()) : "out of memory");
-
-  pgwire::startup_message startup;
-  const auto take = [&](std::string_view keyword, std::string_view name) {
-    for (const PQconninfoOption* one = options.get(); one->keyword != nullptr; ++one) {
-      if (keyword == one->keyword && one->val != nullptr) startup.parameters.emplace_back(name, one->val);
-    }
-  };
-  take("user", "user");
-  take("dbname", "database");
-  take("options", "options");
-  take("application_name", "application_name");
-  return startup;
 }
 
 // The error is what is wrong with the arguments.
@@ -79,29 +52,13 @@ int route(const std::filesystem::path& config, const std::string& subject) {
   const conf::loaded loaded = conf::load(config);
   if (report_errors(loaded)) return exit_failed;
 
-  routing::explanation explained;
-  if (is_url(subject)) {
-    auto startup = startup_of(subject);
-    if (!startup) {
-      std::cerr << "pglodge: not a URL that libpq understands: " << startup.error();
-      return exit_usage;
-    }
-    const auto request = session_request::read(std::move(*startup));
-    if (!request) {
-      std::cerr << "pglodge: " << pgwire::describe(request.error()).text << '\n';
-      return exit_usage;
-    }
-    explained = routing::explain(*loaded.routes, request->facts());
-  } else {
-    const auto tenant = routing::tenant_id::parse(subject);
-    if (!tenant) {
-      std::cerr << "pglodge: \"" << subject << "\" is neither a postgres:// URL nor a tenant id " << id_pattern << '\n';
-      return exit_usage;
-    }
-    explained = routing::explain(*loaded.routes, *tenant);
+  const auto explained = explain_route(*loaded.routes, subject);
+  if (!explained) {
+    std::cerr << "pglodge: " << explained.error() << '\n';
+    return exit_usage;
   }
-  std::cout << explained.text;
-  return explained.admitted ? exit_done : exit_failed;
+  std::cout << explained->text;
+  return explained->admitted ? exit_done : exit_failed;
 }
 
 int usage(const std::filesystem::path& config, const usage_arguments& arguments) {

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "proxy/command_line.hpp"
+#include "proxy/console/caretaker.hpp"
 #include "proxy/desk/log.hpp"
 #include "proxy/desk/usage_keeper.hpp"
 #include "proxy/listener.hpp"
@@ -49,7 +50,10 @@ void raise_descriptor_limit() {
 class daemon {
  public:
   explicit daemon(const std::filesystem::path& config)
-      : reloader_(main_, shared_.auth, config, [this](const snapshot_ptr& next) { publish(next); }) {}
+      : reloader_(main_, shared_.auth, config, [this](const snapshot_ptr& next) { publish(next); }),
+        console_(main_, reloader_, shared_.accounts, workers_, hands()) {
+    shared_.house = &console_;
+  }
 
   int run() {
     desk::configure_log("info", desk::log_format::text);
@@ -80,6 +84,12 @@ class daemon {
   }
 
  private:
+  // For the console.
+  console::caretaker::daemon_hands hands() {
+    return {[this](bool drain) { start_leaving(drain ? closing::drain : closing::now); }, [this] { return leaving_; },
+            [this] { apply(*reloader_.current()->settings); }, [this] { return door_names(); }};
+  }
+
   // Those on their way to a worker included.
   std::size_t sessions() const {
     std::size_t sum = 0;
@@ -122,8 +132,9 @@ class daemon {
   // What of the settings concerns this thread.
   void apply(const conf::daemon_settings& settings) {
     drain_time_ = settings.timeouts.drain;
-    desk::configure_log(settings.log.level, settings.log.format == conf::log_format::json ? desk::log_format::json
-                                                                                          : desk::log_format::text);
+    const std::string& level = console_.log_level().empty() ? settings.log.level : console_.log_level();
+    desk::configure_log(
+        level, settings.log.format == conf::log_format::json ? desk::log_format::json : desk::log_format::text);
   }
 
   // Gives each door its certificates. Which doors there are is settled at the start.
@@ -158,14 +169,18 @@ class daemon {
         reloader_.request("SIGHUP");
         continue;
       }
-      if (leaving_) {
-        spdlog::warn("second signal: leaving as things are, with {} session(s)", sessions());
-        main_.stop();
-        co_return;
-      }
-      leaving_ = true;
-      asio::co_spawn(main_, leave(number == SIGTERM ? closing::drain : closing::now), asio::detached);
+      start_leaving(number == SIGTERM ? closing::drain : closing::now);
     }
+  }
+
+  void start_leaving(closing how) {
+    if (leaving_) {
+      spdlog::warn("second signal: leaving as things are, with {} session(s)", sessions());
+      main_.stop();
+      return;
+    }
+    leaving_ = true;
+    asio::co_spawn(main_, leave(how), asio::detached);
   }
 
   task<void> leave(closing how) {
@@ -197,6 +212,7 @@ class daemon {
   std::vector<std::unique_ptr<listener>> doors_;
   std::vector<std::unique_ptr<worker>> workers_;
   std::optional<desk::usage_keeper> usage_;
+  console::caretaker console_;
   clock::duration drain_time_{};
   bool leaving_ = false;
 };

@@ -29,6 +29,7 @@ struct reloader::outcome {
   reading read;
   std::vector<std::string> changes;
   std::string reason;
+  std::vector<judged> waiting;
   std::chrono::system_clock::time_point read_at;
 };
 
@@ -65,6 +66,7 @@ snapshot_ptr reloader::load_first() {
   folders_ = std::move(all.folders);
   current_ =
       std::make_shared<snapshot>(snapshot{1, std::move(all.settings), std::move(all.routes), std::move(all.secrets)});
+  last_ = {read_at_, "start", {}, {}, current_->version};
   return current_;
 }
 
@@ -79,11 +81,26 @@ void reloader::request(std::string reason) {
   if (!running_) begin();
 }
 
+void reloader::request(std::string reason, judged then) {
+  if (closed_) return;
+  pending_.push_back(std::move(then));
+  request(std::move(reason));
+}
+
+void reloader::lay_over(routing::overrides_ptr overrides) {
+  auto next = std::make_shared<snapshot>(*current_);
+  ++next->version;
+  next->overrides = std::move(overrides);
+  retire(std::exchange(current_, next));
+  publish_(current_);
+}
+
 void reloader::begin() {
   running_ = true;
-  auto work = [this, old = current_, reason = std::exchange(pending_reason_, {})]() mutable {
-    auto result = std::make_shared<outcome>();
-    result->reason = std::move(reason);
+  auto result = std::make_shared<outcome>();
+  result->reason = std::exchange(pending_reason_, {});
+  result->waiting = std::exchange(pending_, {});
+  auto work = [this, old = current_, result = std::move(result)]() mutable {
     result->read_at = std::chrono::system_clock::now();
     result->read = read();
     if (result->read.errors.empty()) result->changes = routing::diff(*old->routes, *result->read.routes);
@@ -105,13 +122,17 @@ void reloader::finish(const std::shared_ptr<outcome>& result) {
     for (const auto& warning : loaded.warnings) spdlog::warn("{}", warning);
     files_ = std::move(loaded.files);
     folders_ = std::move(loaded.folders);
-    auto next = std::make_shared<snapshot>(snapshot{current_->version + 1, std::move(loaded.settings),
-                                                    std::move(loaded.routes), std::move(loaded.secrets)});
+    auto next =
+        std::make_shared<snapshot>(snapshot{current_->version + 1, std::move(loaded.settings), std::move(loaded.routes),
+                                            std::move(loaded.secrets), current_->overrides});
     spdlog::info("reloaded ({}), version {}: {}", result->reason, next->version,
                  result->changes.empty() ? "no change of routes" : joined(result->changes));
     retire(std::exchange(current_, next));
     publish_(next);
   }
+  last_ = {result->read_at, result->reason, loaded.errors, result->changes, current_->version};
+  if (listener_) listener_(last_);
+  for (const judged& then : result->waiting) then(last_);
   watcher_.watch(files_, folders_, result->read_at);
   if (!pending_reason_.empty() && !running_) begin();
 }

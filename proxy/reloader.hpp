@@ -6,6 +6,8 @@
 #pragma once
 
 #include <boost/asio/thread_pool.hpp>
+#include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -30,6 +32,23 @@ class reloader {
   void start_watching();
   /// Loads again soon. Requests that come while a load runs are answered by one more load. Main thread only.
   void request(std::string reason);
+  /// The same; `then` is called on the main thread when that load has been judged, unless this closes before.
+  struct verdict {
+    std::chrono::system_clock::time_point read_at;
+    std::string reason;
+    std::vector<std::string> errors;   ///< empty: it is in force
+    std::vector<std::string> changes;  ///< of routes, in words
+    std::uint64_t version = 0;         ///< in force now
+  };
+  using judged = std::function<void(const verdict&)>;
+  void request(std::string reason, judged then);
+  /// To be told of every verdict but the first load's. Main thread only, as what follows.
+  void on_verdict(judged listener) { listener_ = std::move(listener); }
+  /// Of the latest load.
+  [[nodiscard]] const verdict& last() const { return last_; }
+  [[nodiscard]] const snapshot_ptr& current() const { return current_; }
+  /// Publishes what is in force with other overrides; later loads keep them.
+  void lay_over(routing::overrides_ptr overrides);
   /// Ends watching and waits for a running load.
   void close();
 
@@ -61,6 +80,9 @@ class reloader {
   std::vector<std::filesystem::path> files_, folders_;
   std::chrono::system_clock::time_point read_at_{};
   std::string pending_reason_;
+  std::vector<judged> pending_;  ///< who waits for the load after the one under way
+  verdict last_;
+  judged listener_;
   bool running_ = false;
   bool closed_ = false;
 };

@@ -10,6 +10,7 @@
 
 #include "conf/daemon_file.hpp"
 #include "proxy/credentials.hpp"
+#include "routing/overrides.hpp"
 #include "routing/route_table.hpp"
 
 namespace proxy {
@@ -19,6 +20,7 @@ struct snapshot {
   std::shared_ptr<const conf::daemon_settings> settings;
   std::shared_ptr<const routing::route_table> routes;
   std::shared_ptr<const credentials> secrets;  ///< what the two name: certificates, keys, passwords
+  routing::overrides_ptr overrides = std::make_shared<const routing::overrides>();  ///< the console's; never null
 };
 
 using snapshot_ptr = std::shared_ptr<const snapshot>;

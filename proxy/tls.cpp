@@ -269,4 +269,9 @@ std::string tls_failure(const tls_stream& stream) {
   return words;
 }
 
+std::string describe(const tls_stream& stream) {
+  const char* cipher = ::SSL_get_cipher_name(stream.get());
+  return std::string(::SSL_get_version(stream.get())) + "/" + (cipher != nullptr ? cipher : "none");
+}
+
 }  // namespace proxy

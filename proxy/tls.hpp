@@ -73,6 +73,8 @@ struct certificate_names {
 /// signature has no hash to go by.
 [[nodiscard]] std::string server_end_point(const tls_stream& stream);
 /// The library's words on what went wrong last in this thread, and on the certificate if that was it.
+/// "TLSv1.3/TLS_AES_256_GCM_SHA384"
+[[nodiscard]] std::string describe(const tls_stream& stream);
 [[nodiscard]] std::string tls_failure(const tls_stream& stream);
 
 }  // namespace proxy

@@ -8,6 +8,7 @@
 #include <boost/asio/post.hpp>
 #include <utility>
 
+#include "proxy/console/house.hpp"
 #include "proxy/readiness.hpp"
 #include "proxy/session/client_session.hpp"
 
@@ -17,7 +18,7 @@ namespace {
 // How often deadlines are looked at: a session may overstay by this much.
 constexpr std::chrono::milliseconds sweep_interval{200};
 
-// How many sessions hear of a new table before the loop serves traffic again.
+// How many sessions are told or asked something before the loop serves traffic again.
 constexpr std::size_t sessions_per_slice = 64;
 
 }  // namespace
@@ -61,21 +62,48 @@ void worker::admit(visitor who, counted place) {
 void worker::publish(snapshot_ptr next) {
   asio::post(context_, [this, next = std::move(next)]() mutable {
     current_ = std::move(next);
-    auto ids = std::make_shared<std::vector<std::uint64_t>>();
-    ids->reserve(sessions_.size());
-    for (const auto& [id, session] : sessions_) ids->push_back(id);
-    tell_slice(std::move(ids), 0);
+    begin_round([](client_session& session) { session.on_publish(); }, {});
   });
 }
 
-void worker::tell_slice(std::shared_ptr<std::vector<std::uint64_t>> ids, std::size_t from) {
-  const std::size_t to = std::min(from + sessions_per_slice, ids->size());
+void worker::survey(std::function<void(std::vector<console::client_facts>)> to) {
+  asio::post(context_, [this, to = std::move(to)]() mutable {
+    auto found = std::make_shared<std::vector<console::client_facts>>();
+    begin_round([found](client_session& session) { found->push_back(session.facts()); },
+                [found, to = std::move(to)] { to(std::move(*found)); });
+  });
+}
+
+void worker::kill(console::kill_target whom, std::function<void(std::size_t)> to) {
+  asio::post(context_, [this, whom = std::move(whom), to = std::move(to)]() mutable {
+    auto count = std::make_shared<std::size_t>(0);
+    auto end_it = [count, whom = std::move(whom)](client_session& session) {
+      if (!session.is(whom)) return;
+      session.kill();
+      ++*count;
+    };
+    begin_round(std::move(end_it), [count, to = std::move(to)] { to(*count); });
+  });
+}
+
+void worker::begin_round(std::function<void(client_session&)> each, std::function<void()> done) {
+  auto what = std::make_shared<round>(round{{}, std::move(each), std::move(done)});
+  what->ids.reserve(sessions_.size());
+  for (const auto& [id, session] : sessions_) what->ids.push_back(id);
+  go_on(std::move(what), 0);
+}
+
+void worker::go_on(std::shared_ptr<round> what, std::size_t from) {
+  const std::size_t to = std::min(from + sessions_per_slice, what->ids.size());
   for (std::size_t i = from; i < to; ++i) {
-    const auto found = sessions_.find((*ids)[i]);
-    if (found != sessions_.end()) found->second->on_publish();
+    const auto found = sessions_.find(what->ids[i]);
+    if (found != sessions_.end()) what->each(*found->second);
   }
-  if (to == ids->size()) return;
-  asio::post(context_, [this, ids = std::move(ids), to]() mutable { tell_slice(std::move(ids), to); });
+  if (to == what->ids.size()) {
+    if (what->done) what->done();
+    return;
+  }
+  asio::post(context_, [this, what = std::move(what), to]() mutable { go_on(std::move(what), to); });
 }
 
 void worker::close_sessions(closing how) {

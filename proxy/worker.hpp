@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <thread>
@@ -32,6 +33,11 @@
 namespace proxy {
 
 class client_session;
+namespace console {
+class house;
+struct client_facts;
+struct kill_target;
+}  // namespace console
 
 /// How the lodge closes: what every session is told.
 enum class closing {
@@ -48,6 +54,7 @@ struct shared_state {
   auth_throttle throttle;
   desk::tenant_accounts accounts;
   slow_work computing{2};
+  console::house* house = nullptr;  ///< what the console asks; there before the workers start
   std::atomic<std::uint64_t> next_session_id{1};
   std::atomic<std::uint64_t> schema_generation{0};
 
@@ -77,6 +84,10 @@ class worker {
   /// Replaces the configuration; running sessions are told in slices, so that none of them waits for long.
   void publish(snapshot_ptr next);
   void close_sessions(closing how);
+  /// Looks at all sessions, in slices. `to` is called on this worker's thread.
+  void survey(std::function<void(std::vector<console::client_facts>)> to);
+  /// Ends those that are meant, and says how many they are; likewise.
+  void kill(console::kill_target whom, std::function<void(std::size_t)> to);
   /// Ends the loop, whatever is running, and joins the thread.
   void stop();
   /// Sessions that live here or are on their way.
@@ -105,7 +116,14 @@ class worker {
   void admit(visitor who, counted place);
   task<void> sweep();
   void retire_connections(clock::time_point now);
-  void tell_slice(std::shared_ptr<std::vector<std::uint64_t>> ids, std::size_t from);
+  /// Something to be done for each session that is there now, in slices, so that none of the others waits for long.
+  struct round {
+    std::vector<std::uint64_t> ids;
+    std::function<void(client_session&)> each;
+    std::function<void()> done;  ///< may be empty
+  };
+  void begin_round(std::function<void(client_session&)> each, std::function<void()> done);
+  void go_on(std::shared_ptr<round> what, std::size_t from);
 
   static constexpr std::size_t scratch_size = std::size_t{64} * 1024;
 

@@ -244,6 +244,20 @@ std::vector<connection_id> ledger::retire(time_point idle_before, time_point ope
   return retired;
 }
 
+std::vector<connection_id> ledger::retire_place(const std::string& name) {
+  std::vector<connection*> idle;
+  for (pooled& one : idle_.by_age()) {
+    auto* here = static_cast<connection*>(&one);
+    if (here->in->name() == name) idle.push_back(here);
+  }
+  std::vector<connection_id> retired;
+  for (connection* one : idle) {
+    retired.push_back(one->id);
+    forget_idle(*one);
+  }
+  return retired;
+}
+
 void ledger::end_lease(connection& one) {
   one.is = status::idle;
   count_lent(*one.of, *one.in, false);
@@ -371,6 +385,15 @@ std::vector<ledger::pool_totals> ledger::pools() const {
     row.idle = one.idle_count;
     row.waiting = one.waiting;
     if (const waiter* first = one.waiters.front()) row.waiting_since = first->wish.since;
+  }
+  return all;
+}
+
+std::vector<ledger::connection_report> ledger::connections() const {
+  std::vector<connection_report> all;
+  all.reserve(connections_.size());
+  for (const auto& [id, one] : connections_) {
+    all.push_back({id, one.is, one.from->name(), one.in->name(), one.of->name(), one.opened});
   }
   return all;
 }

@@ -76,6 +76,9 @@ class ledger {
   /// over a budget. The ledger forgets them, the caller closes them. O(connections).
   std::vector<connection_id> retire(time_point idle_before, time_point opened_before);
 
+  /// Those of a place that are idle, likewise.
+  std::vector<connection_id> retire_place(const std::string& name);
+
   /// For a reload, ahead of the wishes that will say the same. Connections over a lowered budget end by `retire` and
   /// `should_close`.
   grants set_most_connections(std::optional<std::uint32_t> most);
@@ -98,6 +101,17 @@ class ledger {
   [[nodiscard]] totals count(const std::string& name) const;
   /// Of each key that has connections or waiters, in no order.
   [[nodiscard]] std::vector<pool_totals> pools() const;
+
+  enum class status : std::uint8_t { connecting, lent, idle };
+  struct connection_report {
+    connection_id id = 0;
+    status is = status::connecting;
+    pool_key key;
+    std::string place, tenant;  ///< it serves, or last served
+    time_point opened;          ///< unless it is connecting
+  };
+  /// All of them, in no order. O(connections).
+  [[nodiscard]] std::vector<connection_report> connections() const;
 
  private:
   struct tenant : roster_entry<std::string, tenant>, fair_queue::flow {
@@ -151,7 +165,6 @@ class ledger {
     request wish;
     ring_link<waiter> by_pool;
   };
-  enum class status : std::uint8_t { connecting, lent, idle };
   struct connection : pooled {
     status is = status::connecting;
     time_point opened;

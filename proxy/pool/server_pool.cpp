@@ -1,5 +1,6 @@
 #include "proxy/pool/server_pool.hpp"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <utility>
 
@@ -111,7 +112,7 @@ void server_pool::give_back(const connection_ptr& connection) {
   connection->end_lease();
   const std::scoped_lock lock(mutex_);
   if (closed_) return;
-  if (!connection->is_open() || ledger_.should_close(connection->id(), opened_before_)) {
+  if (!connection->is_open() || ledger_.should_close(connection->id(), std::max(opened_before_, reconnect_before_))) {
     connection->close();
     carry_out(ledger_.closed(connection->id()));
     return;
@@ -131,10 +132,45 @@ void server_pool::closed(connection_id which) {
 void server_pool::retire(clock::time_point idle_before, clock::time_point opened_before) {
   const std::scoped_lock lock(mutex_);
   opened_before_ = opened_before;
-  for (const connection_id which : ledger_.retire(idle_before, opened_before)) close_idle_now(which);
+  const auto oldest = std::max(opened_before, reconnect_before_);
+  for (const connection_id which : ledger_.retire(idle_before, oldest)) close_idle_now(which);
 }
 
 void server_pool::close_idle() { retire(clock::time_point::max(), clock::time_point::max()); }
+
+void server_pool::close_idle_of(const std::string& place) {
+  const std::scoped_lock lock(mutex_);
+  for (const connection_id which : ledger_.retire_place(place)) close_idle_now(which);
+}
+
+void server_pool::reconnect() {
+  const std::scoped_lock lock(mutex_);
+  reconnect_before_ = clock::now();
+  for (const connection_id which : ledger_.retire(clock::time_point::min(), reconnect_before_)) close_idle_now(which);
+}
+
+std::vector<server_pool::connection_report> server_pool::connections() const {
+  const std::scoped_lock lock(mutex_);
+  std::vector<connection_report> all;
+  for (ledger::connection_report& one : ledger_.connections()) {
+    connection_report& made = all.emplace_back();
+    static_cast<ledger::connection_report&>(made) = std::move(one);
+    made.close_needed = made.is != ledger::status::connecting && made.opened < reconnect_before_;
+    const auto found = idle_.find(made.id);
+    if (found != idle_.end()) made.at = found->second->cancel();
+  }
+  return all;
+}
+
+std::vector<ledger::pool_totals> server_pool::totals() const {
+  const std::scoped_lock lock(mutex_);
+  return ledger_.pools();
+}
+
+ledger::totals server_pool::count(const std::string& tenant) const {
+  const std::scoped_lock lock(mutex_);
+  return ledger_.count(tenant);
+}
 
 void server_pool::close() {
   const std::scoped_lock lock(mutex_);

@@ -67,6 +67,19 @@ class server_pool : public std::enable_shared_from_this<server_pool> {
   void retire(clock::time_point idle_before, clock::time_point opened_before);
   /// Closes every idle connection.
   void close_idle();
+  /// Closes those of a place.
+  void close_idle_of(const std::string& place);
+  /// Every connection that is there now is closed as soon as it is idle.
+  void reconnect();
+
+  struct connection_report : ledger::connection_report {
+    bool close_needed = false;                ///< as `reconnect` demands
+    std::shared_ptr<const cancel_target> at;  ///< of an idle one: where it leads
+  };
+  [[nodiscard]] std::vector<connection_report> connections() const;
+  [[nodiscard]] std::vector<ledger::pool_totals> totals() const;
+  [[nodiscard]] ledger::totals count(const std::string& tenant) const;
+
   /// When the workers' threads have ended: lets go of everything, and of all that comes later.
   void close();
 
@@ -84,7 +97,8 @@ class server_pool : public std::enable_shared_from_this<server_pool> {
 
   mutable std::mutex mutex_;
   bool closed_ = false;
-  clock::time_point opened_before_{};
+  clock::time_point opened_before_{};  ///< by the lifetime
+  clock::time_point reconnect_before_{};
   ledger ledger_;
   std::unordered_map<connection_id, connection_ptr> idle_;
   std::unordered_map<waiter_id, std::weak_ptr<wake_up>> waiting_;

@@ -56,14 +56,16 @@ task<void> client_session::run(std::shared_ptr<client_session> self) {
 task<ending> client_session::serve(std::shared_ptr<client_session> self) {
   auto entered = co_await arrive();
   if (!entered) co_return std::move(entered.error());
+  if (console_) co_return co_await converse_until_end();
   if (!*entered) co_return co_await pool_until_end(std::move(self));
   co_return co_await relay_until_end(std::move(*entered), std::move(self));
 }
 
-// Nothing: it shares connections, and `pooled_` is there.
+// Nothing: it shares connections, and `pooled_` is there; or it is for the console, and `console_` is.
 task<client_session::step<client_session::entered_ptr>> client_session::arrive() {
   auto request = co_await come_in();
   if (!request) co_return std::unexpected(std::move(request.error()));
+  if (console_) co_return nullptr;
   if (shares_connections(*request)) {
     pool(*request);
     co_return nullptr;
@@ -87,6 +89,19 @@ task<client_session::step<session_request>> client_session::come_in() {
                                             "Connect with sslmode=require, or better verify-full."));
   }
 
+  if (const auto* name = request->startup.find("application_name")) application_name_ = *name;
+  if (const auto* mode = request->startup.find("replication")) {
+    replication_ = *mode == "database" ? "logical" : "physical";
+  }
+  const auto* database = request->startup.find("database");
+  if (database != nullptr && *database == console::database_name) {
+    auto may = co_await come_to_console(*request);
+    if (!may) co_return std::unexpected(std::move(may.error()));
+    console::console_session::request what{id_, who_.user, name(), *may, version_ == pgwire::protocol_version{3, 2}};
+    console_ = std::make_unique<console::console_session>(home_, client_, from_client_, std::move(what));
+    co_return std::move(*request);
+  }
+
   auto identified = routing::identify(home_.current()->routes->hints(), facts_of(*request));
   if (!identified) co_return std::unexpected(ending::of(identified.error()));
   who_ = std::move(*identified);
@@ -107,6 +122,21 @@ task<client_session::step<session_request>> client_session::come_in() {
   spdlog::info("{}: begins: user {}, by {}{}{}, at {}/{}", name(), who_.user, who_.hint,
                who_.hint.empty() ? "" : " and ", route_->rule, route_->server->name, route_->database);
   co_return std::move(*request);
+}
+
+// No hint applies there, and no server could be asked by passthrough.
+task<client_session::step<console::privilege>> client_session::come_to_console(const session_request& request) {
+  who_.user = *request.startup.find("user");
+  who_.database = console::database_name;
+  if (auto failed = co_await agree_on_version(request.startup)) co_return std::unexpected(std::move(*failed));
+  auto passed = co_await authenticate();
+  if (!passed) co_return std::unexpected(std::move(passed.error()));
+  if (!*passed) {
+    co_return std::unexpected(
+        ending::fatal(sqlstate::invalid_authorization, "the console of pglodge cannot authenticate by passthrough", {},
+                      "Give it a method by a rule, { database: pglodge, method: scram-sha-256 }, and auth.users."));
+  }
+  co_return console::privilege_of(home_.current()->settings->admin, who_.user);
 }
 
 // By passthrough the server lets the client in, and nobody else; what speaks replication has a server of its own.
@@ -132,6 +162,14 @@ task<ending> client_session::pool_until_end(std::shared_ptr<client_session> self
   if (ending_) co_return *ending_;
   if (draining_) pooled_->leave_when_idle(lodge_closes());
   co_return co_await pooled_->run(std::move(self));
+}
+
+task<ending> client_session::converse_until_end() {
+  state_ = session_state::console;
+  deadline_ = clock::time_point::max();
+  if (ending_) co_return *ending_;
+  if (draining_) co_return lodge_closes();
+  co_return co_await console_->run();
 }
 
 client_session::step<pgwire::server_credentials> client_session::log_in_as(const routing::route& where,
@@ -208,9 +246,10 @@ task<client_session::step<std::optional<auth_pass>>> client_session::authenticat
 // A held tenant's client waits here for a table that releases it. Its startup's clock stands still meanwhile.
 task<client_session::step<routing::route>> client_session::place() {
   auto found = look_up();
-  if (!found || found->state != routing::tenant_state::held) co_return found;
+  if (!found || found->state != routing::tenant_state::held) co_return if_enabled(std::move(found));
 
-  const auto startup_left = deadline_ - clock::now();
+  held_since_ = clock::now();
+  const auto startup_left = deadline_ - held_since_;
   const clock::duration wait = found->limits.wait.value_or(home_.current()->settings->timeouts.query_wait);
   state_ = session_state::held;
   deadline_ = clock::time_point::max();
@@ -224,12 +263,20 @@ task<client_session::step<routing::route>> client_session::place() {
   }
   released_.reset();
   deadline_ = clock::now() + startup_left;
-  co_return found;
+  co_return if_enabled(std::move(found));
+}
+
+// A place that is disabled takes no new sessions; those that are there stay.
+client_session::step<routing::route> client_session::if_enabled(step<routing::route> found) const {
+  if (!found || !home_.current()->overrides->is_disabled(found->database)) return found;
+  return std::unexpected(ending::fatal(sqlstate::cannot_connect_now, "database \"" + found->database + "\" is disabled",
+                                       {}, "An administrator has done so; ENABLE at the console of pglodge ends it."));
 }
 
 client_session::step<routing::route> client_session::look_up() const {
   auto found = home_.current()->routes->resolve(who_);
   if (!found) return std::unexpected(ending::of(found.error()));
+  home_.current()->overrides->apply(*found);
   if (const auto refused = routing::may_enter(*found, who_.user)) return std::unexpected(ending::of(*refused));
   return std::move(*found);
 }
@@ -275,8 +322,8 @@ task<client_session::step<client_session::entered_ptr>> client_session::enter(co
     const auto process_id = (*entered)->cancel->server_key.process_id();
     const auto key = make_cancel_key(process_id, long_key ? secret_bytes_3_2 : secret_bytes_3_0);
     (*entered)->greeting += pgwire::encode_backend_key_data(key);
-    cancel_handle_ =
-        home_.shared().cancels.add(key, std::make_shared<const cancel_target>(std::move(*(*entered)->cancel)));
+    own_server_ = std::make_shared<const cancel_target>(std::move(*(*entered)->cancel));
+    cancel_handle_ = home_.shared().cancels.add(key, own_server_);
   }
   co_return entered;
 }
@@ -341,7 +388,8 @@ task<void> client_session::goodbye(const ending& why) {
   if (reserved_) reserved_->release();
 
   log_end(why);
-  const bool stream_whole = pooled_whole && (!in_relay || relay_->client_stream_whole());
+  const bool console_whole = !console_ || console_->client_stream_whole();
+  const bool stream_whole = console_whole && pooled_whole && (!in_relay || relay_->client_stream_whole());
   if (why.tell_client && stream_whole) {
     const std::string told = why.as_it_came.empty() ? pgwire::encode_error(why.report) : why.as_it_came;
     co_await say_farewell(home_, client_, told);
@@ -375,6 +423,7 @@ void client_session::on_tick(clock::time_point now) {
   if (login_) login_->on_tick(now);
   if (state_ == session_state::relaying) keep_limits(now);
   if (state_ == session_state::pooled) pooled_->on_tick(now);
+  if (state_ == session_state::console) console_->on_tick();
   const bool waits_without_reading = state_ == session_state::held || state_ == session_state::entering;
   if (waits_without_reading && !ending_ && client_.peer_closed()) end_with(ending::quiet("the client left"));
   // A cancellation is lost on a wait that had just ended; the next wait must end as well.
@@ -433,6 +482,9 @@ void client_session::on_closing(closing how) {
   } else if (how == closing::drain && state_ == session_state::pooled) {
     draining_ = true;
     pooled_->leave_when_idle(lodge_closes());
+  } else if (how == closing::drain && state_ == session_state::console) {
+    draining_ = true;
+    console_->leave_when_idle(lodge_closes());
   } else if (how == closing::drain && state_ == session_state::cancelling) {
     return;  // it is short, and somebody waits for it
   } else {
@@ -445,6 +497,7 @@ void client_session::end_with(ending why) {
   ending_ = std::move(why);
   if (relay_) relay_->leave_now();
   if (pooled_) pooled_->leave_now(*ending_);
+  if (console_) console_->leave_now(*ending_);
   cancel_waits();
 }
 
@@ -456,6 +509,7 @@ void client_session::cancel_waits() {
   if (reserved_) reserved_->cancel();
   if (login_) login_->cancel();
   if (pooled_) pooled_->cancel_waits();
+  if (console_) console_->cancel_waits();
   if (cancel_dial_) cancel_dial_->cancel();
 }
 

@@ -3,6 +3,7 @@
 //   greet     what does it want: a session, or a cancel request
 //   identify  which tenant do its hints name
 //   authenticate  is it who it says; not by passthrough, where the server finds out
+//   (who asks for the database pglodge goes to the console from here: see console_session)
 //   place     where does that tenant live; a held tenant's client waits here
 //   enter     connect to the place's server and log in there
 //   relay     carry bytes until one side leaves, or its place changes
@@ -23,6 +24,7 @@
 #include <string>
 
 #include "proxy/auth/client_auth.hpp"
+#include "proxy/console/console_session.hpp"
 #include "proxy/counted.hpp"
 #include "proxy/io.hpp"
 #include "proxy/session/cancel_registry.hpp"
@@ -50,6 +52,7 @@ enum class session_state {
   entering,        ///< a server is being connected to or logged in at
   relaying,        ///< client and server talk
   pooled,          ///< the client talks, and has a server while it needs one
+  console,         ///< it talks with the lodge itself
   leaving,         ///< the client is told why, and its connection closed
   cancelling,      ///< it was a cancel request, which is being passed on
 };
@@ -73,11 +76,18 @@ class client_session final : private pooled_session::host {
   void on_publish();
   void on_closing(closing how);
 
+  // For the console; in client_session_facts.cpp.
+
+  [[nodiscard]] console::client_facts facts() const;
+  [[nodiscard]] bool is(const console::kill_target& whom) const;
+  void kill();
+
  private:
   template <class T>
   using step = std::expected<T, ending>;
   using entered_ptr = std::unique_ptr<server_login::entered>;
 
+  [[nodiscard]] std::string state_in_words() const;
   task<ending> serve(std::shared_ptr<client_session> self);
   task<step<entered_ptr>> arrive();
   task<step<session_request>> come_in();
@@ -87,10 +97,14 @@ class client_session final : private pooled_session::host {
   task<std::optional<ending>> agree_on_version(const pgwire::startup_message& startup);
   task<step<std::optional<auth_pass>>> authenticate();
   task<step<routing::route>> place();
+  [[nodiscard]] step<routing::route> if_enabled(step<routing::route> found) const;
   [[nodiscard]] step<routing::route> look_up() const override;
   [[nodiscard]] step<pgwire::server_credentials> log_in_as(const routing::route& where,
                                                            const server_access& how) override;
+  /// By the client's certificate, password, ...: who it is; its tenant is looked at later.
+  task<step<console::privilege>> come_to_console(const session_request& request);
   void pool(const session_request& request);
+  task<ending> converse_until_end();
   task<ending> pool_until_end(std::shared_ptr<client_session> self);
   task<std::optional<ending>> reserve();
   task<step<entered_ptr>> enter(const session_request& request);
@@ -112,6 +126,10 @@ class client_session final : private pooled_session::host {
   const visitor visitor_;
   const clock::time_point begun_ = clock::now();
   counted in_worker_;
+  const clock::time_point since_ = clock::now();
+  clock::time_point held_since_;
+  std::string application_name_;  ///< by its startup packet
+  std::string replication_ = "none";
 
   session_state state_ = session_state::greeting;
   transport client_;
@@ -135,6 +153,8 @@ class client_session final : private pooled_session::host {
   std::optional<dial> cancel_dial_;
   std::optional<relay> relay_;
   std::unique_ptr<pooled_session> pooled_;  ///< large, and not everybody has one
+  std::unique_ptr<console::console_session> console_;
+  std::shared_ptr<const cancel_target> own_server_;  ///< where the relay leads
   cancel_registry::handle cancel_handle_;
 };
 

@@ -73,9 +73,9 @@ pooled_session::question pooled_session::ask() {
 task<std::expected<void, ending>> pooled_session::lease() {
   cancel_.set_waiting(true);
   waiting_ = true;
-  const auto from = clock::now();
+  lease_wanted_ = clock::now();
   auto leased = co_await wait_for_lease();
-  meter_.waited(clock::now() - from);
+  meter_.waited(clock::now() - lease_wanted_);
   waiting_ = false;
   cancel_.set_waiting(false);
   co_return leased;

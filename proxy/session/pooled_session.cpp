@@ -316,6 +316,12 @@ task<void> pooled_session::sleep_until(clock::time_point then) {
 
 // --- from outside ---
 
+std::optional<std::string> pooled_session::application_name() const {
+  if (!traffic_.told()) return std::nullopt;
+  const auto found = traffic_.told()->find("application_name");
+  return found == traffic_.told()->end() ? std::nullopt : std::optional(found->second);
+}
+
 void pooled_session::on_publish() {
   listen_to_table();
   // Limits hold at once, whatever else waits for the next transaction.

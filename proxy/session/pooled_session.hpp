@@ -87,6 +87,19 @@ class pooled_session final : private lessee {
     return to_client_.empty() && !client_cut_ && traffic_.server_at_boundary();
   }
 
+  // For the console.
+
+  [[nodiscard]] const routing::route& where() const { return what_.where; }
+  /// Null: it has none on loan.
+  [[nodiscard]] const connection_ptr& connection() const { return connection_; }
+  [[nodiscard]] pin_set pins() const { return traffic_.pins(); }
+  /// Nothing: it does not wait for a connection.
+  [[nodiscard]] std::optional<clock::time_point> waiting_since() const {
+    return waiting_ ? std::optional(lease_wanted_) : std::nullopt;
+  }
+  /// As the client was told last; nothing before its greeting.
+  [[nodiscard]] std::optional<std::string> application_name() const;
+
  private:
   void on_server(std::span<const std::byte> chunk) override;
   void on_server_lost() override;
@@ -163,7 +176,8 @@ class pooled_session final : private lessee {
   clock::time_point greeting_until_ = clock::time_point::max();
   std::uint64_t pinned_version_ = 0;  ///< of the table by which a pinned session was looked at last
   int rounds_ = 0;                    ///< of reading the client without a pause
-  bool waiting_ = false;              ///< for a connection
+  bool waiting_ = false;              ///< for a connection, or to be released
+  clock::time_point lease_wanted_;    ///< since when, then
   bool client_cut_ = false;           ///< a server was lost in the middle of a message to the client
   bool client_closed_ = false;
   bool read_again_ = true;  ///< more of the client may be there without waiting

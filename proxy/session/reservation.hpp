@@ -23,6 +23,8 @@ class reservation {
   task<bool> take(std::shared_ptr<server_pool> from, connection_wish wish, clock::time_point until);
   /// Ends a running wait; does nothing to one that has not begun.
   void cancel() { bell_->cancel(); }
+  /// In the ledger; of one that is held.
+  [[nodiscard]] connection_id id() const { return id_; }
   /// The connection is there.
   void opened() { held_by_->opened(id_); }
   /// The connection is closed, or did not come to be. Does nothing if nothing is held.

@@ -401,6 +401,23 @@ TEST_CASE("ledger: counts by key, with who has stood in the queue for longest") 
   CHECK(pools[1].waiting_since == start + 1s);
 }
 
+TEST_CASE("ledger: a place's idle connections are given up, and all are reported") {
+  ledger books(10);
+  const auto there = stock(books, {by(1, "acme"), with(by(2, "acme"), in("other"), db("crm"))});
+  const auto lent = books.ask(with(by(3, "globex"), db("third")));
+  REQUIRE(lent);
+  CHECK(books.connections().size() == 3);
+  CHECK(books.retire_place("shared") == std::vector<connection_id>{there[0]});
+  CHECK(books.retire_place("nowhere").empty());
+  std::map<connection_id, ledger::connection_report> left;
+  for (const auto& one : books.connections()) left[one.id] = one;
+  REQUIRE(left.size() == 2);
+  CHECK(left[there[1]].is == ledger::status::idle);
+  CHECK(left[there[1]].place == "other");
+  CHECK(left[lent->connection].is == ledger::status::connecting);
+  CHECK(left[lent->connection].tenant == "globex");
+}
+
 TEST_CASE("ledger: who waits already is not queued twice") {
   ledger books(1);
   books.ask(by(1, "a"));

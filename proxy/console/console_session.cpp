@@ -1,0 +1,129 @@
+#include "proxy/console/console_session.hpp"
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <utility>
+
+#include "protocol/backend_messages.hpp"
+#include "protocol/sqlstate.hpp"
+#include "proxy/worker.hpp"
+
+namespace proxy::console {
+
+namespace sqlstate = pgwire::sqlstate;
+
+std::expected<privilege, ending> privilege_of(const conf::admin_settings& admin, const std::string& user) {
+  const auto has = [&](const auto& list) { return std::ranges::find(list, user) != list.end(); };
+  if (has(admin.users)) return privilege::everything;
+  if (has(admin.stats_users)) return privilege::looking;
+  return std::unexpected(ending::fatal(sqlstate::invalid_authorization,
+                                       "user \"" + user + "\" may not use the console of pglodge", {},
+                                       "admin.users and admin.stats_users of pglodge.yaml say who may."));
+}
+
+console_session::console_session(worker& home, transport& client, message_reader& from_client, request what)
+    : home_(home),
+      client_(client),
+      from_client_(from_client),
+      what_(std::move(what)),
+      talk_(what_.user, what_.may),
+      clerk_(home, *home.shared().house, what_.name + ", user " + what_.user,
+             [this] { return end_.has_value() || cancel_.requested(); }) {}
+
+task<ending> console_session::run() {
+  if (!co_await greet()) co_return end_ ? *end_ : ending::quiet("the client left");
+  ending why = co_await converse();
+  co_return end_ ? *end_ : why;
+}
+
+task<bool> console_session::greet() {
+  const auto key = make_cancel_key(static_cast<std::int32_t>(what_.id & 0x7FFFFFFF),
+                                   what_.long_cancel_key ? secret_bytes_3_2 : secret_bytes_3_0);
+  cancel_ = home_.shared().cancels.add(key, nullptr);
+  std::string greeting = pgwire::backend::authentication{}.encode();
+  for (const auto& [name, value] : reported_settings()) {
+    greeting += pgwire::backend::parameter_status{name, value}.encode();
+  }
+  greeting += pgwire::encode_backend_key_data(key);
+  greeting += pgwire::backend::ready_for_query{}.encode();
+  co_return co_await write(greeting);
+}
+
+task<ending> console_session::converse() {
+  using step = conversation::step;
+  early_ = from_client_.rest();
+  talk_.feed(as_bytes(early_));
+  std::string out;
+  for (;;) {
+    if (end_) co_return *end_;
+    const step next = talk_.advance(out);
+    // The bytes at hand are the worker's scratch, which is somebody else's after the next wait.
+    if (next != step::starved) talk_.keep();
+    if (!out.empty() && !co_await write(out)) co_return ending::quiet("the client left");
+    switch (next) {
+      case step::starved:
+        early_ = {};
+        if (when_idle_ && talk_.idle()) co_return *when_idle_;
+        if (!co_await read()) co_return ending::quiet("the client left");
+        break;
+      case step::goes_on: co_await yield(); break;
+      case step::asks: {
+        busy_ = true;
+        cancel_.set_waiting(true);
+        answer made = co_await clerk_.carry_out(talk_.asked());
+        cancel_.set_waiting(false);
+        busy_ = false;
+        talk_.answer_with(std::move(made));
+        break;
+      }
+      case step::terminated: co_return ending::quiet("the client left");
+      case step::fault: co_return ending::of(talk_.fault());
+    }
+  }
+}
+
+// All of it, or the stream is cut.
+task<bool> console_session::write(std::string& out) {
+  const bool written = co_await client_.write_all(as_bytes(out));
+  out.clear();
+  cut_ = cut_ || !written;
+  co_return written;
+}
+
+// False: the client has left, and nothing of it is left over.
+task<bool> console_session::read() {
+  const auto scratch = home_.scratch();
+  for (;;) {
+    if (end_ || (when_idle_ && talk_.idle())) co_return true;
+    const io_result got = client_.read_some(scratch);
+    switch (got.status) {
+      case io_status::done: talk_.feed(scratch.first(got.bytes)); co_return true;
+      case io_status::end:
+      case io_status::failed: co_return false;
+      case io_status::would_block: co_await client_.wait_readable();
+    }
+  }
+}
+
+task<void> console_session::yield() { co_await asio::post(home_.context().get_executor(), asio::deferred); }
+
+void console_session::leave_when_idle(ending why) {
+  when_idle_ = std::move(why);
+  if (talk_.idle() && !busy_) client_.cancel();
+}
+
+void console_session::leave_now(ending why) {
+  if (!end_) end_ = std::move(why);
+  client_.cancel();
+  cancel_waits();
+}
+
+void console_session::cancel_waits() { clerk_.cancel(); }
+
+void console_session::on_tick() {
+  if (busy_ && !end_ && client_.peer_closed()) leave_now(ending::quiet("the client left"));
+  if (end_) cancel_waits();
+  if (when_idle_ && talk_.idle() && !busy_) client_.cancel();
+}
+
+}  // namespace proxy::console

@@ -1,0 +1,17 @@
+// Where a URL or a bare tenant id leads: for `pglodge route` and the console's SHOW ROUTE.
+#pragma once
+
+#include <expected>
+#include <string>
+
+#include "routing/explain.hpp"
+#include "routing/route_table.hpp"
+
+namespace proxy {
+
+/// `subject` begins with postgres:// or postgresql://, or is a tenant's id. Error, for people: it is neither, or is not
+/// read as a URL by libpq.
+std::expected<routing::explanation, std::string> explain_route(const routing::route_table& table,
+                                                               const std::string& subject);
+
+}  // namespace proxy

@@ -1,0 +1,104 @@
+// What the console shows of a session, and how it ends one.
+#include <sys/socket.h>
+
+#include "protocol/sqlstate.hpp"
+#include "proxy/session/client_session.hpp"
+
+namespace proxy {
+namespace {
+
+endpoint local_end(int descriptor) {
+  endpoint found;
+  socklen_t size = static_cast<socklen_t>(found.capacity());
+  if (descriptor >= 0 && ::getsockname(descriptor, found.data(), &size) == 0) found.resize(size);
+  return found;
+}
+
+std::string words_of(pin_set pins) {
+  std::string all;
+  for (unsigned i = 0; i < pin_count; ++i) {
+    const auto one = static_cast<pin>(i);
+    if (pins.has(one)) all += (all.empty() ? "" : ", ") + std::string(to_string(one));
+  }
+  return all;
+}
+
+}  // namespace
+
+std::string client_session::state_in_words() const {
+  switch (state_) {
+    case session_state::greeting:
+    case session_state::authenticating:
+    case session_state::entering: return "login";
+    case session_state::held: return "waiting";
+    case session_state::relaying:
+    case session_state::console: return "active";
+    case session_state::pooled: break;
+    case session_state::leaving: return "closing";
+    case session_state::cancelling: return "cancel";
+  }
+  if (pooled_->waiting_since()) return "waiting";
+  return pooled_->connection() ? "active" : "idle";
+}
+
+console::client_facts client_session::facts() const {
+  console::client_facts made;
+  made.id = id_;
+  made.worker = home_.number();
+  made.user = who_.user;
+  made.database = who_.database.value_or(who_.user);
+  made.tenant = who_.tenant.str();
+  made.state = state_in_words();
+  made.replication = replication_;
+  made.application_name = application_name_;
+  if (client_.tls()) made.tls = describe(client_.tls());
+  made.peer = visitor_.peer;
+  made.local = local_end(client_.descriptor());
+  made.since = since_;
+  made.is_console = state_ == session_state::console;
+  if (state_ == session_state::held) made.waiting_since = held_since_;
+  const auto live_at = [&](const routing::route& where) {
+    made.place = where.database;
+    made.server = where.server->name;
+    made.pool = pool_key_of(who_, where);
+  };
+  const auto link_to = [&made](const cancel_target* at, connection_id id) {
+    auto& link = made.link.emplace();
+    link.id = id;
+    if (at == nullptr) return;
+    link.address = at->server;
+    link.process_id = at->server_key.process_id();
+  };
+  if (pooled_) {
+    live_at(pooled_->where());
+    made.waiting_since = pooled_->waiting_since();
+    made.pins = words_of(pooled_->pins());
+    made.application_name = pooled_->application_name().value_or(application_name_);
+    const connection_ptr& lent = pooled_->connection();
+    if (lent) link_to(lent->cancel().get(), lent->id());
+  } else if (route_) {
+    live_at(*route_);
+    if (state_ == session_state::relaying) {
+      link_to(own_server_.get(), reserved_->id());
+      made.link->own = true;
+    }
+  }
+  return made;
+}
+
+bool client_session::is(const console::kill_target& whom) const {
+  if (state_ == session_state::leaving || ending_) return false;
+  if (whom.id) return id_ == *whom.id;
+  if (state_ == session_state::console) return false;
+  if (whom.tenant) return !who_.tenant.empty() && who_.tenant.str() == *whom.tenant;
+  if (!whom.place) return true;
+  if (pooled_) return pooled_->where().database == *whom.place;
+  return route_ && route_->database == *whom.place;
+}
+
+void client_session::kill() {
+  end_with(ending::fatal(pgwire::sqlstate::admin_shutdown, "terminating connection due to administrator command", {},
+                         "Somebody ended it at the console of pglodge."));
+}
+
+}  // namespace proxy
