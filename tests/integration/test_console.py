@@ -122,6 +122,17 @@ def test_a_session_with_a_connection_of_its_own_and_pins(lodge, console):
         assert pinned["tenant"] == "globex" and "LISTEN" in pinned["pins"]
 
 
+def test_usage_and_stats_are_what_was_done(start_lodge, postgres):
+    with start_lodge(routes(postgres), DAEMON) as lodge, Console(lodge) as console:
+        with lodge.login("trusted.globex", "crm") as client:
+            for _ in range(7):
+                client.rows("SELECT generate_series(1, 3)")
+            mine, = console("SHOW USAGE LIKE 'globex'")
+            assert [int(mine[name]) for name in ("transactions", "statements", "rows", "peak_clients")] == [7, 7, 21, 1]
+            totals, = console("SHOW STATS_TOTALS LIKE 'shared'")
+            assert [int(totals[name]) for name in ("xact_count", "query_count")] == [7, 7]
+
+
 def test_like_order_and_limit(console):
     assert [row["tenant"] for row in console("SHOW TENANTS LIKE '%o%' ORDER BY tenant DESC LIMIT 2")] == ["soylent", "hooli"]
     code, told = console.refused("SHOW TENANTS ORDER BY tenent")
