@@ -17,6 +17,7 @@
 
 #include "proxy/command_line.hpp"
 #include "proxy/desk/log.hpp"
+#include "proxy/front_desk.hpp"
 #include "proxy/listener.hpp"
 #include "proxy/reloader.hpp"
 #include "proxy/worker.hpp"
@@ -47,7 +48,11 @@ void raise_descriptor_limit() {
 class daemon {
  public:
   explicit daemon(const std::filesystem::path& config)
-      : reloader_(main_, shared_.auth, config, [this](const snapshot_ptr& next) { publish(next); }) {}
+      : reloader_(
+            main_, shared_.auth, config, [this](const snapshot_ptr& next) { publish(next); },
+            [this](const auto& errors) {
+              if (desk_) desk_->refused(errors);
+            }) {}
 
   int run() {
     desk::configure_log("info", desk::log_format::text);
@@ -58,16 +63,19 @@ class daemon {
     }
     apply(*first_->settings);
     raise_descriptor_limit();
-    if (!open_doors()) return exit_failed;
+    if (!open_doors() || !open_desk()) return exit_failed;
     fit_doors(*first_);
     start_workers();
+    if (desk_) desk_->start();
     asio::co_spawn(main_, hear_signals(), asio::detached);
     reloader_.start_watching();
     for (const auto& door : doors_) door->start();
     spdlog::info("pglodge {} serves on {} with {} worker(s), {} tenant(s)", PGLODGE_VERSION, door_names(),
                  workers_.size(), first_->routes->tenants().size());
+    if (desk_) spdlog::info("metrics and health on http://{}", desk_->name());
     first_.reset();
     main_.run();
+    if (desk_) desk_->stop();
     for (const auto& one : workers_) one->stop();
     shared_.close();
     spdlog::info("pglodge has left");
@@ -91,6 +99,22 @@ class daemon {
       }
       std::ranges::move(*doors, std::back_inserter(doors_));
     }
+    return true;
+  }
+
+  bool open_desk() {
+    desk_address_ = first_->settings->admin.http;
+    if (desk_address_.empty()) return true;
+    auto desk = front_desk::open(desk_address_, shared_, first_, [this] {
+      std::vector<std::size_t> loads;
+      for (const auto& one : workers_) loads.push_back(one->load());
+      return loads;
+    });
+    if (!desk) {
+      spdlog::error("{}", desk.error());
+      return false;
+    }
+    desk_ = std::move(*desk);
     return true;
   }
 
@@ -139,6 +163,9 @@ class daemon {
     apply(*next->settings);
     fit_doors(*next);
     for (const auto& one : workers_) one->publish(next);
+    if (desk_) desk_->publish(next);
+    if (next->settings->admin.http != desk_address_)
+      spdlog::warn("a change of admin.http takes a restart; it stays as it was");
   }
 
   task<void> hear_signals() {
@@ -162,6 +189,7 @@ class daemon {
 
   task<void> leave(closing how) {
     spdlog::info("{}: no new sessions, {} running", how == closing::drain ? "draining" : "closing", sessions());
+    if (desk_) desk_->leaving();
     for (const auto& door : doors_) door->close();
     for (const auto& one : workers_) one->close_sessions(how);
     if (how == closing::drain) {
@@ -188,6 +216,8 @@ class daemon {
   snapshot_ptr first_;
   std::vector<std::unique_ptr<listener>> doors_;
   std::vector<std::unique_ptr<worker>> workers_;
+  std::string desk_address_;          // empty: none
+  std::unique_ptr<front_desk> desk_;  // its thread reads the workers' loads
   clock::duration drain_time_{};
   bool leaving_ = false;
 };

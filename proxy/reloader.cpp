@@ -32,11 +32,13 @@ struct reloader::outcome {
   std::chrono::system_clock::time_point read_at;
 };
 
-reloader::reloader(asio::io_context& main, auth_tools& tools, std::filesystem::path file, publisher publish)
+reloader::reloader(asio::io_context& main, auth_tools& tools, std::filesystem::path file, publisher publish,
+                   refusal refuse)
     : main_(main),
       tools_(tools),
       file_(std::move(file)),
       publish_(std::move(publish)),
+      refuse_(std::move(refuse)),
       watcher_(main, [this] { request("a file changed"); }),
       housekeeping_(main) {}
 
@@ -101,6 +103,7 @@ void reloader::finish(const std::shared_ptr<outcome>& result) {
     for (const auto& error : loaded.errors) spdlog::error("{}", error);
     spdlog::error("reload ({}) refused, {} error(s): the configuration in force stays as it was", result->reason,
                   loaded.errors.size());
+    refuse_(loaded.errors);
   } else {
     for (const auto& warning : loaded.warnings) spdlog::warn("{}", warning);
     files_ = std::move(loaded.files);

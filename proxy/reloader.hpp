@@ -20,9 +20,11 @@ namespace proxy {
 class reloader {
  public:
   using publisher = std::function<void(const snapshot_ptr&)>;
+  using refusal = std::function<void(const std::vector<std::string>& errors)>;
 
-  /// `publish` is called on `main`'s thread with each good new snapshot. `tools` must outlive every snapshot.
-  reloader(asio::io_context& main, auth_tools& tools, std::filesystem::path file, publisher publish);
+  /// On `main`'s thread, `publish` is called with each good new snapshot, `refuse` when there is none, with what was
+  /// logged. `tools` must outlive every snapshot.
+  reloader(asio::io_context& main, auth_tools& tools, std::filesystem::path file, publisher publish, refusal refuse);
 
   /// The first load, in the calling thread. Null if there was any error; all of them were logged.
   snapshot_ptr load_first();
@@ -53,6 +55,7 @@ class reloader {
   auth_tools& tools_;
   std::filesystem::path file_;
   publisher publish_;
+  refusal refuse_;
   watcher watcher_;
   asio::thread_pool thread_{1};
   timer housekeeping_;
