@@ -56,6 +56,7 @@ struct auth_settings {
 struct admin_settings {
   std::vector<std::string> users, stats_users;
   std::string http;  ///< host:port; empty: none
+  std::uint32_t metrics_tenants = 50;
 };
 
 enum class log_format : std::uint8_t { text, json };

@@ -12,7 +12,6 @@ constexpr auto routes = file_kind::routes;
 
 std::vector<setting> daemon_settings_table() {
   constexpr auto restart = taken_up::restart;
-  constexpr auto no = force::no;
   return {
       {daemon, "listen", "list", "required", "The doors: where clients connect.", force::yes, "", restart},
       {daemon, "listen.*.address", "address", "",
@@ -64,7 +63,12 @@ std::vector<setting> daemon_settings_table() {
       {daemon, "admin", "mapping", "", "The lodge's own desk: console and metrics."},
       {daemon, "admin.users", "list of names", "[]", "Roles that may connect to the virtual database pglodge."},
       {daemon, "admin.stats_users", "list of names", "[]", "Roles that may connect to it, but only look."},
-      {daemon, "admin.http", "address", "none", "host:port for /metrics, /healthz and /readyz.", no},
+      {daemon, "admin.http", "address", "none",
+       "host:port for /metrics, /healthz, /readyz and /tenants/ID. Whoever reaches it is told: keep it off the open "
+       "net.",
+       force::yes, "", restart},
+      {daemon, "admin.metrics_tenants", "integer", "50",
+       "How many tenants /metrics names, those that use most; the others are told together. At most 500."},
       {daemon, "log", "mapping", "", "What goes to standard error."},
       {daemon, "log.level", "trace | debug | info | warn | error", "info", "The least weight a line must have."},
       {daemon, "log.format", "text | json", "text", "How lines are written."},

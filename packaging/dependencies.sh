@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Installs what the build and the tests need on Debian 12; --all adds what only .ci/run needs, and the drivers of which
-# the tests skip what is missing: Java's and Node's, whose 320 MB of runtimes nobody needs who wants to build a lodge.
+# the tests skip what is missing: Java's and Node's, and promtool, 420 MB that nobody needs who wants to build a lodge.
 # Quick when all is there.
 set -euo pipefail
 
 packages=(
   g++-12 cmake ninja-build ccache libboost1.81-dev libyaml-cpp-dev libspdlog-dev catch2 libcli11-dev
-  libpq-dev libssl-dev libidn-dev libpg-query-dev libprotobuf-c-dev
+  libpq-dev libssl-dev libidn-dev libpg-query-dev libprotobuf-c-dev prometheus-cpp-dev
   postgresql-15 postgresql-client-15
   python3-pytest python3-psycopg2 python3-psycopg python3-asyncpg python3-jsonschema python3-yaml
   openssl python3-cryptography git ca-certificates
@@ -18,6 +18,7 @@ case ${1:-} in
     all=yes
     packages+=(clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev shellcheck)
     packages+=(libpostgresql-jdbc-java openjdk-17-jdk-headless)
+    packages+=(prometheus)  # for promtool
     # Debian's node-postgres wants Debian's Node. Beside another one it comes from npm, which is then there as well.
     command -v node >/dev/null || packages+=(nodejs node-pg)
     ;;

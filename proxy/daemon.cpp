@@ -20,6 +20,7 @@
 #include "proxy/console/caretaker.hpp"
 #include "proxy/desk/log.hpp"
 #include "proxy/desk/usage_keeper.hpp"
+#include "proxy/front_desk.hpp"
 #include "proxy/listener.hpp"
 #include "proxy/reloader.hpp"
 #include "proxy/worker.hpp"
@@ -53,6 +54,9 @@ class daemon {
       : reloader_(main_, shared_.auth, config, [this](const snapshot_ptr& next) { publish(next); }),
         console_(main_, reloader_, shared_.accounts, workers_, hands()) {
     shared_.house = &console_;
+    reloader_.on_verdict([this](const reloader::verdict& judged) {
+      if (desk_ && !judged.errors.empty()) desk_->refused(judged.errors);
+    });
   }
 
   int run() {
@@ -64,17 +68,20 @@ class daemon {
     }
     apply(*first_->settings);
     raise_descriptor_limit();
-    if (!open_doors()) return exit_failed;
+    if (!open_doors() || !open_desk()) return exit_failed;
     fit_doors(*first_);
     start_workers();
     if (!first_->settings->usage.ledger.empty()) usage_.emplace(first_->settings->usage, [this] { return used(); });
+    if (desk_) desk_->start();
     asio::co_spawn(main_, hear_signals(), asio::detached);
     reloader_.start_watching();
     for (const auto& door : doors_) door->start();
     spdlog::info("pglodge {} serves on {} with {} worker(s), {} tenant(s)", PGLODGE_VERSION, door_names(),
                  workers_.size(), first_->routes->tenants().size());
+    if (desk_) spdlog::info("metrics and health on http://{}", desk_->name());
     first_.reset();
     main_.run();
+    if (desk_) desk_->stop();
     for (const auto& one : workers_) one->stop();
     // Now nothing is counted any more.
     if (usage_) usage_->stop();
@@ -106,6 +113,22 @@ class daemon {
       }
       std::ranges::move(*doors, std::back_inserter(doors_));
     }
+    return true;
+  }
+
+  bool open_desk() {
+    desk_address_ = first_->settings->admin.http;
+    if (desk_address_.empty()) return true;
+    auto desk = front_desk::open(desk_address_, shared_, first_, [this] {
+      std::vector<std::size_t> loads;
+      for (const auto& one : workers_) loads.push_back(one->load());
+      return loads;
+    });
+    if (!desk) {
+      spdlog::error("{}", desk.error());
+      return false;
+    }
+    desk_ = std::move(*desk);
     return true;
   }
 
@@ -158,6 +181,9 @@ class daemon {
     apply(*next->settings);
     fit_doors(*next);
     for (const auto& one : workers_) one->publish(next);
+    if (desk_) desk_->publish(next);
+    if (next->settings->admin.http != desk_address_)
+      spdlog::warn("a change of admin.http takes a restart; it stays as it was");
   }
 
   task<void> hear_signals() {
@@ -185,6 +211,7 @@ class daemon {
 
   task<void> leave(closing how) {
     spdlog::info("{}: no new sessions, {} running", how == closing::drain ? "draining" : "closing", sessions());
+    if (desk_) desk_->leaving();
     for (const auto& door : doors_) door->close();
     for (const auto& one : workers_) one->close_sessions(how);
     if (how == closing::drain) {
@@ -213,6 +240,8 @@ class daemon {
   std::vector<std::unique_ptr<worker>> workers_;
   std::optional<desk::usage_keeper> usage_;
   console::caretaker console_;
+  std::string desk_address_;          // empty: none
+  std::unique_ptr<front_desk> desk_;  // its thread reads the workers' loads
   clock::duration drain_time_{};
   bool leaving_ = false;
 };

@@ -131,7 +131,7 @@ void reloader::finish(const std::shared_ptr<outcome>& result) {
     publish_(next);
   }
   last_ = {result->read_at, result->reason, loaded.errors, result->changes, current_->version};
-  if (listener_) listener_(last_);
+  for (const judged& listener : listeners_) listener(last_);
   for (const judged& then : result->waiting) then(last_);
   watcher_.watch(files_, folders_, result->read_at);
   if (!pending_reason_.empty() && !running_) begin();

@@ -23,7 +23,7 @@ class reloader {
  public:
   using publisher = std::function<void(const snapshot_ptr&)>;
 
-  /// `publish` is called on `main`'s thread with each good new snapshot. `tools` must outlive every snapshot.
+  /// `publish` is called with each good new snapshot, on `main`'s thread. `tools` must outlive every snapshot.
   reloader(asio::io_context& main, auth_tools& tools, std::filesystem::path file, publisher publish);
 
   /// The first load, in the calling thread. Null if there was any error; all of them were logged.
@@ -43,7 +43,7 @@ class reloader {
   using judged = std::function<void(const verdict&)>;
   void request(std::string reason, judged then);
   /// To be told of every verdict but the first load's. Main thread only, as what follows.
-  void on_verdict(judged listener) { listener_ = std::move(listener); }
+  void on_verdict(judged listener) { listeners_.push_back(std::move(listener)); }
   /// Of the latest load.
   [[nodiscard]] const verdict& last() const { return last_; }
   [[nodiscard]] const snapshot_ptr& current() const { return current_; }
@@ -82,7 +82,7 @@ class reloader {
   std::string pending_reason_;
   std::vector<judged> pending_;  ///< who waits for the load after the one under way
   verdict last_;
-  judged listener_;
+  std::vector<judged> listeners_;
   bool running_ = false;
   bool closed_ = false;
 };

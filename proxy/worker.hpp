@@ -20,6 +20,7 @@
 #include "proxy/auth/auth_throttle.hpp"
 #include "proxy/auth/slow_work.hpp"
 #include "proxy/counted.hpp"
+#include "proxy/desk/duration_histogram.hpp"
 #include "proxy/desk/tenant_account.hpp"
 #include "proxy/io.hpp"
 #include "proxy/pool/server_pool.hpp"
@@ -53,6 +54,7 @@ struct shared_state {
   auth_tools auth;
   auth_throttle throttle;
   desk::tenant_accounts accounts;
+  desk::session_times times;
   slow_work computing{2};
   console::house* house = nullptr;  ///< what the console asks; there before the workers start
   std::atomic<std::uint64_t> next_session_id{1};

@@ -60,7 +60,10 @@ std::uint32_t tenant_account::clients() const {
 std::shared_ptr<tenant_account> tenant_accounts::of(const std::string& tenant) {
   const std::scoped_lock lock(mutex_);
   auto& account = by_tenant_[tenant];
-  if (!account) account = std::make_shared<tenant_account>(tenant);
+  if (!account) {
+    account = std::make_shared<tenant_account>(tenant);
+    in_order_.push_back(account);
+  }
   return account;
 }
 
@@ -83,6 +86,22 @@ std::vector<std::pair<std::string, usage_counts>> tenant_accounts::interval_coun
   std::vector<std::pair<std::string, usage_counts>> told;
   for (const auto& account : all()) told.emplace_back(account->tenant(), account->interval_counts());
   return told;
+}
+
+std::shared_ptr<tenant_account> tenant_accounts::find(const std::string& tenant) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = by_tenant_.find(tenant);
+  return found == by_tenant_.end() ? nullptr : found->second;
+}
+
+void tenant_accounts::append_new(std::vector<std::shared_ptr<tenant_account>>& known) const {
+  constexpr std::size_t slice = 1024;
+  for (bool more = true; more;) {
+    const std::scoped_lock lock(mutex_);
+    const auto end = std::min(in_order_.size(), known.size() + slice);
+    for (std::size_t i = known.size(); i < end; ++i) known.push_back(in_order_[i]);
+    more = end < in_order_.size();
+  }
 }
 
 std::size_t tenant_accounts::size() const {

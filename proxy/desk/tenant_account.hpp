@@ -92,12 +92,18 @@ class tenant_accounts {
   /// The same, but peaks are those since the last call: for the one that writes them down.
   std::vector<std::pair<std::string, usage_counts>> interval_counts();
   [[nodiscard]] std::size_t size() const;
+  /// Null: it has had no session.
+  [[nodiscard]] std::shared_ptr<tenant_account> find(const std::string& tenant) const;
+  /// Adds to `known`, which is empty or comes from here, the accounts opened since; they keep their order. So whoever
+  /// reads all of them again and again holds up those who open one for no longer than a slice takes.
+  void append_new(std::vector<std::shared_ptr<tenant_account>>& known) const;
 
  private:
   [[nodiscard]] std::vector<std::shared_ptr<tenant_account>> all() const;
 
   mutable std::mutex mutex_;
   std::unordered_map<std::string, std::shared_ptr<tenant_account>> by_tenant_;
+  std::vector<std::shared_ptr<tenant_account>> in_order_;  ///< as they were opened; none is ever closed
 };
 
 }  // namespace proxy::desk

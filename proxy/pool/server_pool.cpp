@@ -179,6 +179,11 @@ void server_pool::close() {
   granted_.clear();
 }
 
+ledger::totals server_pool::count() const {
+  const std::scoped_lock lock(mutex_);
+  return ledger_.count();
+}
+
 parameters_ptr server_pool::greeting(const pool_key& key, const routing::session_state& start) const {
   const std::scoped_lock lock(mutex_);
   const auto found = greetings_.find({key, start.fingerprint()});

@@ -82,6 +82,7 @@ class server_pool : public std::enable_shared_from_this<server_pool> {
 
   /// When the workers' threads have ended: lets go of everything, and of all that comes later.
   void close();
+  [[nodiscard]] ledger::totals count() const;
 
   /// What a server of this key reports to a session that starts in this state, once it is known; a client is told so
   /// without a connection.

@@ -38,7 +38,7 @@ client_session::client_session(worker& home, visitor who, counted place)
       client_(home.context()),
       from_client_(home, client_, pgwire::most_login_message),
       server_(home.context()),
-      meter_(home.shared().accounts),
+      meter_(home.shared().accounts, home.shared().times),
       deadline_(clock::now() + home.current()->settings->timeouts.startup) {
   client_.adopt(visitor_.peer.data()->sa_family, visitor_.descriptor);
   home_.enter(*this);

@@ -41,8 +41,16 @@ pgwire::error_report session_meter::too_many_clients(const routing::route& where
           "Close sessions that are not needed, or raise the limit."};
 }
 
+void session_meter::waited(clock::duration time) {
+  pending_.waiting += microseconds(time);
+  times_.waits.observe(std::chrono::duration_cast<std::chrono::microseconds>(time));
+}
+
 void session_meter::lease_ended(clock::time_point now) {
-  if (const auto since = std::exchange(busy_since_, std::nullopt)) pending_.busy += microseconds(now - *since);
+  const auto since = std::exchange(busy_since_, std::nullopt);
+  if (!since) return;
+  pending_.busy += microseconds(now - *since);
+  times_.leases.observe(std::chrono::duration_cast<std::chrono::microseconds>(now - leased_at_));
 }
 
 void session_meter::settle(desk::traffic_tally& traffic, const routing::limits& limits, clock::time_point now) {

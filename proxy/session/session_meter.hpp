@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "protocol/error_response.hpp"
+#include "proxy/desk/duration_histogram.hpp"
 #include "proxy/desk/tenant_account.hpp"
 #include "proxy/desk/traffic_tally.hpp"
 #include "proxy/io.hpp"
@@ -17,7 +18,7 @@ namespace proxy {
 
 class session_meter {
  public:
-  explicit session_meter(desk::tenant_accounts& accounts) : accounts_(accounts) {}
+  session_meter(desk::tenant_accounts& accounts, desk::session_times& times) : accounts_(accounts), times_(times) {}
 
   /// The session is the route's tenant's from now on. False: that has as many clients as its limit says, and the
   /// session stays whose it was.
@@ -27,8 +28,11 @@ class session_meter {
   void bytes_in(std::size_t n) { pending_.bytes_in += n; }
   void bytes_out(std::size_t n) { pending_.bytes_out += n; }
   void error() { ++pending_.errors; }
-  void waited(clock::duration time) { pending_.waiting += microseconds(time); }
-  void lease_began(clock::time_point now) { busy_since_ = now; }
+  void waited(clock::duration time);
+  void lease_began(clock::time_point now) {
+    leased_at_ = now;
+    busy_since_ = now;
+  }
   void lease_ended(clock::time_point now);
 
   /// Tells the account what was counted, what the traffic came to included. A statement of `limits` was paid for
@@ -60,9 +64,11 @@ class session_meter {
   }
 
   desk::tenant_accounts& accounts_;
+  desk::session_times& times_;
   desk::tenant_account::visit account_;
   desk::usage_counts pending_;
-  std::optional<clock::time_point> busy_since_;
+  std::optional<clock::time_point> busy_since_;  ///< of what the account has not heard of yet
+  clock::time_point leased_at_;
   totals so_far_;
   std::uint32_t paid_ = 0;  ///< statements that `settle` does not charge any more
 };

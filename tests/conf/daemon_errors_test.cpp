@@ -92,6 +92,8 @@ TEST_CASE("mistakes: pglodge.yaml", "[errors]") {
       {"admin: { users: postgres, http: 127.0.0.1 }",
        {"1:17: admin.users: expected a list; write [postgres]",
         "1:33: admin.http: \"127.0.0.1\" names no port; write host:port, such as 127.0.0.1:9632"}},
+      {"admin: { metrics_tenants: 501 }",
+       {"1:27: admin.metrics_tenants: 501 is out of range; write a number from 0 to 500"}},
       {"admin: { http: \"127.0.0.1:x\" }", {"1:16: admin.http: \"x\" is not a port; write a number from 1 to 65535"}},
       {"log: { level: verbose, format: xml }",
        {"1:15: log.level: \"verbose\" is not one of trace, debug, info, warn or error",

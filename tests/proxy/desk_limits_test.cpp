@@ -14,6 +14,7 @@ using proxy::session_meter;
 using proxy::time_limits;
 using proxy::traffic_moment;
 using proxy::desk::rate_limit;
+using proxy::desk::session_times;
 using proxy::desk::tenant_accounts;
 using proxy::desk::traffic_tally;
 using proxy::desk::usage_counts;
@@ -145,7 +146,8 @@ TEST_CASE("account: what many add is all there", "[usage]") {
 
 TEST_CASE("meter: what a session has used goes to the tenant whose it was then", "[usage]") {
   tenant_accounts accounts;
-  session_meter meter(accounts);
+  session_times times;
+  session_meter meter(accounts, times);
   traffic_tally traffic{.rows = 5, .transactions = 2, .statements = 3, .errors = 1};
   REQUIRE(meter.enter(route_of("acme")));
   meter.bytes_in(10);
@@ -168,7 +170,8 @@ TEST_CASE("meter: what a session has used goes to the tenant whose it was then",
 
 TEST_CASE("meter: a lease that lasts is told as it goes", "[usage]") {
   tenant_accounts accounts;
-  session_meter meter(accounts);
+  session_times times;
+  session_meter meter(accounts, times);
   traffic_tally none;
   REQUIRE(meter.enter(route_of("acme")));
   meter.lease_began(start);
@@ -181,7 +184,8 @@ TEST_CASE("meter: a lease that lasts is told as it goes", "[usage]") {
 
 TEST_CASE("meter: a full tenant leaves the session whose it was", "[usage]") {
   tenant_accounts accounts;
-  session_meter meter(accounts), other(accounts);
+  session_times times;
+  session_meter meter(accounts, times), other(accounts, times);
   routing::route full = route_of("acme");
   full.limits.clients = 1;
   REQUIRE(other.enter(full));
@@ -192,7 +196,8 @@ TEST_CASE("meter: a full tenant leaves the session whose it was", "[usage]") {
 
 TEST_CASE("meter: the statement that waited is paid for once", "[limits]") {
   tenant_accounts accounts;
-  session_meter meter(accounts);
+  session_times times;
+  session_meter meter(accounts, times);
   routing::limits limits;
   limits.queries_per_second = 10;
   limits.burst = 2;

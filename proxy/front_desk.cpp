@@ -1,0 +1,160 @@
+#include "proxy/front_desk.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <utility>
+
+#include "proxy/desk/log.hpp"
+#include "proxy/desk/tenant_page.hpp"
+#include "routing/tenant_hint.hpp"
+
+namespace proxy {
+namespace {
+
+// How old what /metrics tells may be. To look at 100,000 tenants takes tens of milliseconds.
+constexpr std::chrono::seconds metrics_age{1};
+
+constexpr std::string_view plain_text = "text/plain; charset=utf-8";
+constexpr std::string_view prometheus_text = "text/plain; version=0.0.4; charset=utf-8";
+constexpr std::string_view json = "application/json";
+
+desk::http_answer text(unsigned status, std::string_view type, std::string body) {
+  return {status, type, std::make_shared<const std::string>(std::move(body))};
+}
+
+desk::http_answer not_found(std::string_view what) { return text(404, plain_text, std::string(what) + "\n"); }
+
+}  // namespace
+
+front_desk::front_desk(shared_state& shared, snapshot_ptr first, session_counts sessions)
+    : shared_(shared), current_(std::move(first)), sessions_(std::move(sessions)) {
+  reload_.loaded_at = std::chrono::system_clock::now();
+}
+
+std::expected<std::unique_ptr<front_desk>, std::string> front_desk::open(const std::string& where, shared_state& shared,
+                                                                         snapshot_ptr first, session_counts sessions) {
+  std::unique_ptr<front_desk> made(new front_desk(shared, std::move(first), std::move(sessions)));
+  auto server =
+      desk::http_server::open(where, [self = made.get()](std::string_view path) { return self->answer(path); });
+  if (!server) return std::unexpected(std::move(server.error()));
+  made->server_ = std::move(*server);
+  return made;
+}
+
+void front_desk::publish(snapshot_ptr next) {
+  server_->post([this, next = std::move(next), at = std::chrono::system_clock::now()] {
+    current_ = next;
+    reload_ = {true, at, {}};
+    last_read_ = {};
+  });
+}
+
+void front_desk::refused(std::vector<std::string> errors) {
+  server_->post([this, errors = std::move(errors)] {
+    reload_.succeeded = false;
+    reload_.errors = errors;
+    last_read_ = {};
+  });
+}
+
+void front_desk::leaving() {
+  server_->post([this] { leaving_ = true; });
+}
+
+desk::http_answer front_desk::answer(std::string_view path) {
+  constexpr std::string_view tenants = "/tenants/";
+  if (path == "/metrics") return metrics();
+  if (path == "/healthz") return text(200, plain_text, "ok\n");
+  if (path == "/readyz") return ready();
+  if (path.starts_with(tenants)) return tenant(path.substr(tenants.size()));
+  return not_found("not found; there are /metrics, /healthz, /readyz and /tenants/ID");
+}
+
+// A lodge whose last reload was refused serves by the table before it: it is ready, and says so.
+desk::http_answer front_desk::ready() const {
+  std::vector<std::string> reasons;
+  if (leaving_) reasons.emplace_back("the lodge is leaving and takes no new sessions");
+  if (!reload_.succeeded) {
+    reasons.emplace_back("the last reload was refused; the configuration before it is in force");
+    std::ranges::copy(reload_.errors, std::back_inserter(reasons));
+  }
+  std::string body = leaving_ ? R"({"ready":false,"reasons":[)" : R"({"ready":true,"reasons":[)";
+  for (const std::string& reason : reasons) {
+    body += &reason == &reasons.front() ? "\"" : ",\"";
+    desk::append_json_escaped(reason, body);
+    body += '"';
+  }
+  return text(leaving_ ? 503 : 200, json, body + "]}\n");
+}
+
+desk::http_answer front_desk::tenant(std::string_view encoded) const {
+  const auto id = desk::tenant_of_path(encoded);
+  if (!id) return not_found("not a tenant's id");
+  routing::identity who;
+  who.tenant = *id;
+  const auto where = current_->routes->resolve(who);
+  if (!where) return not_found("the table in force has no such tenant");
+  const auto account = shared_.accounts.find(id->str());
+  return text(
+      200, json,
+      account ? desk::tenant_page(*where, account->counts(), account->clients()) : desk::tenant_page(*where, {}, 0));
+}
+
+desk::http_answer front_desk::metrics() {
+  const auto now = clock::now();
+  if (!last_metrics_.body || now - last_read_ >= metrics_age) {
+    last_metrics_ = text(200, prometheus_text, desk::metrics_text(read()));
+    last_read_ = now;
+  }
+  return last_metrics_;
+}
+
+desk::lodge_reading front_desk::read() {
+  desk::lodge_reading now;
+  now.version = PGLODGE_VERSION;
+  now.sessions = sessions_();
+  now.servers = read_servers();
+  now.tenants_configured = current_->routes->tenants().size();
+  now.config_version = current_->version;
+  now.reload = reload_;
+  read_tenants(now);
+  now.leases = shared_.times.leases.read();
+  now.waits = shared_.times.waits.read();
+  return now;
+}
+
+// Those of the table, and those that are in it no more but still have connections.
+std::vector<desk::server_reading> front_desk::read_servers() const {
+  std::map<std::string, desk::server_reading> by_name;
+  for (const auto& [name, server] : current_->routes->parts().servers) {
+    by_name[name] = {.name = name, .most = server->max_connections};
+  }
+  for (const auto& pool : shared_.pools.all()) {
+    const std::string& name = pool->server()->name;
+    const auto totals = pool->count();
+    if (!by_name.contains(name) && totals == ledger::totals()) continue;
+    auto& one = by_name.try_emplace(name, desk::server_reading{.name = name}).first->second;
+    one.active = totals.lent - totals.opening;
+    one.opening = totals.opening;
+    one.idle = totals.idle;
+    one.waiting = totals.waiting;
+  }
+  std::vector<desk::server_reading> all;
+  for (auto& [name, one] : by_name) all.push_back(std::move(one));
+  return all;
+}
+
+void front_desk::read_tenants(desk::lodge_reading& into) {
+  shared_.accounts.append_new(accounts_);
+  if (usage_.empty()) usage_.reserve(accounts_.size());
+  for (std::size_t i = usage_.size(); i < accounts_.size(); ++i) usage_.push_back({.tenant = accounts_[i]->tenant()});
+  for (std::size_t i = 0; i < accounts_.size(); ++i) {
+    usage_[i].counts = accounts_[i]->counts();
+    usage_[i].clients = accounts_[i]->clients();
+    into.total += usage_[i].counts;
+  }
+  into.tenants = ranking_.rank(usage_, current_->settings->admin.metrics_tenants);
+}
+
+}  // namespace proxy
