@@ -121,6 +121,7 @@ class daemon {
     if (desk_address_.empty()) return true;
     auto desk = front_desk::open(desk_address_, shared_, first_, [this] {
       std::vector<std::size_t> loads;
+      loads.reserve(workers_.size());
       for (const auto& one : workers_) loads.push_back(one->load());
       return loads;
     });

@@ -141,6 +141,7 @@ std::vector<desk::server_reading> front_desk::read_servers() const {
     one.waiting = totals.waiting;
   }
   std::vector<desk::server_reading> all;
+  all.reserve(by_name.size());
   for (auto& [name, one] : by_name) all.push_back(std::move(one));
   return all;
 }

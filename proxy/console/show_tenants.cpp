@@ -126,6 +126,7 @@ std::expected<table, pgwire::error_report> show_tenant(const snapshot_ptr& now, 
   const row cells = tenant_row(*now, tenant, sessions, pools);
   const columns& heads = columns_of(thing::tenants);
   std::vector<row> rows;
+  rows.reserve(heads.size());
   for (std::size_t i = 0; i < heads.size(); ++i) rows.push_back({heads[i].name, cells[i]});
   routing::identity who;
   who.tenant = *id;

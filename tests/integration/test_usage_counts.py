@@ -52,6 +52,8 @@ def test_the_ledger_has_what_was_done(start_lodge, postgres, tmp_path, mode):
             list(pool.map(client, range(4)))
         with lodge.login("trusted.acme", "crm"):
             pass
+        # Else some are told that the lodge closes, which is an error more.
+        eventually(lambda: lodge.log().count(": ends after ") == 5, "all have left")
         lodge.process.send_signal(signal.SIGTERM)
         lodge.has_left()
     sums = ledger_of(folder)
