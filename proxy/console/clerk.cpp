@@ -234,6 +234,7 @@ std::optional<answer> clerk::unknown_place(const std::string& place) const {
   const auto& places = home_.current()->routes->parts().databases;
   if (place.empty() || places.contains(place)) return std::nullopt;
   std::vector<std::string_view> names;
+  names.reserve(places.size());
   for (const auto& [name, of] : places) names.emplace_back(name);
   const auto near = conf::nearest(place, names);
   return answer::refused(refusal(

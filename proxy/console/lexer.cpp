@@ -113,15 +113,11 @@ class lexer {
         return fail(what == token::kind::name ? "a quoted name that is not closed" : "a literal that is not closed");
       }
       const char c = text_[at_++];
-      if (c == '\\' && escapes && at_ < text_.size()) {
-        inside += text_[at_++];
-      } else if (c != quote) {
-        inside += c;
-      } else if (at_ < text_.size() && text_[at_] == quote) {
-        inside += text_[at_++];
-      } else {
-        break;
-      }
+      const bool more = at_ < text_.size();
+      const bool escaped = c == '\\' && escapes && more;
+      const bool doubled = c == quote && more && text_[at_] == quote;
+      if (c == quote && !doubled) break;
+      inside += escaped || doubled ? text_[at_++] : c;
     }
     now_.push_back({what, std::move(inside), begin});
     return true;

@@ -137,6 +137,7 @@ table show_lists(const snapshot& now, const client_list& clients, const pool_lis
       {"overrides", now.overrides->tenants.size() + now.overrides->places.size()},
   };
   std::vector<row> rows;
+  rows.reserve(items.size());
   for (const auto& [name, count] : items) rows.push_back({name, std::to_string(count)});
   return table::of(columns_of(thing::lists), std::move(rows), key_of(thing::lists));
 }

@@ -193,6 +193,7 @@ table show_users(const client_list& clients, const pool_list& pools) {
   for (const client_facts& one : clients) ++users[one.user].clients;
   for (const server_row& one : servers_of(clients, pools)) ++users[one.key.user].servers;
   std::vector<row> rows;
+  rows.reserve(users.size());
   for (const auto& [name, sum] : users) {
     rows.push_back({name, std::nullopt, std::nullopt, std::nullopt, "0", std::to_string(sum.servers), "0",
                     std::to_string(sum.clients)});

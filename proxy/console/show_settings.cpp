@@ -62,6 +62,7 @@ values values_of(const conf::daemon_settings& now) {
   const auto& time = now.timeouts;
   values all;
   std::vector<std::string> doors;
+  doors.reserve(now.listen.size());
   for (const auto& door : now.listen) doors.push_back(name_of(door));
   all.emplace_back("listen", joined(doors));
   all.emplace_back("routes", now.routes.string());
@@ -119,6 +120,7 @@ std::string time_text(clock::time_point when) {
 
 table show_help() {
   std::vector<row> rows;
+  rows.reserve(std::size(help));
   for (const auto& [command, does] : help) rows.push_back({command, does});
   return table::of(columns_of(thing::help), std::move(rows));
 }

@@ -24,6 +24,7 @@ void tenant_ranking::leave(const std::vector<tenant_usage>& all, index who) {
 // The least busy first.
 std::vector<tenant_ranking::index> tenant_ranking::shown_by_use(const std::vector<tenant_usage>& all) const {
   std::vector<index> shown;
+  shown.reserve(shown_.size());
   for (const auto& [who, before] : shown_) shown.push_back(who);
   std::ranges::sort(shown, {}, [&](index who) { return all[who].counts.busy; });
   return shown;

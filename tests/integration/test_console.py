@@ -13,7 +13,7 @@ import psycopg
 import psycopg2
 import pytest
 from cluster import BIN, PASSWORD
-from lodge import eventually, standard_routes
+from lodge import SANITIZED, eventually, standard_routes
 from wire import ServerError, query
 
 DAEMON = {"auth": {"method": "trust"}, "admin": {"users": ["root"], "stats_users": ["watcher"]}}
@@ -485,5 +485,5 @@ def test_a_client_that_stops_reading(start_lodge, postgres):
             assert [row["tenant"] for row in rows] == ["umbrella", "t099999", "t099998"]
             assert len(console("SHOW TENANTS")) == 100_006
             assert time.monotonic() - begun < 30
-            assert lodge.memory_peak_mib() - before < 150
+            assert SANITIZED or lodge.memory_peak_mib() - before < 150
         eventually(lambda: len(console("SHOW CLIENTS")) == 1, lambda: console("SHOW CLIENTS"))
