@@ -50,7 +50,7 @@ constexpr std::string_view reserve_added =
 
 // The order of the columns: section, name, kind, PgBouncer's default, what becomes of it, remark, words.
 constexpr std::array settings{
-    pgbouncer_setting{global, "admin_users", text, "", later, "the console comes later"},
+    pgbouncer_setting{global, "admin_users", text},
     pgbouncer_setting{global, "application_name_add_host", integer, "", no_match,
                       "clients may set application_name; the lodge's log has their addresses"},
     pgbouncer_setting{global, "auth_dbname", text},
@@ -151,7 +151,7 @@ constexpr std::array settings{
     pgbouncer_setting{global, "service_name", text, "", not_needed, "it names a service of Windows"},
     pgbouncer_setting{global, "so_reuseport", integer, "", not_needed, one_process},
     pgbouncer_setting{global, "stats_period", integer, "", no_match, log_lines},
-    pgbouncer_setting{global, "stats_users", text, "", later, "the console comes later"},
+    pgbouncer_setting{global, "stats_users", text},
     pgbouncer_setting{global, "suspend_timeout", seconds, "", not_needed,
                       "nothing is suspended; at a restart timeouts.drain bounds how long sessions may go on"},
     pgbouncer_setting{global, "syslog", integer, "", not_needed, to_stderr},
@@ -290,7 +290,6 @@ std::string fate_in_words(const pgbouncer_setting& row) {
   std::string remark(row.remark);
   switch (row.fate) {
     case carried: return remark;
-    case later: return "carried over, and not yet in force; " + remark;
     case not_needed: return "not needed: " + remark;
     case no_match: return "not carried over: " + remark;
   }

@@ -19,7 +19,6 @@ enum class pgbouncer_kind : std::uint8_t { text, integer, seconds, words };
 
 enum class import_fate : std::uint8_t {
   carried,     ///< a key of ours does the same; `remark`, if any, says how it differs
-  later,       ///< carried over to a key that has no effect yet
   not_needed,  ///< the lodge does it by itself
   no_match,    ///< there is nothing like it
 };

@@ -19,8 +19,8 @@ case ${1:-} in
     packages+=(clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev shellcheck)
     packages+=(libpostgresql-jdbc-java openjdk-17-jdk-headless)
     packages+=(prometheus)  # for promtool
-    # Debian's node-postgres wants Debian's Node. Beside another one it comes from npm, which is then there as well.
-    command -v node >/dev/null || packages+=(nodejs node-pg)
+    # Debian's node-postgres wants Debian's Node. Beside another one it comes from npm, which such a one brings along.
+    command -v npm >/dev/null || packages+=(nodejs node-pg)
     ;;
   *) echo "usage: ${0##*/} [--all]" >&2; exit 2 ;;
 esac

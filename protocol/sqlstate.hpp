@@ -8,6 +8,7 @@ namespace pgwire::sqlstate {
 inline constexpr std::string_view connection_unestablished = "08001";  // sqlclient_unable_to_establish_sqlconnection
 inline constexpr std::string_view connection_failure = "08006";
 inline constexpr std::string_view protocol_violation = "08P01";
+inline constexpr std::string_view character_not_in_repertoire = "22021";
 inline constexpr std::string_view feature_not_supported = "0A000";
 inline constexpr std::string_view invalid_parameter_value = "22023";
 inline constexpr std::string_view active_sql_transaction = "25001";

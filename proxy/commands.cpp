@@ -57,7 +57,7 @@ int route(const std::filesystem::path& config, const std::string& subject) {
     std::cerr << "pglodge: " << explained.error() << '\n';
     return exit_usage;
   }
-  std::cout << explained->text;
+  std::cout << explained->text();
   return explained->admitted ? exit_done : exit_failed;
 }
 

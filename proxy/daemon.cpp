@@ -55,7 +55,7 @@ class daemon {
         console_(main_, reloader_, shared_.accounts, workers_, hands()) {
     shared_.house = &console_;
     reloader_.on_verdict([this](const reloader::verdict& judged) {
-      if (desk_ && !judged.errors.empty()) desk_->refused(judged.errors);
+      if (desk_) desk_->reloaded(judged.errors);
     });
   }
 
@@ -83,7 +83,8 @@ class daemon {
     main_.run();
     if (desk_) desk_->stop();
     for (const auto& one : workers_) one->stop();
-    // Now nothing is counted any more.
+    // Now nothing is counted any more. What is left may take as long as a disk does: a signal ends it.
+    for (const int number : {SIGTERM, SIGINT}) ::signal(number, SIG_DFL);
     if (usage_) usage_->stop();
     shared_.close();
     spdlog::info("pglodge has left");

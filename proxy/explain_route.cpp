@@ -36,10 +36,11 @@ std::expected<pgwire::startup_message, std::string> startup_of(const std::string
 }  // namespace
 
 std::expected<routing::explanation, std::string> explain_route(const routing::route_table& table,
-                                                               const std::string& subject) {
+                                                               const std::string& subject,
+                                                               const routing::overrides& over) {
   if (!is_url(subject)) {
     const auto tenant = routing::tenant_id::parse(subject);
-    if (tenant) return routing::explain(table, *tenant);
+    if (tenant) return routing::explain(table, *tenant, over);
     return std::unexpected("\"" + subject +
                            "\" is neither a postgres:// URL nor a tenant id ([A-Za-z0-9_][A-Za-z0-9_.-]{0,62})");
   }
@@ -51,7 +52,7 @@ std::expected<routing::explanation, std::string> explain_route(const routing::ro
   }
   const auto request = session_request::read(std::move(*startup));
   if (!request) return std::unexpected(std::string(pgwire::describe(request.error()).text));
-  return routing::explain(table, request->facts());
+  return routing::explain(table, request->facts(), over);
 }
 
 }  // namespace proxy

@@ -9,9 +9,10 @@
 
 namespace proxy {
 
-/// `subject` begins with postgres:// or postgresql://, or is a tenant's id. Error, for people: it is neither, or is not
-/// read as a URL by libpq.
+/// `subject` begins with postgres:// or postgresql://, or is a tenant's id; `over` is laid over the table. Error, for
+/// people: it is neither, or is not read as a URL by libpq.
 std::expected<routing::explanation, std::string> explain_route(const routing::route_table& table,
-                                                               const std::string& subject);
+                                                               const std::string& subject,
+                                                               const routing::overrides& over = {});
 
 }  // namespace proxy

@@ -43,17 +43,17 @@ std::expected<std::unique_ptr<front_desk>, std::string> front_desk::open(const s
 }
 
 void front_desk::publish(snapshot_ptr next) {
-  server_->post([this, next = std::move(next), at = std::chrono::system_clock::now()] {
+  server_->post([this, next = std::move(next)] {
     current_ = next;
-    reload_ = {true, at, {}};
     last_read_ = {};
   });
 }
 
-void front_desk::refused(std::vector<std::string> errors) {
-  server_->post([this, errors = std::move(errors)] {
-    reload_.succeeded = false;
+void front_desk::reloaded(const std::vector<std::string>& errors) {
+  server_->post([this, errors, at = std::chrono::system_clock::now()] {
+    reload_.succeeded = errors.empty();
     reload_.errors = errors;
+    if (errors.empty()) reload_.loaded_at = at;
     last_read_ = {};
   });
 }
@@ -93,7 +93,8 @@ desk::http_answer front_desk::tenant(std::string_view encoded) const {
   if (!id) return not_found("not a tenant's id");
   routing::identity who;
   who.tenant = *id;
-  const auto where = current_->routes->resolve(who);
+  auto where = current_->routes->resolve(who);
+  if (where) current_->overrides->apply(*where);
   if (!where) return not_found("the table in force has no such tenant");
   const auto account = shared_.accounts.find(id->str());
   return text(
@@ -135,10 +136,11 @@ std::vector<desk::server_reading> front_desk::read_servers() const {
     const auto totals = pool->count();
     if (!by_name.contains(name) && totals == ledger::totals()) continue;
     auto& one = by_name.try_emplace(name, desk::server_reading{.name = name}).first->second;
-    one.active = totals.lent - totals.opening;
-    one.opening = totals.opening;
-    one.idle = totals.idle;
-    one.waiting = totals.waiting;
+    // A server whose settings have changed has two pools until the last of the old connections is given back.
+    one.active += totals.lent - totals.opening;
+    one.opening += totals.opening;
+    one.idle += totals.idle;
+    one.waiting += totals.waiting;
   }
   std::vector<desk::server_reading> all;
   all.reserve(by_name.size());

@@ -39,8 +39,8 @@ class front_desk {
   // --- from any thread: what it is told ---
 
   void publish(snapshot_ptr next);
-  /// A reload was refused; what was in force stays.
-  void refused(std::vector<std::string> errors);
+  /// A reload has been judged; with errors, what was in force stays.
+  void reloaded(const std::vector<std::string>& errors);
   /// The lodge takes no new sessions any more.
   void leaving();
 

@@ -16,6 +16,7 @@
 #include <tuple>
 #include <utility>
 
+#include "proxy/owned_descriptor.hpp"
 #include "proxy/transport.hpp"
 
 namespace proxy {
@@ -29,22 +30,6 @@ constexpr std::chrono::seconds complaint_interval{1};
 constexpr int most_at_once = 64;
 
 std::string text_of(int error) { return std::generic_category().message(error); }
-
-// A descriptor until somebody takes it.
-class owned_descriptor {
- public:
-  explicit owned_descriptor(int fd) : fd_(fd) {}
-  owned_descriptor(owned_descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  owned_descriptor& operator=(owned_descriptor&&) = delete;
-  ~owned_descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  [[nodiscard]] int get() const { return fd_; }
-  int release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
 
 std::expected<owned_descriptor, int> listen_on(const sockaddr* address, socklen_t size) {
   owned_descriptor fd(::socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));

@@ -61,16 +61,15 @@ void readiness::shutdown() {
 
 void readiness::on_edge() {
   std::array<epoll_event, most_at_once> room{};
-  for (;;) {
-    const int n = ::epoll_wait(set_, room.data(), static_cast<int>(room.size()), 0);
-    if (n <= 0) break;
-    batch_ = std::span(room).first(static_cast<std::size_t>(n));
-    for (const epoll_event& event : batch_) {
-      if (event.data.ptr != nullptr) static_cast<watch*>(event.data.ptr)->on_events(event.events);
-    }
-    batch_ = {};
-    if (static_cast<std::size_t>(n) < room.size()) break;
+  const int n = ::epoll_wait(set_, room.data(), static_cast<int>(room.size()), 0);
+  if (n <= 0) return;
+  batch_ = std::span(room).first(static_cast<std::size_t>(n));
+  for (const epoll_event& event : batch_) {
+    if (event.data.ptr != nullptr) static_cast<watch*>(event.data.ptr)->on_events(event.events);
   }
+  batch_ = {};
+  // There may be more, and no edge will tell. Timers and posts have their turn first.
+  if (static_cast<std::size_t>(n) == room.size()) asio::post(loop_, [this] { on_edge(); });
 }
 
 // A socket that goes while events are handed out may have one among those to come.

@@ -21,6 +21,9 @@ namespace {
 // Two small TLS records: Terminate and close_notify, at most 31 bytes each with the ciphers of TLS 1.2 and 1.3.
 constexpr int most_goodbye_bytes = 64;
 
+// Terminate in plain text.
+constexpr int terminate_bytes = 5;
+
 }  // namespace
 
 void transport::adopt(int family, int descriptor) {
@@ -164,16 +167,13 @@ std::optional<std::byte> transport::peek() {
   return first;
 }
 
-// Over TLS nothing may be read here: whoever waits for the socket would not hear of it. A client that leaves says so in
-// two records, Terminate and TLS's own goodbye, which nobody has read.
+// Nothing may be read here: whoever waits for the socket would not hear of it. A client that leaves says so, by
+// Terminate and over TLS by its goodbye, too, which nobody has read; one that left more to be read is not done.
 bool transport::peer_closed() {
-  if (!tls_) {
-    std::byte first{};
-    return ::recv(descriptor_, &first, 1, MSG_PEEK) == 0;
-  }
   pollfd state{descriptor_, POLLRDHUP, 0};
   int unread = 0;
-  return ::poll(&state, 1, 0) == 1 && ::ioctl(descriptor_, FIONREAD, &unread) == 0 && unread <= most_goodbye_bytes;
+  const int goodbye = tls_ ? most_goodbye_bytes : terminate_bytes;
+  return ::poll(&state, 1, 0) == 1 && ::ioctl(descriptor_, FIONREAD, &unread) == 0 && unread <= goodbye;
 }
 
 task<bool> transport::write_all(std::span<const std::byte> bytes) {

@@ -82,7 +82,7 @@ class transport {
 
   /// The first byte that waits to be read, which stays there; nothing if none does. Plain text only.
   [[nodiscard]] std::optional<std::byte> peek();
-  /// Whether the peer has closed and all it sent was read. Takes nothing off the stream.
+  /// Whether the peer has closed and said nothing that was not read but goodbye. Takes nothing off the stream.
   [[nodiscard]] bool peer_closed();
 
   auto wait_readable() { return watch_.wait(seat::reader, read_waits_for_, no_throw); }

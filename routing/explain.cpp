@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include "routing/access.hpp"
 #include "routing/session_state.hpp"
@@ -11,21 +12,14 @@ namespace {
 
 class lines {
  public:
-  void add(std::string_view name, std::string_view value) {
-    constexpr std::size_t column = 13;
-    text_ += name;
-    text_ += ':';
-    text_.append(name.size() < column ? column - name.size() : 1, ' ');
-    text_ += value;
-    text_ += '\n';
-  }
+  void add(std::string_view name, std::string_view value) { made_.emplace_back(name, value); }
   void add_if_any(std::string_view name, std::string_view value) {
     if (!value.empty()) add(name, value);
   }
-  std::string take() { return std::move(text_); }
+  explanation take(bool admitted) { return {admitted, std::move(made_)}; }
 
  private:
-  std::string text_;
+  std::vector<std::pair<std::string, std::string>> made_;
 };
 
 std::string joined(const auto& list, auto text_of) {
@@ -68,12 +62,13 @@ std::string_view verdict(tenant_state state) {
   return "yes";
 }
 
-explanation explain(const route_table& table, const identity& who, bool with_role, lines out) {
-  const auto where = table.resolve(who);
+explanation explain(const route_table& table, const overrides& over, const identity& who, bool with_role, lines out) {
+  auto where = table.resolve(who);
   if (!where) {
     add_refusal(out, where.error());
-    return {false, out.take()};
+    return out.take(false);
   }
+  over.apply(*where);
   add_place(out, who, *where);
   const auto refused = with_role ? may_enter(*where, who.user) : is_open(*where);
   if (!refused && where->waits) {
@@ -83,30 +78,41 @@ explanation explain(const route_table& table, const identity& who, bool with_rol
   } else {
     out.add("admitted", verdict(where->state));
   }
-  return {!refused, out.take()};
+  return out.take(!refused);
 }
 
 }  // namespace
 
-explanation explain(const route_table& table, const session_facts& facts) {
+std::string explanation::text() const {
+  constexpr std::size_t column = 13;
+  std::string all;
+  for (const auto& [name, value] : lines) {
+    all += name + ":";
+    all.append(name.size() < column ? column - name.size() : 1, ' ');
+    all += value + "\n";
+  }
+  return all;
+}
+
+explanation explain(const route_table& table, const session_facts& facts, const overrides& over) {
   lines out;
   const auto who = identify(table.hints(), facts);
   if (!who) {
     add_refusal(out, who.error());
-    return {false, out.take()};
+    return out.take(false);
   }
   out.add("tenant", who->tenant.empty() ? "none" : who->tenant.str());
   out.add("hint", who->hint.empty() ? "none matched" : who->hint);
   out.add("user", who->user);
-  return explain(table, *who, true, std::move(out));
+  return explain(table, over, *who, true, std::move(out));
 }
 
-explanation explain(const route_table& table, const tenant_id& tenant) {
+explanation explain(const route_table& table, const tenant_id& tenant, const overrides& over) {
   identity who;
   who.tenant = tenant;
   lines out;
   out.add("tenant", tenant.str());
-  return explain(table, who, false, std::move(out));
+  return explain(table, over, who, false, std::move(out));
 }
 
 }  // namespace routing

@@ -25,7 +25,8 @@ void overrides::apply(route& where) const {
     where.message = found->second.message;
   }
   const bool open = where.state == tenant_state::active || where.state == tenant_state::read_only;
-  if (open && is_paused(where.database)) where.state = tenant_state::held;
+  // Who has yet to name its tenant is there for its greeting only.
+  if (open && !where.waits && is_paused(where.database)) where.state = tenant_state::held;
 }
 
 void overrides::want(const route& where, tenant_state state, std::string message) {

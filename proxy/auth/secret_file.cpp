@@ -9,25 +9,10 @@
 #include <system_error>
 
 #include "protocol/password_secret.hpp"
+#include "proxy/owned_descriptor.hpp"
 
 namespace proxy {
 namespace {
-
-class descriptor {
- public:
-  explicit descriptor(const std::filesystem::path& file)
-      // Non-blocking, for opening a pipe would otherwise wait for its writer.
-      : number_(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
-  ~descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-  descriptor(const descriptor&) = delete;
-  descriptor& operator=(const descriptor&) = delete;
-  [[nodiscard]] int number() const { return number_; }
-
- private:
-  int number_;
-};
 
 std::unexpected<std::string> because_of(int error) { return std::unexpected(std::generic_category().message(error)); }
 
@@ -42,10 +27,11 @@ std::optional<std::string> warning_for(const std::filesystem::path& file, mode_t
 }  // namespace
 
 std::expected<secret_file, std::string> read_secret_file(const std::filesystem::path& file, std::size_t most_bytes) {
-  const descriptor opened(file);
-  if (opened.number() < 0) return because_of(errno);
+  // Non-blocking, for opening a pipe would otherwise wait for its writer.
+  const owned_descriptor opened(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (opened.get() < 0) return because_of(errno);
   struct stat status{};
-  if (::fstat(opened.number(), &status) != 0) return because_of(errno);
+  if (::fstat(opened.get(), &status) != 0) return because_of(errno);
   if (S_ISDIR(status.st_mode)) return std::unexpected("it is a folder");
   if (!S_ISREG(status.st_mode)) return std::unexpected("it is not a regular file");
   const auto size = static_cast<std::size_t>(status.st_size);
@@ -55,7 +41,7 @@ std::expected<secret_file, std::string> read_secret_file(const std::filesystem::
   std::size_t filled = 0;
   while (filled < size) {
     const auto rest = result.text.writable().subspan(filled);
-    const ssize_t n = ::read(opened.number(), rest.data(), rest.size());
+    const ssize_t n = ::read(opened.get(), rest.data(), rest.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return because_of(errno);
     if (n == 0) break;
@@ -63,7 +49,7 @@ std::expected<secret_file, std::string> read_secret_file(const std::filesystem::
   }
   // Somebody writes it at this moment; what was read could be half of it.
   char more = 0;
-  if (filled < size || ::read(opened.number(), &more, 1) != 0) return std::unexpected("it changed while it was read");
+  if (filled < size || ::read(opened.get(), &more, 1) != 0) return std::unexpected("it changed while it was read");
   return result;
 }
 

@@ -1,13 +1,15 @@
 #include "proxy/console/clerk.hpp"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
+#include <set>
 
+#include "conf/settings.hpp"
 #include "conf/words.hpp"
 #include "protocol/sqlstate.hpp"
 #include "proxy/console/lexer.hpp"
 #include "proxy/worker.hpp"
+#include "routing/ascii.hpp"
 
 namespace proxy::console {
 
@@ -18,7 +20,9 @@ namespace {
 // How often a waiting command looks whether its time has come.
 constexpr std::chrono::milliseconds looking_interval{100};
 
-constexpr std::array<std::string_view, 5> log_levels{"trace", "debug", "info", "warn", "error"};
+std::vector<std::string_view> log_levels() {
+  return conf::words_of(conf::keys_of(conf::file_kind::daemon).find("log")->find("level")->row->type);
+}
 
 answer cancelled() { return answer::refused(refusal(sqlstate::query_canceled, "the command was cancelled")); }
 
@@ -86,6 +90,7 @@ task<answer> clerk::carry_out(const command& what) {
 
 pool_list clerk::pools() const { return home_.shared().pools.all(); }
 
+// Nothing if the wait was ended.
 task<client_list> clerk::clients() {
   std::function<void(reply<client_list>)> ask = [this](reply<client_list> to) { house_.clients(std::move(to)); };
   auto came = co_await hear<client_list>(std::move(ask));
@@ -100,21 +105,38 @@ task<status_facts> clerk::status() {
   co_return came.value_or(status_facts());
 }
 
+// What may be long is made apart from the event loop, whose other sessions would have to wait.
+task<answer> clerk::made_apart(std::function<std::expected<table, pgwire::error_report>()> make) {
+  auto made = co_await home_.shared().computing.run(executor_, std::move(make));
+  if (made) co_return shown(std::move(*made));
+  co_return answer::refused(refusal(sqlstate::limit_exceeded, "the lodge has too much to do", "Try again later."));
+}
+
 task<answer> clerk::show(const command& what) {
+  using made = std::expected<table, pgwire::error_report>;
   const snapshot_ptr now = home_.current();
   switch (what.shown) {
     case thing::help: co_return shown(show_help());
-    case thing::routes: co_return shown(show_routes(now));
     case thing::route: co_return shown(show_route(*now, what.subject));
-    case thing::usage: co_return shown(show_usage(house_.usage()));
+    case thing::routes: {
+      std::function<made()> make = [now] { return show_routes(now); };
+      co_return co_await made_apart(std::move(make));
+    }
+    case thing::usage:
     case thing::stats:
     case thing::stats_totals:
     case thing::stats_averages:
-    case thing::totals: co_return shown(show_stats(what.shown, *now, house_.usage()));
+    case thing::totals: {
+      std::function<made()> make = [&of = house_, now, shown = what.shown] {
+        return shown == thing::usage ? show_usage(of.usage()) : show_stats(shown, *now, of.usage());
+      };
+      co_return co_await made_apart(std::move(make));
+    }
     case thing::version:
     case thing::config:
     case thing::state: {
       const status_facts facts = co_await status();
+      if (wants_no_more_()) co_return cancelled();
       if (what.shown == thing::version) co_return shown(show_version(facts));
       co_return shown(what.shown == thing::config ? show_config(*now, facts) : show_state(*now, facts));
     }
@@ -122,25 +144,30 @@ task<answer> clerk::show(const command& what) {
       using list = std::vector<event>;
       std::function<void(reply<list>)> ask = [this](reply<list> to) { house_.events(std::move(to)); };
       const auto came = co_await hear<list>(std::move(ask));
-      co_return shown(show_events(came.value_or(list())));
+      if (!came) co_return cancelled();
+      co_return shown(show_events(*came));
     }
     default: break;
   }
-  const client_list all = co_await clients();
-  switch (what.shown) {
-    case thing::clients: co_return shown(show_clients(all));
-    case thing::servers: co_return shown(show_servers(all, pools()));
-    case thing::sockets: co_return shown(show_sockets(all, pools()));
-    case thing::pins: co_return shown(show_pins(all));
-    case thing::users: co_return shown(show_users(all, pools()));
-    case thing::databases: co_return shown(show_databases(*now, all, pools()));
-    case thing::pools: co_return shown(show_pools(all, pools()));
-    case thing::lists: co_return shown(show_lists(*now, all, pools()));
-    case thing::mem: co_return shown(show_mem(*now, all, pools()));
-    case thing::tenants: co_return shown(show_tenants(now, all, pools()));
-    case thing::tenant: co_return shown(show_tenant(now, what.subject, all, pools()));
-    default: co_return answer();
-  }
+  client_list all = co_await clients();
+  if (wants_no_more_()) co_return cancelled();
+  std::function<made()> make = [shown = what.shown, subject = what.subject, now, all = std::move(all),
+                                pools = pools()]() -> made {
+    switch (shown) {
+      case thing::clients: return show_clients(all);
+      case thing::servers: return show_servers(all, pools);
+      case thing::sockets: return show_sockets(all, pools);
+      case thing::pins: return show_pins(all);
+      case thing::users: return show_users(all, pools);
+      case thing::databases: return show_databases(*now, all, pools);
+      case thing::pools: return show_pools(all, pools);
+      case thing::lists: return show_lists(*now, all, pools);
+      case thing::mem: return show_mem(*now, all, pools);
+      case thing::tenant: return show_tenant(now, subject, all, pools);
+      default: return show_tenants(now, all, pools);
+    }
+  };
+  co_return co_await made_apart(std::move(make));
 }
 
 task<answer> clerk::reload() {
@@ -162,17 +189,21 @@ task<answer> clerk::reload() {
 }
 
 answer clerk::set_log_level(const command& what) {
-  const bool known = what.subject == "log_level" || what.subject == "log.level";
+  const bool known =
+      routing::same_setting(what.subject, "log_level") || routing::same_setting(what.subject, "log.level");
   if (!known) {
     return answer::refused(refusal(sqlstate::undefined_object, "the console sets no " + conf::in_quotes(what.subject),
                                    "It sets log_level. Everything else is changed in the files: SHOW CONFIG."));
   }
-  const bool valid = what.what == verb::reset || std::ranges::find(log_levels, what.value) != log_levels.end();
+  const auto levels = log_levels();
+  const auto level =
+      std::ranges::find_if(levels, [&](std::string_view one) { return routing::same_setting(one, what.value); });
+  const bool valid = what.what == verb::reset || level != levels.end();
   if (!valid) {
     return answer::refused(refusal(sqlstate::invalid_parameter_value, conf::in_quotes(what.value) + " is no log level",
-                                   "Write " + conf::any_of_words(log_levels) + "."));
+                                   "Write " + conf::any_of_words(levels) + "."));
   }
-  house_.set_log_level(by_, what.what == verb::reset ? "" : what.value);
+  house_.set_log_level(by_, what.what == verb::reset ? std::string() : std::string(*level));
   return {};
 }
 
@@ -202,15 +233,20 @@ task<bool> clerk::pause_briefly() {
 
 // Connections of sessions of their own end with these; until then there is nothing to close.
 task<std::optional<answer>> clerk::wait_until_closed(std::string place) {
+  // The round comes to each worker behind what was laid over: from then on none lends by what was before.
+  static_cast<void>(co_await clients());
   for (;;) {
+    if (wants_no_more_()) co_return cancelled();
     std::size_t open = 0;
     for (const auto& pool : pools()) {
+      std::set<std::string> idle_at;
       for (const auto& one : pool->connections()) {
         const bool meant = place.empty() || one.place == place;
         if (!meant) continue;
         ++open;
-        if (one.is == ledger::status::idle) pool->close_idle_of(one.place);
+        if (one.is == ledger::status::idle) idle_at.insert(one.place);
       }
+      for (const std::string& each : idle_at) pool->close_idle_of(each);
     }
     if (open == 0) co_return std::nullopt;
     if (!co_await pause_briefly()) co_return cancelled();
@@ -219,7 +255,7 @@ task<std::optional<answer>> clerk::wait_until_closed(std::string place) {
 
 task<std::optional<answer>> clerk::wait_until_renewed(std::string server) {
   for (;;) {
-    const auto old = [](const server_pool::connection_report& one) { return one.close_needed; };
+    const auto old = [](const server_pool::connection_report& one) { return one.close_needed && !one.own; };
     bool any = false;
     for (const auto& pool : pools()) {
       const bool meant = server.empty() || pool->server()->name == server;

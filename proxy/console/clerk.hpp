@@ -5,6 +5,7 @@
 // and then, and ends when the client cancels it; what was commanded stands.
 #pragma once
 
+#include <expected>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -35,6 +36,7 @@ class clerk {
 
  private:
   task<answer> show(const command& what);
+  task<answer> made_apart(std::function<std::expected<table, pgwire::error_report>()> make);
   task<answer> reload();
   task<answer> lay_over(const command& what);
   task<answer> pause(const command& what);

@@ -12,6 +12,13 @@ namespace proxy::console {
 
 namespace sqlstate = pgwire::sqlstate;
 
+namespace {
+
+// How long a slice of an answer may stay unread.
+constexpr std::chrono::minutes most_unread{5};
+
+}  // namespace
+
 std::expected<privilege, ending> privilege_of(const conf::admin_settings& admin, const std::string& user) {
   const auto has = [&](const auto& list) { return std::ranges::find(list, user) != list.end(); };
   if (has(admin.users)) return privilege::everything;
@@ -74,6 +81,7 @@ task<ending> console_session::converse() {
         cancel_.set_waiting(false);
         busy_ = false;
         talk_.answer_with(std::move(made));
+        co_await yield();  // many commands in one text leave the other sessions their turn
         break;
       }
       case step::terminated: co_return ending::quiet("the client left");
@@ -84,7 +92,9 @@ task<ending> console_session::converse() {
 
 // All of it, or the stream is cut.
 task<bool> console_session::write(std::string& out) {
+  writing_since_ = clock::now();
   const bool written = co_await client_.write_all(as_bytes(out));
+  writing_since_.reset();
   out.clear();
   cut_ = cut_ || !written;
   co_return written;
@@ -100,7 +110,10 @@ task<bool> console_session::read() {
       case io_status::done: talk_.feed(scratch.first(got.bytes)); co_return true;
       case io_status::end:
       case io_status::failed: co_return false;
-      case io_status::would_block: co_await client_.wait_readable();
+      case io_status::would_block:
+        reading_ = true;
+        co_await client_.wait_readable();
+        reading_ = false;
     }
   }
 }
@@ -109,7 +122,7 @@ task<void> console_session::yield() { co_await asio::post(home_.context().get_ex
 
 void console_session::leave_when_idle(ending why) {
   when_idle_ = std::move(why);
-  if (talk_.idle() && !busy_) client_.cancel();
+  if (reading_ && talk_.idle()) client_.cancel();
 }
 
 void console_session::leave_now(ending why) {
@@ -120,10 +133,15 @@ void console_session::leave_now(ending why) {
 
 void console_session::cancel_waits() { clerk_.cancel(); }
 
-void console_session::on_tick() {
+void console_session::on_tick(clock::time_point now) {
   if (busy_ && !end_ && client_.peer_closed()) leave_now(ending::quiet("the client left"));
-  if (end_) cancel_waits();
-  if (when_idle_ && talk_.idle() && !busy_) client_.cancel();
+  if (end_ || (busy_ && cancel_.requested())) cancel_waits();
+  if (when_idle_ && reading_ && talk_.idle()) client_.cancel();
+  // What a client does not take holds a whole table, and perhaps one that is not in force any more.
+  if (writing_since_ && now - *writing_since_ > most_unread && !end_) {
+    cut_ = true;
+    leave_now(ending::quiet("the client stopped reading"));
+  }
 }
 
 }  // namespace proxy::console

@@ -42,7 +42,7 @@ class console_session {
 
   void leave_when_idle(ending why);
   void leave_now(ending why);
-  void on_tick();
+  void on_tick(clock::time_point now);
   void cancel_waits();
   /// Whether a message could be put into the client's stream now.
   [[nodiscard]] bool client_stream_whole() const { return !cut_; }
@@ -61,9 +61,11 @@ class console_session {
   conversation talk_;
   clerk clerk_;
   cancel_registry::handle cancel_;
-  std::string early_;  ///< what the client sent before its greeting
-  bool busy_ = false;  ///< with a command: nobody reads the client
-  bool cut_ = false;   ///< a write was given up in the middle
+  std::string early_;                               ///< what the client sent before its greeting
+  bool busy_ = false;                               ///< with a command: nobody reads the client
+  bool reading_ = false;                            ///< waits for it to say something
+  std::optional<clock::time_point> writing_since_;  ///< it has not taken a slice yet
+  bool cut_ = false;                                ///< a write was given up in the middle
   std::optional<ending> end_, when_idle_;
 };
 

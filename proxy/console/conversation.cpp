@@ -195,7 +195,10 @@ void conversation::begin(run what, std::string& out) {
   running_->asks = asked.what != verb::talk;
   if (running_->asks) return;
   if (asked.effect == talk_effect::begins) in_transaction_ = true;
-  if (asked.effect == talk_effect::ends) in_transaction_ = false;
+  if (asked.effect == talk_effect::ends) {
+    in_transaction_ = false;
+    portals_.clear();
+  }
   if (asked.effect == talk_effect::discards) {
     statements_.clear();
     portals_.clear();

@@ -85,7 +85,7 @@ class house {
   virtual void clients(reply<std::vector<client_facts>> to) = 0;
   virtual void status(reply<status_facts> to) = 0;
   virtual void events(reply<std::vector<event>> to) = 0;
-  /// What has been counted for each tenant since the lodge started. Cheap enough to be called for each SHOW.
+  /// What has been counted for each tenant since the lodge started. O(tenants): not for an event loop.
   virtual std::vector<std::pair<std::string, desk::usage_counts>> usage() = 0;
 
   // `by` is who wants it, for the log and the events.

@@ -130,6 +130,8 @@ class parser {
     if (number > values_->size()) return fail("there is no parameter $" + digits, {}, sqlstate::undefined_parameter);
     const auto& value = (*values_)[number - 1];
     if (!value) return fail("parameter $" + digits + " is null", {}, sqlstate::invalid_parameter_value);
+    if (value->contains('\0'))
+      return fail("parameter $" + digits + " has a zero byte", {}, sqlstate::character_not_in_repertoire);
     into = *value;
     return true;
   }

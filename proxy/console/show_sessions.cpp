@@ -53,9 +53,9 @@ std::vector<server_row> servers_of(const client_list& clients, const pool_list& 
         row.facts.address = known.at->server;
         row.facts.process_id = known.at->server_key.process_id();
       }
-      const auto user = lent.find(key_text(row.server, known.id));
       if (known.is != status::lent) continue;
       row.tenant = known.tenant;
+      const auto user = lent.find(key_text(row.server, known.id));
       if (user == lent.end()) continue;
       row.facts.address = user->second->link->address;
       row.facts.process_id = user->second->link->process_id;

@@ -158,27 +158,25 @@ pgwire::error_report no_such_tenant(const snapshot& now, const std::string& tena
 }
 
 std::expected<table, pgwire::error_report> show_route(const snapshot& now, const std::string& subject) {
-  auto explained = explain_route(*now.routes, subject);
+  const auto explained = explain_route(*now.routes, subject, *now.overrides);
   if (!explained) {
     return std::unexpected(refusal(pgwire::sqlstate::invalid_parameter_value, explained.error(),
                                    "Write a tenant's id, or a URL as 'postgres://user@lodge/dbname'."));
   }
   std::vector<row> rows;
-  std::string_view rest = explained->text;
   std::string tenant;
-  while (!rest.empty()) {
-    const auto end = rest.find('\n');
-    const std::string_view line = rest.substr(0, end);
-    rest = end == std::string_view::npos ? "" : rest.substr(end + 1);
-    const auto colon = std::min(line.find(": "), line.size());
-    const auto value = std::min(line.find_first_not_of(' ', colon + 1), line.size());
-    const std::string name(line.substr(0, colon));
-    if (name == "tenant") tenant = line.substr(value);
-    rows.push_back({name, std::string(line.substr(value))});
+  std::string database;
+  rows.reserve(explained->lines.size() + 2);
+  for (const auto& [name, value] : explained->lines) {
+    if (name == "tenant") tenant = value;
+    if (name == "database") database = value.substr(0, value.find(','));
+    rows.push_back({name, value});
   }
   if (const auto over = now.overrides->of(tenant); !over.empty()) {
     rows.push_back({"override", std::string(over) + ", by the console"});
   }
+  if (now.overrides->is_paused(database)) rows.push_back({"override", "database " + database + " is paused"});
+  if (now.overrides->is_disabled(database)) rows.push_back({"override", "database " + database + " is disabled"});
   return table::of(columns_of(thing::route), std::move(rows));
 }
 

@@ -137,6 +137,9 @@ std::optional<command> question(std::string_view asked, std::string_view user) {
   return std::nullopt;
 }
 
+// PostgreSQL's own limit.
+constexpr std::size_t most_columns = 1664;
+
 // The names that a query gives its columns, as far as its text tells: what stands last before the next comma or FROM.
 columns names_of_columns(const statement_tokens& tokens) {
   columns heads;
@@ -144,7 +147,7 @@ columns names_of_columns(const statement_tokens& tokens) {
   std::string last;
   std::size_t at = 0;
   while (at < tokens.size() && !tokens[at].is("SELECT")) ++at;
-  for (++at; at < tokens.size(); ++at) {
+  for (++at; at < tokens.size() && heads.size() < most_columns; ++at) {
     const token& one = tokens[at];
     if (one.is_sign('(') || one.is_sign('[')) ++depth;
     if (one.is_sign(')') || one.is_sign(']')) --depth;

@@ -8,12 +8,14 @@
 #include "conf/words.hpp"
 #include "protocol/sqlstate.hpp"
 #include "proxy/console/lexer.hpp"
+#include "routing/ascii.hpp"
 
 namespace proxy::console {
 namespace {
 
 std::optional<std::size_t> find_column(const columns& heads, const std::string& name) {
-  const auto found = std::ranges::find(heads, name, &column::name);
+  const auto is_it = [&](const column& one) { return routing::same_setting(one.name, name); };
+  const auto found = std::ranges::find_if(heads, is_it);
   if (found != heads.end()) return static_cast<std::size_t>(found - heads.begin());
   std::size_t number = 0;
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);

@@ -27,21 +27,21 @@ std::unexpected<std::string> failed(std::string_view what, const fs::path& path,
                          std::generic_category().message(error));
 }
 
-file_handle open_path(const fs::path& path, int flags) {
-  return file_handle(::open(path.c_str(), flags | O_CLOEXEC, file_mode));
+owned_descriptor open_path(const fs::path& path, int flags) {
+  return owned_descriptor(::open(path.c_str(), flags | O_CLOEXEC, file_mode));
 }
 
 // Whether that name still leads to this file: folders are moved away, files deleted, disks mounted over.
-bool is_still(const file_handle& file, const fs::path& path) {
+bool is_still(const owned_descriptor& file, const fs::path& path) {
   struct stat ours{}, there{};
-  return file.is_open() && ::fstat(file.number(), &ours) == 0 && ::stat(path.c_str(), &there) == 0 &&
+  return file.is_open() && ::fstat(file.get(), &ours) == 0 && ::stat(path.c_str(), &there) == 0 &&
          ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
 }
 
 // 0, or the error.
-int write_all(const file_handle& file, std::string_view text) {
+int write_all(const owned_descriptor& file, std::string_view text) {
   while (!text.empty()) {
-    const ssize_t n = ::write(file.number(), text.data(), text.size());
+    const ssize_t n = ::write(file.get(), text.data(), text.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return errno;
     text.remove_prefix(static_cast<std::size_t>(n));
@@ -50,12 +50,12 @@ int write_all(const file_handle& file, std::string_view text) {
 }
 
 // Where the last whole line ends, of a file of that size; nothing if it cannot be read.
-std::optional<off_t> end_of_lines(const file_handle& file, off_t size) {
+std::optional<off_t> end_of_lines(const owned_descriptor& file, off_t size) {
   std::array<char, 4096> block{};
   while (size > 0) {
     const off_t start = std::max<off_t>(0, size - static_cast<off_t>(block.size()));
     const auto length = static_cast<std::size_t>(size - start);
-    if (::pread(file.number(), block.data(), length, start) != static_cast<ssize_t>(length)) return std::nullopt;
+    if (::pread(file.get(), block.data(), length, start) != static_cast<ssize_t>(length)) return std::nullopt;
     const auto last = std::string_view(block.data(), length).rfind('\n');
     if (last != std::string_view::npos) return start + static_cast<off_t>(last) + 1;
     size = start;
@@ -64,10 +64,6 @@ std::optional<off_t> end_of_lines(const file_handle& file, off_t size) {
 }
 
 }  // namespace
-
-file_handle::~file_handle() {
-  if (is_open()) ::close(number_);
-}
 
 std::string ledger_file_name(std::chrono::sys_days day) {
   return std::string(name_start) + to_date(day) + std::string(name_end);
@@ -87,7 +83,7 @@ ledger_files::ledger_files(fs::path folder, unsigned keep_days, std::function<vo
 ledger_files::result ledger_files::open(std::chrono::sys_days day) {
   // Whether or not it is for that day: elsewhere the same lines would stand a second time.
   if (failed_from_ && is_still(file_, path_)) {
-    if (::ftruncate(file_.number(), *failed_from_) != 0) return failed("cut a failed write off", path_);
+    if (::ftruncate(file_.get(), *failed_from_) != 0) return failed("cut a failed write off", path_);
   }
   failed_from_.reset();
   if (auto locked = lock(); !locked) return locked;
@@ -99,24 +95,24 @@ ledger_files::result ledger_files::open(std::chrono::sys_days day) {
 ledger_files::result ledger_files::append(std::chrono::sys_days day, std::string_view lines) {
   if (auto opened = open(day); !opened) return opened;
   struct stat before{};
-  if (::fstat(file_.number(), &before) != 0) return failed("read the size of", path_);
+  if (::fstat(file_.get(), &before) != 0) return failed("read the size of", path_);
   const int write_error = write_all(file_, lines);
   // What a failed sync leaves in the kernel's cache is unknown, so such lines are written anew like any others.
-  const int error = write_error != 0 ? write_error : ::fdatasync(file_.number()) != 0 ? errno : 0;
+  const int error = write_error != 0 ? write_error : ::fdatasync(file_.get()) != 0 ? errno : 0;
   if (error == 0) return {};
-  if (::ftruncate(file_.number(), before.st_size) != 0) failed_from_ = before.st_size;
+  if (::ftruncate(file_.get(), before.st_size) != 0) failed_from_ = before.st_size;
   return failed(write_error != 0 ? "write to" : "sync", path_, error);
 }
 
 ledger_files::result ledger_files::lock() {
   const fs::path path = folder_ / "usage.lock";
   if (is_still(lock_, path)) return {};
-  file_handle opened = open_path(path, O_RDWR | O_CREAT);
+  owned_descriptor opened = open_path(path, O_RDWR | O_CREAT);
   if (!opened.is_open()) {
     return std::unexpected(failed("open", path).error() +
                            "; usage.ledger must name a folder into which pglodge may write");
   }
-  if (::flock(opened.number(), LOCK_EX | LOCK_NB) != 0) {
+  if (::flock(opened.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno == EWOULDBLOCK)
       return std::unexpected("another pglodge writes into " + folder_.native() + "; give each a folder of its own");
     return failed("lock", path);
@@ -130,14 +126,14 @@ ledger_files::result ledger_files::open_file(const fs::path& path) {
   path_ = path;
   if (!file_.is_open()) return failed("open", path);
   if (auto cut = cut_torn_line(); !cut) {
-    file_ = file_handle();
+    file_ = owned_descriptor();
     return cut;
   }
   // A new file is safe when its folder knows it.
-  const file_handle folder = open_path(folder_, O_RDONLY | O_DIRECTORY);
-  if (!folder.is_open() || ::fsync(folder.number()) != 0) {
+  const owned_descriptor folder = open_path(folder_, O_RDONLY | O_DIRECTORY);
+  if (!folder.is_open() || ::fsync(folder.get()) != 0) {
     auto error = failed("sync", folder_);
-    file_ = file_handle();
+    file_ = owned_descriptor();
     return error;
   }
   if (keep_days_ > 0) delete_old();
@@ -146,11 +142,11 @@ ledger_files::result ledger_files::open_file(const fs::path& path) {
 
 ledger_files::result ledger_files::cut_torn_line() {
   struct stat now{};
-  if (::fstat(file_.number(), &now) != 0) return failed("read the size of", path_);
+  if (::fstat(file_.get(), &now) != 0) return failed("read the size of", path_);
   const auto whole = end_of_lines(file_, now.st_size);
   if (!whole) return failed("read", path_);
   if (*whole == now.st_size) return {};
-  if (::ftruncate(file_.number(), *whole) != 0) return failed("cut a torn line off", path_);
+  if (::ftruncate(file_.get(), *whole) != 0) return failed("cut a torn line off", path_);
   tell_(path_.native() + " ended within a line, as after a crash; its last " + std::to_string(now.st_size - *whole) +
         " bytes were cut off");
   return {};

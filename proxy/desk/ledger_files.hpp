@@ -19,29 +19,14 @@
 #include <string_view>
 #include <utility>
 
+#include "proxy/owned_descriptor.hpp"
+
 namespace proxy::desk {
 
 /// "usage-2026-11-24.jsonl"
 std::string ledger_file_name(std::chrono::sys_days day);
 /// The day of a file of that name; nothing for any other.
 std::optional<std::chrono::sys_days> ledger_file_day(std::string_view name);
-
-/// Closes what it owns.
-class file_handle {
- public:
-  explicit file_handle(int number = -1) : number_(number) {}
-  file_handle(file_handle&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  file_handle& operator=(file_handle&& other) noexcept {
-    std::swap(number_, other.number_);
-    return *this;
-  }
-  ~file_handle();
-  [[nodiscard]] int number() const { return number_; }
-  [[nodiscard]] bool is_open() const { return number_ >= 0; }
-
- private:
-  int number_;
-};
 
 class ledger_files {
  public:
@@ -68,7 +53,7 @@ class ledger_files {
   std::filesystem::path folder_;
   unsigned keep_days_;
   std::function<void(const std::string&)> tell_;
-  file_handle lock_, file_;
+  owned_descriptor lock_, file_;
   std::filesystem::path path_;        ///< of file_
   std::optional<off_t> failed_from_;  ///< where in file_ the batch begins that is still to be cut off
 };

@@ -5,10 +5,10 @@
 
 namespace proxy::desk {
 
-std::optional<tenant_account::visit> tenant_account::enter(std::optional<std::uint32_t> most) {
+std::optional<tenant_account::visit> tenant_account::enter(std::optional<std::uint32_t> most, clock::time_point now) {
   const std::scoped_lock lock(mutex_);
   if (most && clients_ >= *most) return std::nullopt;
-  sum_up(clock::now());
+  sum_up(now);
   ++clients_;
   peak_ = std::max(peak_, clients_);
   interval_peak_ = std::max(interval_peak_, clients_);
@@ -22,8 +22,10 @@ void tenant_account::leave() {
 }
 
 void tenant_account::sum_up(clock::time_point now) const {
-  connected_ += (now - summed_up_) * clients_;
-  summed_up_ = now;
+  const auto until = std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch()).count();
+  const auto moment = std::max(static_cast<std::uint64_t>(until), summed_up_);
+  connected_ += (moment - summed_up_) * clients_;
+  summed_up_ = moment;
 }
 
 void tenant_account::add(const usage_counts& more) {
@@ -33,16 +35,16 @@ void tenant_account::add(const usage_counts& more) {
   }
 }
 
-usage_counts tenant_account::counts() const {
-  usage_counts now;
+usage_counts tenant_account::counts(clock::time_point now) const {
+  usage_counts told;
   for (std::size_t i = 0; i < all_usage_counts.size(); ++i) {
-    now.*all_usage_counts[i].value = sums_[i].load(std::memory_order_relaxed);
+    told.*all_usage_counts[i].value = sums_[i].load(std::memory_order_relaxed);
   }
   const std::scoped_lock lock(mutex_);
-  sum_up(clock::now());
-  now.connected = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(connected_).count());
-  now.peak_clients = peak_;
-  return now;
+  sum_up(now);
+  told.connected = connected_;
+  told.peak_clients = peak_;
+  return told;
 }
 
 usage_counts tenant_account::interval_counts() {
@@ -67,13 +69,10 @@ std::shared_ptr<tenant_account> tenant_accounts::of(const std::string& tenant) {
   return account;
 }
 
-// A copy, so that nobody who opens an account waits for those who read them.
 std::vector<std::shared_ptr<tenant_account>> tenant_accounts::all() const {
-  const std::scoped_lock lock(mutex_);
-  std::vector<std::shared_ptr<tenant_account>> copy;
-  copy.reserve(by_tenant_.size());
-  for (const auto& [tenant, account] : by_tenant_) copy.push_back(account);
-  return copy;
+  std::vector<std::shared_ptr<tenant_account>> known;
+  append_new(known);
+  return known;
 }
 
 std::vector<std::pair<std::string, usage_counts>> tenant_accounts::counts() const {

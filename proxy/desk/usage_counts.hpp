@@ -11,13 +11,13 @@ namespace proxy::desk {
 /// Sums since some moment, but for `peak_clients`. Times are in microseconds.
 struct usage_counts {
   std::uint64_t transactions = 0;  ///< ended at a server: each time it says ReadyForQuery with state idle
-  std::uint64_t statements = 0;    ///< Query messages, Execute messages and function calls of the client
+  std::uint64_t statements = 0;    ///< Query, Execute and FunctionCall messages but those behind a refused one
   std::uint64_t errors = 0;        ///< ErrorResponses to the client, whether the server's or the lodge's own
   std::uint64_t rows = 0;          ///< by the number at the end of command tags: returned, changed or copied
   std::uint64_t bytes_in = 0;      ///< from the client, once its session has begun; without those of TLS
   std::uint64_t bytes_out = 0;     ///< to the client, likewise
   std::uint64_t busy = 0;          ///< the time during which it had a server connection on loan, or one of its own
-  std::uint64_t waiting = 0;       ///< the time its sessions stood in the queue for a connection
+  std::uint64_t waiting = 0;       ///< the time its sessions waited: for a connection, its rates, or to be released
   std::uint64_t connected = 0;     ///< the sum of its sessions' lengths, those under way included
   std::uint64_t peak_clients = 0;  ///< the most sessions at one time
 

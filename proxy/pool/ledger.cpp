@@ -150,6 +150,7 @@ ledger::connection& ledger::create(const request& wish) {
   one.id = id;
   one.is = status::connecting;
   one.opened = wish.since;  // until `opened` says better
+  one.own = wish.own;
   one.from = wish.from;
   one.in = wish.in;
   ++one.from->total;
@@ -364,38 +365,6 @@ void ledger::stand(place& in) {
   if (open == in.open) return;
   in.open = open;
   queue_.reposition(in);
-}
-
-// --- counts ---
-
-ledger::totals ledger::count(const std::string& name) const {
-  const auto* const found = tenants_.find(name);
-  if (found == nullptr) return {};
-  return {.lent = found->lent, .opening = found->opening, .idle = 0, .waiting = found->waiting};
-}
-
-std::vector<ledger::pool_totals> ledger::pools() const {
-  std::vector<pool_totals> all;
-  for (const auto& [key, one] : pools_) {
-    if (one.total == 0 && one.waiting == 0) continue;
-    pool_totals& row = all.emplace_back();
-    row.key = key;
-    row.lent = one.total - one.idle_count;
-    row.opening = one.opening;
-    row.idle = one.idle_count;
-    row.waiting = one.waiting;
-    if (const waiter* first = one.waiters.front()) row.waiting_since = first->wish.since;
-  }
-  return all;
-}
-
-std::vector<ledger::connection_report> ledger::connections() const {
-  std::vector<connection_report> all;
-  all.reserve(connections_.size());
-  for (const auto& [id, one] : connections_) {
-    all.push_back({id, one.is, one.from->name(), one.in->name(), one.of->name(), one.opened});
-  }
-  return all;
 }
 
 }  // namespace proxy

@@ -109,6 +109,7 @@ class ledger {
     pool_key key;
     std::string place, tenant;  ///< it serves, or last served
     time_point opened;          ///< unless it is connecting
+    bool own = false;           ///< it is one client's alone, and ends with it
   };
   /// All of them, in no order. O(connections).
   [[nodiscard]] std::vector<connection_report> connections() const;
@@ -168,6 +169,7 @@ class ledger {
   struct connection : pooled {
     status is = status::connecting;
     time_point opened;
+    bool own = false;
     time_point turn;     ///< when it was lent to its tenant by another's leave
     tenants::handle of;  ///< it serves, or last served
     places::handle in;

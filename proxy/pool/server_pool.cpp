@@ -200,13 +200,24 @@ std::shared_ptr<server_pool> server_pools::of(const std::shared_ptr<const routin
   const std::scoped_lock lock(mutex_);
   auto& known = by_name_[server->name];
   if (known && (known->server() == server || *known->server() == *server)) return known;
-  if (known) known->close_idle();
+  if (known) {
+    known->close_idle();
+    std::erase_if(replaced_, [](const auto& pool) { return pool.expired(); });
+    replaced_.push_back(known);
+  }
   known = std::make_shared<server_pool>(server);
   return known;
 }
 
+// Those that were replaced have been told already, and for good.
 void server_pools::retire(clock::time_point idle_before, clock::time_point opened_before) {
-  for (const auto& pool : all()) pool->retire(idle_before, opened_before);
+  std::vector<std::shared_ptr<server_pool>> current;
+  {
+    const std::scoped_lock lock(mutex_);
+    current.reserve(by_name_.size());
+    for (const auto& [name, pool] : by_name_) current.push_back(pool);
+  }
+  for (const auto& pool : current) pool->retire(idle_before, opened_before);
 }
 
 void server_pools::close() {
@@ -216,8 +227,11 @@ void server_pools::close() {
 std::vector<std::shared_ptr<server_pool>> server_pools::all() const {
   const std::scoped_lock lock(mutex_);
   std::vector<std::shared_ptr<server_pool>> pools;
-  pools.reserve(by_name_.size());
+  pools.reserve(by_name_.size() + replaced_.size());
   for (const auto& [name, pool] : by_name_) pools.push_back(pool);
+  for (const auto& pool : replaced_) {
+    if (auto alive = pool.lock()) pools.push_back(std::move(alive));
+  }
   return pools;
 }
 

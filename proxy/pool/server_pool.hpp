@@ -125,11 +125,13 @@ class server_pools {
   std::shared_ptr<server_pool> of(const std::shared_ptr<const routing::server>& server);
   void retire(clock::time_point idle_before, clock::time_point opened_before);
   void close();
+  /// Those that were replaced, too, as long as anybody uses a connection of theirs.
   [[nodiscard]] std::vector<std::shared_ptr<server_pool>> all() const;
 
  private:
   mutable std::mutex mutex_;
   std::unordered_map<std::string, std::shared_ptr<server_pool>> by_name_;
+  std::vector<std::weak_ptr<server_pool>> replaced_;
 };
 
 }  // namespace proxy

@@ -12,6 +12,7 @@ cancel_registry::request::~request() {
   if (!slot_) return;
   const std::scoped_lock lock(slot_->mutex);
   --slot_->under_way;
+  if (doubtful_) slot_->doubtful.push_back(target_);
 }
 
 cancel_registry::handle::handle(handle&& other) noexcept
@@ -31,7 +32,7 @@ cancel_registry::handle::~handle() {
 bool cancel_registry::handle::aim(std::shared_ptr<const cancel_target> target) {
   const std::scoped_lock lock(slot_->mutex);
   slot_->target.swap(target);
-  return slot_->under_way > 0;
+  return slot_->under_way > 0 || !slot_->doubtful.empty();
 }
 
 void cancel_registry::handle::set_waiting(bool waiting) {
@@ -53,6 +54,11 @@ bool cancel_registry::handle::busy() const {
 bool cancel_registry::request::is_only() const {
   const std::scoped_lock lock(slot_->mutex);
   return slot_->under_way == 1;
+}
+
+bool cancel_registry::handle::take_doubt(const std::shared_ptr<const cancel_target>& at) {
+  const std::scoped_lock lock(slot_->mutex);
+  return std::erase(slot_->doubtful, at) > 0;
 }
 
 std::optional<cancel_registry::request> cancel_registry::handle::own_request() const {

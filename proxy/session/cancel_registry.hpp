@@ -18,6 +18,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "protocol/cancel_key.hpp"
 #include "proxy/credentials.hpp"
@@ -37,10 +38,11 @@ struct cancel_target {
 class cancel_registry {
   struct slot {
     std::mutex mutex;
-    std::shared_ptr<const cancel_target> target;  ///< null: the session holds no server
-    bool waiting = false;                         ///< it has a statement that waits for one
-    bool requested = false;                       ///< which shall not run any more
-    unsigned under_way = 0;                       ///< cancel requests to it
+    std::shared_ptr<const cancel_target> target;                 ///< null: the session holds no server
+    bool waiting = false;                                        ///< it has a statement that waits for one
+    bool requested = false;                                      ///< which shall not run any more
+    unsigned under_way = 0;                                      ///< cancel requests to it
+    std::vector<std::shared_ptr<const cancel_target>> doubtful;  ///< that a request may still reach
   };
 
  public:
@@ -52,6 +54,9 @@ class cancel_registry {
     ~request();
     const cancel_target& operator*() const { return *target_; }
     const cancel_target* operator->() const { return target_.get(); }
+    /// It was written, and may arrive at any time; or the server has said that it has seen to it.
+    void sent() { doubtful_ = true; }
+    void seen_to() { doubtful_ = false; }
     /// No other is under way to the same session.
     [[nodiscard]] bool is_only() const;
 
@@ -61,6 +66,7 @@ class cancel_registry {
         : slot_(std::move(of)), target_(std::move(target)) {}
     std::shared_ptr<slot> slot_;
     std::shared_ptr<const cancel_target> target_;
+    bool doubtful_ = false;
   };
 
   /// Move-only; the entry goes with it.
@@ -73,13 +79,16 @@ class cancel_registry {
     handle& operator=(const handle&) = delete;
     ~handle();
 
-    /// What the key cancels from now on; null: nothing. Of a handle that holds an entry. Gives `busy`.
+    /// What the key cancels from now on; null: nothing. Of a handle that holds an entry. Gives whether a request is
+    /// on its way to what it cancelled before, or may be.
     bool aim(std::shared_ptr<const cancel_target> target);
     /// A statement waits for a server, or does not any more: a cancel request meanwhile is kept for `requested`.
     void set_waiting(bool waiting);
     [[nodiscard]] bool requested() const;
     /// Whether a request is on its way to the target, or to one before.
     [[nodiscard]] bool busy() const;
+    /// Whether a request has ended of which nobody knows whether it will still arrive there. Told once.
+    [[nodiscard]] bool take_doubt(const std::shared_ptr<const cancel_target>& at);
     /// A request of the lodge's own, as if the client had sent one; nothing if there is nothing to cancel.
     [[nodiscard]] std::optional<request> own_request() const;
 

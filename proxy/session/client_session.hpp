@@ -88,6 +88,7 @@ class client_session final : private pooled_session::host {
   using entered_ptr = std::unique_ptr<server_login::entered>;
 
   [[nodiscard]] std::string state_in_words() const;
+  [[nodiscard]] std::optional<routing::route> place_now() const;
   task<ending> serve(std::shared_ptr<client_session> self);
   task<step<entered_ptr>> arrive();
   task<step<session_request>> come_in();
@@ -124,7 +125,6 @@ class client_session final : private pooled_session::host {
   worker& home_;
   const std::uint64_t id_;
   const visitor visitor_;
-  const clock::time_point begun_ = clock::now();
   counted in_worker_;
   const clock::time_point since_ = clock::now();
   clock::time_point held_since_;

@@ -28,8 +28,8 @@ std::string words_of(pin_set pins) {
 std::string client_session::state_in_words() const {
   switch (state_) {
     case session_state::greeting:
-    case session_state::authenticating:
-    case session_state::entering: return "login";
+    case session_state::authenticating: return "login";
+    case session_state::entering: return login_ ? "login" : "waiting";
     case session_state::held: return "waiting";
     case session_state::relaying:
     case session_state::console: return "active";
@@ -39,6 +39,14 @@ std::string client_session::state_in_words() const {
   }
   if (pooled_->waiting_since()) return "waiting";
   return pooled_->connection() ? "active" : "idle";
+}
+
+// One that is held has not been placed, and is where the table would place it.
+std::optional<routing::route> client_session::place_now() const {
+  if (route_ || state_ != session_state::held) return route_;
+  auto found = look_up();
+  if (!found) return std::nullopt;
+  return std::move(*found);
 }
 
 console::client_facts client_session::facts() const {
@@ -76,8 +84,8 @@ console::client_facts client_session::facts() const {
     made.application_name = pooled_->application_name().value_or(application_name_);
     const connection_ptr& lent = pooled_->connection();
     if (lent) link_to(lent->cancel().get(), lent->id());
-  } else if (route_) {
-    live_at(*route_);
+  } else if (const auto where = place_now()) {
+    live_at(*where);
     if (state_ == session_state::relaying) {
       link_to(own_server_.get(), reserved_->id());
       made.link->own = true;
@@ -93,7 +101,8 @@ bool client_session::is(const console::kill_target& whom) const {
   if (whom.tenant) return !who_.tenant.empty() && who_.tenant.str() == *whom.tenant;
   if (!whom.place) return true;
   if (pooled_) return pooled_->where().database == *whom.place;
-  return route_ && route_->database == *whom.place;
+  const auto where = place_now();
+  return where && where->database == *whom.place;
 }
 
 void client_session::kill() {

@@ -72,6 +72,7 @@ task<std::expected<void, std::string>> dial::connect(const endpoint& address) {
   const int descriptor = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (descriptor < 0) co_return std::unexpected("no socket for it: " + text_of(errno));
   into_.adopt(family, descriptor);
+  if (!into_.is_open()) co_return std::unexpected(std::string("the event loop has no room for its socket"));
   tune(family, descriptor);
   if (::connect(descriptor, address.data(), static_cast<socklen_t>(address.size())) != 0) {
     if (errno != EINPROGRESS) co_return std::unexpected(text_of(errno));

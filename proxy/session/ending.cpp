@@ -30,6 +30,8 @@ ending ending::moved(const routing::tenant_id& tenant) {
   return fatal(sqlstate::admin_shutdown, who + " has moved", {}, "Connect again to reach the new place.");
 }
 
+ending ending::lodge_closes() { return fatal(sqlstate::admin_shutdown, "the lodge is closing", {}, "Connect again."); }
+
 ending ending::nameless() {
   return fatal(sqlstate::invalid_authorization, "the session names no tenant", {},
                "One that has a server connection of its own (replication, passthrough) must name it when it begins.");
@@ -38,6 +40,17 @@ ending ending::nameless() {
 ending ending::held_too_long(const routing::tenant_id& tenant) {
   return fatal(sqlstate::limit_exceeded, "tenant \"" + tenant.str() + "\" is held, and was not released in time", {},
                "Try again later.");
+}
+
+ending ending::too_many_clients(const routing::route& where) {
+  return fatal(sqlstate::too_many_connections, "tenant \"" + where.tenant.str() + "\" has too many clients already",
+               "limits.clients is " + std::to_string(where.limits.clients.value_or(0)) + ".",
+               "Close sessions that are not needed, or raise the limit.");
+}
+
+ending ending::disabled(const std::string& database) {
+  return fatal(sqlstate::cannot_connect_now, "database \"" + database + "\" is disabled", {},
+               "An administrator has done so; ENABLE at the console of pglodge ends it.");
 }
 
 ending ending::none_free(const routing::route& where) {

@@ -38,12 +38,18 @@ struct ending {
   }
   /// `who` sent what the protocol forbids: "The client".
   static ending of(const traffic_fault& fault, std::string_view who);
+  /// For every session, when the daemon ends.
+  static ending lodge_closes();
   /// The tenant's place is not what it was.
   static ending moved(const routing::tenant_id& tenant);
   /// It names no tenant, and can name none later.
   static ending nameless();
   /// Nobody released the tenant in time.
   static ending held_too_long(const routing::tenant_id& tenant);
+  /// Its tenant has as many as its limit says.
+  static ending too_many_clients(const routing::route& where);
+  /// Its place takes no new sessions.
+  static ending disabled(const std::string& database);
   /// Its place had no server connection to lend while it waited.
   static ending none_free(const routing::route& where);
   /// The same, where the session goes on: the statement at hand comes to nothing.

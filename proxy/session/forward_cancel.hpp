@@ -6,10 +6,10 @@
 
 namespace proxy {
 
-/// Connects `server` to the target, sends its own key and waits until the server has closed, which is when
+/// Connects `server` to the request's target, sends its own key and waits until the server has closed, which is when
 /// PostgreSQL has sent the signal: clients that wait for our closing rely on that. Errors end it silently, as the
 /// protocol has no answer to a cancel request (PostgreSQL docs, 55.2.8).
-task<void> forward_cancel(dial& dialling, transport& server, const cancel_target& target);
+task<void> forward_cancel(dial& dialling, transport& server, cancel_registry::request& what);
 
 /// The same for a request of the lodge's own, by itself and for ten seconds at most.
 void send_cancel(asio::io_context& home, cancel_registry::request what);

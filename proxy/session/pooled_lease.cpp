@@ -70,23 +70,37 @@ pooled_session::question pooled_session::ask() {
   return {pool_->ask(wish_, queue_)};
 }
 
+// A statement that waits for the lodge, be it for its turn or for a connection: cancel requests end the waiting, and
+// the console shows it.
+class pooled_session::waiting_for {
+ public:
+  explicit waiting_for(pooled_session& who) : who_(who) {
+    who_.cancel_.set_waiting(true);
+    who_.waiting_since_ = clock::now();
+  }
+  ~waiting_for() {
+    who_.meter_.waited(clock::now() - *std::exchange(who_.waiting_since_, std::nullopt));
+    who_.cancel_.set_waiting(false);
+  }
+  waiting_for(const waiting_for&) = delete;
+  waiting_for& operator=(const waiting_for&) = delete;
+
+ private:
+  pooled_session& who_;
+};
+
 task<std::expected<void, ending>> pooled_session::lease() {
-  cancel_.set_waiting(true);
-  waiting_ = true;
-  lease_wanted_ = clock::now();
-  auto leased = co_await wait_for_lease();
-  meter_.waited(clock::now() - lease_wanted_);
-  waiting_ = false;
-  cancel_.set_waiting(false);
-  co_return leased;
+  const waiting_for mark(*this);
+  co_return co_await wait_for_lease();
 }
 
 // For a statement of the client's.
 task<std::expected<void, ending>> pooled_session::lease_in_turn() {
+  const waiting_for mark(*this);
   if (session_meter::is_paced(what_.where.limits)) {
     if (auto refused = co_await keep_pace()) co_return std::unexpected(std::move(*refused));
   }
-  co_return co_await lease();
+  co_return co_await wait_for_lease();
 }
 
 // The tenant's rates come before its place in the queue, so that nobody holds a connection and waits for them.
@@ -95,15 +109,9 @@ task<std::optional<ending>> pooled_session::keep_pace() {
   const auto begun = clock::now();
   const auto due = meter_.pace(limits, begun, most_waiting());
   const auto until = begun + due.value_or(most_waiting());
-  cancel_.set_waiting(true);
-  waiting_ = true;
   while (clock::now() < until && !end_ && !cancel_.requested()) co_await sleep_until(until);
-  const bool unwanted = cancel_.requested();
-  waiting_ = false;
-  cancel_.set_waiting(false);
-  meter_.waited(clock::now() - begun);
   if (end_) co_return end_;
-  if (unwanted) co_return cancelled();
+  if (cancel_.requested()) co_return cancelled();
   if (due) co_return std::nullopt;
   ending refused;
   refused.report = session_meter::too_fast(limits);
@@ -112,12 +120,13 @@ task<std::optional<ending>> pooled_session::keep_pace() {
 
 // A pinned session has its connection already: what its tenant had beyond its rates is waited for.
 task<void> pooled_session::pay_debt() {
-  settle_lease();
-  meter_.lease_began(clock::now());
-  for (;;) {
+  settle_account();
+  if (meter_.debt(what_.where.limits, clock::now()) <= clock::duration::zero()) co_return;
+  const waiting_for mark(*this);
+  while (!end_ && !when_idle_) {
     const auto now = clock::now();
     const auto debt = meter_.debt(what_.where.limits, now);
-    if (debt <= clock::duration::zero() || end_) co_return;
+    if (debt <= clock::duration::zero()) co_return;
     co_await sleep_until(now + debt);
   }
 }
@@ -259,6 +268,8 @@ task<void> pooled_session::return_when_safe(std::shared_ptr<server_pool> pool, c
     pause.expires_after(cancel_poll);
     co_await pause.async_wait(no_throw);
   }
+  // One that may still arrive would hit whoever has it next.
+  if (cancel_.take_doubt(connection->cancel())) connection->close();
   pool->give_back(connection);
 }
 

@@ -37,6 +37,12 @@ void pooled_session::go(routing::route where) {
   wish_ = wish_for(id_, home_.number(), what_.who, what_.where);
 }
 
+// Whoever comes to a place from another, or had none yet, is a new session there.
+bool pooled_session::is_shut(const routing::route& next) const {
+  const bool comes = what_.where.waits || next.database != what_.where.database;
+  return comes && !next.waits && home_.current()->overrides->is_disabled(next.database);
+}
+
 // The client's statement names another tenant, and is to run there.
 std::optional<ending> pooled_session::go_to(const routing::tenant_id& tenant) {
   around_.set_tenant(tenant);
@@ -48,9 +54,10 @@ std::optional<ending> pooled_session::go_to(const routing::tenant_id& tenant) {
     refused = ending::fatal(sqlstate::feature_not_supported,
                             "tenant \"" + tenant.str() + "\" has server connections of its clients' own", {},
                             "Name it when the session begins, by another hint; or give it pool: transaction.");
-  } else if (settle_lease(); !meter_.enter(*found)) {
-    refused.emplace();
-    refused->report = session_meter::too_many_clients(*found);
+  } else if (is_shut(*found)) {
+    refused = ending::disabled(found->database);
+  } else if (settle_account(); !meter_.enter(*found)) {
+    refused = ending::too_many_clients(*found);
   }
   if (refused) {
     around_.set_tenant(what_.who.tenant);
@@ -73,11 +80,8 @@ void pooled_session::become_due() {
   around_.set_tenant(*tenant);
   auto found = around_.look_up();
   if (!found) return leave_now(std::move(found.error()));
-  if (!meter_.enter(*found)) {
-    ending full;
-    full.report = session_meter::too_many_clients(*found);
-    return leave_now(std::move(full));
-  }
+  if (is_shut(*found)) return leave_now(ending::disabled(found->database));
+  if (!meter_.enter(*found)) return leave_now(ending::too_many_clients(*found));
   what_.who.tenant = *tenant;
   go(std::move(*found));
   traffic_.become_due(terms());

@@ -146,7 +146,7 @@ task<std::optional<ending>> pooled_session::converse() {
       case step::starved:
         traffic_.release_client();
         if (!co_await read_client()) co_return ending::quiet("the client left");
-        if (connection_ && session_meter::is_paced(what_.where.limits) && traffic_.idle()) {
+        if (begins_ && connection_ && session_meter::is_paced(what_.where.limits)) {
           traffic_.keep_client();
           co_await pay_debt();
         }
@@ -215,6 +215,7 @@ task<bool> pooled_session::read_client() {
         continue;
       }
       if (read.status == io_status::done) {
+        begins_ = traffic_.idle();
         if (++rounds_ == rounds_before_yield) {  // what it says next is read when the others have had their turn
           rounds_ = 0;
           read_again_ = true;
@@ -362,7 +363,9 @@ void pooled_session::keep_limits(clock::time_point now) {
   using exceeded = time_limits::exceeded;
   const time_limits::terms limits{what_.where.limits, home_.current()->settings->timeouts.idle};
   meter_.settle(traffic_.tally(), what_.where.limits, now);
-  const exceeded what = time_.look(traffic_.moment(), limits, now);
+  traffic_moment at = traffic_.moment();
+  at.waits = waiting_since_.has_value() || !traffic_.client_at_boundary();
+  const exceeded what = time_.look(at, limits, now);
   if (what == exceeded::none || end_) return;
   if (what == exceeded::query_time) {
     auto cancel = cancel_.own_request();
@@ -371,6 +374,10 @@ void pooled_session::keep_limits(clock::time_point now) {
     traffic_.explain_cancel(time_limits::report(what, limits));
     send_cancel(home_.context(), std::move(*cancel));
     return;
+  }
+  // A server notices that its client is gone when it next talks to it: what runs is told to stop.
+  if (auto cancel = at.running ? cancel_.own_request() : std::nullopt) {
+    send_cancel(home_.context(), std::move(*cancel));
   }
   ending over;
   over.report = time_limits::report(what, limits);
@@ -384,7 +391,7 @@ void pooled_session::on_tick(clock::time_point now) {
     leave_now(ending::fatal(sqlstate::query_canceled, "the startup took too long", "timeouts.startup has passed."));
   }
   // Nobody reads the client meanwhile, so nobody else finds out.
-  const bool waits_without_reading = waiting_ || greeting_until_ != clock::time_point::max();
+  const bool waits_without_reading = waiting_since_ || greeting_until_ != clock::time_point::max();
   if (waits_without_reading && !end_ && client_.peer_closed()) leave_now(ending::quiet("the client left"));
   if (end_) cancel_waits();
   follow_when_pinned();

@@ -94,9 +94,7 @@ class pooled_session final : private lessee {
   [[nodiscard]] const connection_ptr& connection() const { return connection_; }
   [[nodiscard]] pin_set pins() const { return traffic_.pins(); }
   /// Nothing: it does not wait for a connection.
-  [[nodiscard]] std::optional<clock::time_point> waiting_since() const {
-    return waiting_ ? std::optional(lease_wanted_) : std::nullopt;
-  }
+  [[nodiscard]] std::optional<clock::time_point> waiting_since() const { return waiting_since_; }
   /// As the client was told last; nothing before its greeting.
   [[nodiscard]] std::optional<std::string> application_name() const;
 
@@ -119,6 +117,7 @@ class pooled_session final : private lessee {
   void follow_when_pinned();
   void listen_to_table();
   void go(routing::route where);
+  [[nodiscard]] bool is_shut(const routing::route& next) const;
   std::optional<ending> go_to(const routing::tenant_id& tenant);
   void become_due();
 
@@ -131,6 +130,7 @@ class pooled_session final : private lessee {
   bool lease_at_once();
   question ask();
   task<std::optional<ending>> hold();
+  class waiting_for;
   task<std::expected<void, ending>> lease_in_turn();
   task<std::optional<ending>> keep_pace();
   task<std::expected<void, ending>> lease();
@@ -176,10 +176,11 @@ class pooled_session final : private lessee {
   clock::time_point greeting_until_ = clock::time_point::max();
   std::uint64_t pinned_version_ = 0;  ///< of the table by which a pinned session was looked at last
   int rounds_ = 0;                    ///< of reading the client without a pause
-  bool waiting_ = false;              ///< for a connection, or to be released
-  clock::time_point lease_wanted_;    ///< since when, then
-  bool client_cut_ = false;           ///< a server was lost in the middle of a message to the client
+  /// For its turn, for a connection or to be released.
+  std::optional<clock::time_point> waiting_since_;
+  bool client_cut_ = false;  ///< a server was lost in the middle of a message to the client
   bool client_closed_ = false;
+  bool begins_ = false;     ///< what was read last is not part of anything before
   bool read_again_ = true;  ///< more of the client may be there without waiting
   std::optional<ending> end_;
   std::optional<ending> when_idle_;

@@ -91,8 +91,8 @@ void pooled_traffic::refuse(pgwire::error_report why, byte_run& to_server, byte_
     tell_error(why, to_client);
     skipping_ = true;
   } else {
-    deny(std::move(why), *piece, to_server, to_client);
     count_statement(*piece);
+    deny(std::move(why), *piece, to_server, to_client);
     client_.pop();
   }
 }

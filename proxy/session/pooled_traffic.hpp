@@ -141,7 +141,7 @@ class pooled_traffic {
   /// What it has seen since somebody took it.
   [[nodiscard]] desk::traffic_tally& tally() { return tally_; }
   [[nodiscard]] traffic_moment moment() const {
-    return {leased() && !answers_.empty(), status_ != 'I', transactions_, steps_};
+    return {leased() && !answers_.empty(), status_ != 'I' || (leased() && unsynced_), false, transactions_, steps_};
   }
   /// The statement that runs is being cancelled for this reason, which the client is to hear instead of the server's.
   void explain_cancel(pgwire::error_report why) { cancelled_for_ = std::move(why); }

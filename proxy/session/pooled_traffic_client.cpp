@@ -126,7 +126,7 @@ pooled_traffic::step pooled_traffic::consider_all(byte_run& to_server, byte_run&
 void pooled_traffic::count_statement(const frame_piece& piece) {
   const bool runs =
       piece.type == to_backend::query || piece.type == to_backend::execute || piece.type == to_backend::function_call;
-  if (!piece.begins || !runs) return;
+  if (!piece.begins || !runs || skipping_) return;
   ++tally_.statements;
   ++steps_;
 }

@@ -30,8 +30,8 @@ struct relay::direction {
   relay_end fault;
 };
 
-relay::relay(worker& home, transport& client, transport& server, session_meter& meter)
-    : home_(home), client_(client), server_(server), meter_(meter) {}
+relay::relay(worker& home, transport& client, transport& server, session_meter& meter, const routing::limits& limits)
+    : home_(home), client_(client), server_(server), meter_(meter), limits_(limits) {}
 
 task<relay_end> relay::run(std::string early_client, std::string early_server, std::shared_ptr<void> keep_alive) {
   auto to_client = [](relay* self, std::string early, std::shared_ptr<void>) -> task<void> {
@@ -93,7 +93,10 @@ task<void> relay::pump(const direction& way, std::string early) {
   int rounds = 0;
   while (end_ == relay_end::none) {
     const bool paced = &way.from == &client_ && session_meter::is_paced(limits_);
-    if (paced && traffic_.idle()) co_await keep_pace();
+    if (paced && traffic_.idle()) {
+      co_await keep_pace();
+      if (end_ != relay_end::none) co_return;
+    }
     const io_result read = way.from.read_some(scratch);
     if (read.status == io_status::end) co_return on_end_of(way);
     if (read.status == io_status::failed) co_return on_loss_of(way);
@@ -124,14 +127,17 @@ task<void> relay::pump(const direction& way, std::string early) {
 
 // What the tenant has had beyond its rates is waited for before more of its client is read.
 task<void> relay::keep_pace() {
-  settle_account(clock::now());
+  const auto begun = clock::now();
+  settle_account(begun);
   timer pause(home_.context());
   while (end_ == relay_end::none) {
     const auto debt = meter_.debt(limits_, clock::now());
-    if (debt <= clock::duration::zero()) co_return;
+    if (debt <= clock::duration::zero()) break;
+    pausing_ = true;
     pause.expires_after(std::min<clock::duration>(debt, longest_pause));
     co_await pause.async_wait(no_throw);
   }
+  if (std::exchange(pausing_, false)) meter_.waited(clock::now() - begun);
 }
 
 task<bool> relay::pass_on(const direction& way, std::string bytes) {

@@ -36,8 +36,8 @@ enum class relay_end {
 
 class relay {
  public:
-  /// All three must outlive `run`.
-  relay(worker& home, transport& client, transport& server, session_meter& meter);
+  /// All must outlive `run`; `limits` are the tenant's, whatever they become.
+  relay(worker& home, transport& client, transport& server, session_meter& meter, const routing::limits& limits);
 
   /// Carries bytes until one side ends. `early_client` and `early_server` are what each side sent before the relay
   /// began, from a message boundary on. `keep_alive` is held by both pumps: it must own this relay.
@@ -47,13 +47,13 @@ class relay {
   /// may be now.
   void leave_when_idle(bool leave);
   void leave_now() { finish(relay_end::told_to_leave); }
-  /// The tenant's, from now on.
-  void set_limits(const routing::limits& limits) { limits_ = limits; }
   /// Tells the tenant's account what was used.
   void settle_account(clock::time_point now) { meter_.settle(traffic_.tally(), limits_, now); }
   /// To be called now and then: repeats a cancellation that found nothing to cancel because the wait had just ended.
   void on_tick();
 
+  /// What its client says is not read now: its tenant has used up its rates.
+  [[nodiscard]] bool pausing() const { return pausing_; }
   [[nodiscard]] const traffic_tracker& traffic() const { return traffic_; }
   [[nodiscard]] const std::optional<traffic_fault>& fault() const { return fault_; }
   /// Whether what is written now would start at a message boundary.
@@ -79,8 +79,9 @@ class relay {
   std::optional<traffic_fault> fault_;
   relay_end end_ = relay_end::none;
   session_meter& meter_;
-  routing::limits limits_;
+  const routing::limits& limits_;
   bool leave_when_idle_ = false;
+  bool pausing_ = false;
   bool client_closed_ = false;
   bool client_write_cut_ = false;  ///< a write to the client was begun and is not finished
   bool server_write_cut_ = false;

@@ -34,13 +34,6 @@ bool session_meter::enter(const routing::route& where) {
   return true;
 }
 
-pgwire::error_report session_meter::too_many_clients(const routing::route& where) {
-  return {"FATAL", std::string(sqlstate::too_many_connections),
-          "tenant \"" + where.tenant.str() + "\" has too many clients already",
-          "limits.clients is " + std::to_string(where.limits.clients.value_or(0)) + ".",
-          "Close sessions that are not needed, or raise the limit."};
-}
-
 void session_meter::waited(clock::duration time) {
   pending_.waiting += microseconds(time);
   times_.waits.observe(std::chrono::duration_cast<std::chrono::microseconds>(time));
@@ -79,15 +72,20 @@ void session_meter::settle(desk::traffic_tally& traffic, const routing::limits& 
 std::optional<clock::duration> session_meter::pace(const routing::limits& limits, clock::time_point now,
                                                    clock::duration most) {
   if (!account_) return clock::duration::zero();
+  // It is counted as a statement, and costs nothing: or a tenant that asks again and again would run into debt.
+  const auto refused = [this] {
+    paid_ = 1;
+    return std::nullopt;
+  };
   clock::duration wait{};
   if (const auto rate = byte_rate(limits)) {
     const auto due = account_->bytes.take(*rate, 0, now, most);
-    if (!due) return std::nullopt;
+    if (!due) return refused();
     wait = *due;
   }
   if (const auto rate = statement_rate(limits)) {
     const auto due = account_->statements.take(*rate, 1, now, most);
-    if (!due) return std::nullopt;
+    if (!due) return refused();
     wait = std::max(wait, *due);
     paid_ = 1;
   }

@@ -23,7 +23,6 @@ class session_meter {
   /// The session is the route's tenant's from now on. False: that has as many clients as its limit says, and the
   /// session stays whose it was.
   [[nodiscard]] bool enter(const routing::route& where);
-  [[nodiscard]] static pgwire::error_report too_many_clients(const routing::route& where);
 
   void bytes_in(std::size_t n) { pending_.bytes_in += n; }
   void bytes_out(std::size_t n) { pending_.bytes_out += n; }

@@ -5,6 +5,9 @@
 namespace proxy {
 namespace {
 
+// A cancel request that has done nothing by then was lost.
+constexpr std::chrono::seconds time_for_a_cancel{5};
+
 bool is_over(const std::optional<clock::time_point>& since, const std::optional<std::chrono::milliseconds>& limit,
              clock::time_point now) {
   return since && limit && limit->count() > 0 && now - *since >= *limit;
@@ -28,18 +31,24 @@ time_limits::exceeded time_limits::look(const traffic_moment& now_at, const term
   if (now_at.steps != at_.steps) {
     running_.reset();
     idle_.reset();
+    told_.reset();
+    told_again_ = false;
   }
   if (now_at.transactions != at_.transactions) transaction_.reset();
   at_ = now_at;
   keep(running_, at_.running, now);
-  keep(idle_, !at_.running, now);
+  keep(idle_, !at_.running && !at_.waits, now);
   keep(transaction_, at_.in_transaction, now);
   const routing::limits& limits = by.tenant;
   if (is_over(transaction_, limits.transaction_time, now)) return exceeded::transaction_time;
   if (at_.in_transaction && is_over(idle_, limits.idle_in_transaction, now)) return exceeded::idle_in_transaction;
   if (!at_.in_transaction && is_over(idle_, by.idle, now)) return exceeded::idle;
-  if (is_over(running_, limits.query_time, now)) return exceeded::query_time;
-  return exceeded::none;
+  if (!is_over(running_, limits.query_time, now)) return exceeded::none;
+  const bool again = told_ && !told_again_ && now - *told_ >= time_for_a_cancel;
+  if (told_ && !again) return exceeded::none;
+  told_again_ = again;
+  told_ = now;
+  return exceeded::query_time;
 }
 
 // The SQLSTATEs are those of the server's own timeouts (PostgreSQL docs, appendix A; 25P04 since version 17).

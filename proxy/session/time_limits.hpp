@@ -17,7 +17,8 @@ namespace proxy {
 /// Where a session is, as its traffic core sees it.
 struct traffic_moment {
   bool running = false;            ///< the server has something to do for the client
-  bool in_transaction = false;     ///< a transaction block is open
+  bool in_transaction = false;     ///< one is open; an implicit one, too, for which no Sync has come yet
+  bool waits = false;              ///< for the lodge, or for the rest of a message: neither running nor idle
   std::uint32_t transactions = 0;  ///< ended so far
   std::uint32_t steps = 0;         ///< statements begun or ended so far
 };
@@ -31,7 +32,8 @@ class time_limits {
     const routing::limits& tenant;
     std::chrono::milliseconds idle;
   };
-  /// The limit that is exceeded; the same one again as long as nothing moves.
+  /// The limit that is exceeded. That of a statement's time is told once, and once more a while later, since a cancel
+  /// request may be lost; others again as long as nothing moves.
   exceeded look(const traffic_moment& now_at, const terms& by, clock::time_point now);
 
   /// What the client is told: of a statement that was cancelled (ERROR), or of the session's end (FATAL).
@@ -44,6 +46,8 @@ class time_limits {
 
   traffic_moment at_;
   since running_, idle_, transaction_;
+  since told_;  ///< that the statement runs for too long
+  bool told_again_ = false;
 };
 
 }  // namespace proxy

@@ -27,6 +27,7 @@ const frame_rules& server_rules() {
     frame_rules made = pgwire::backend_rules();
     rule_of(made, 'G').look = attention::notice;
     rule_of(made, 'C').look = attention::want_body;
+    for (const char type : {'I', 's'}) rule_of(made, type).look = attention::notice;
     rule_of(made, 'Z').look = attention::want_body;
     rule_of(made, 'E').look = attention::want_body;
     return made;
@@ -58,8 +59,8 @@ bool traffic_tracker::idle() const {
 }
 
 traffic_moment traffic_tracker::moment() const {
-  const bool running = queries_pending_ > 0 || syncs_pending_ > 0 || unsynced_;
-  return {running, transaction_ != 'I', transactions_, steps_};
+  const bool running = queries_pending_ > 0 || syncs_pending_ > 0 || executes_pending_ > 0;
+  return {running, transaction_ != 'I' || unsynced_, !client_.at_boundary(), transactions_, steps_};
 }
 
 void traffic_tracker::client_message(char type) {
@@ -67,6 +68,7 @@ void traffic_tracker::client_message(char type) {
     ++tally_.statements;
     ++steps_;
   }
+  if (type == 'E') ++executes_pending_;
   switch (type) {
     case 'Q':
     case 'F': ++queries_pending_; break;
@@ -93,6 +95,10 @@ void traffic_tracker::server_message(const pgwire::frame& frame) {
       if (const auto tag = pgwire::backend::command_complete::decode(frame.body)) {
         tally_.rows += desk::rows_of_tag(tag->tag);
       }
+      [[fallthrough]];
+    case 'I':
+    case 's':
+      if (executes_pending_ > 0) --executes_pending_;
       break;
     case 'Z':
       copy_in_ = false;
@@ -107,9 +113,11 @@ void traffic_tracker::server_message(const pgwire::frame& frame) {
       } else if (syncs_pending_ > 0) {
         --syncs_pending_;
       }
+      if (syncs_pending_ == 0 && !unsynced_) executes_pending_ = 0;
       break;
     default:
       ++tally_.errors;
+      executes_pending_ = 0;  // what follows is skipped, or comes to its Sync
       if (const auto fields = pgwire::parse_error_fields(frame.body); fields && pgwire::is_fatal(*fields)) {
         server_said_fatal_ = true;
       }

@@ -54,9 +54,11 @@ class traffic_tracker {
   pgwire::frame_scanner server_;
   std::uint32_t queries_pending_ = 0;  ///< Query and FunctionCall messages not yet answered
   std::uint32_t syncs_pending_ = 0;    ///< Sync messages not yet answered
-  char transaction_ = 'I';             ///< as the last ReadyForQuery said: I, T or E; T since a CopyInResponse
-  bool unsynced_ = false;              ///< extended-protocol messages went out after the last Sync
-  bool copy_in_ = false;               ///< the server takes COPY data now
+  std::uint32_t executes_pending_ =
+      0;                    ///< Execute messages not yet answered, as far as the server may be busy with them
+  char transaction_ = 'I';  ///< as the last ReadyForQuery said: I, T or E; T since a CopyInResponse
+  bool unsynced_ = false;   ///< extended-protocol messages went out after the last Sync
+  bool copy_in_ = false;    ///< the server takes COPY data now
   bool server_said_fatal_ = false;
   bool client_terminated_ = false;
   desk::traffic_tally tally_;

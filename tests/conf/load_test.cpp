@@ -11,7 +11,7 @@
 namespace {
 
 using lines = std::vector<std::string>;
-using tests::temporary_folder;
+using tests::configuration_folder;
 
 const lines none;
 
@@ -19,7 +19,7 @@ const std::string daemon_file = "listen: [{ address: 127.0.0.1:6432 }]\nroutes: 
 const std::string places =
     "servers: { main: { hosts: [pg1] } }\ndatabases: { shared: { server: main } }\ndefaults: { database: shared }\n";
 
-lines names(const temporary_folder& folder, const std::vector<std::filesystem::path>& paths) {
+lines names(const configuration_folder& folder, const std::vector<std::filesystem::path>& paths) {
   lines made;
   for (const auto& path : paths)
     made.push_back(path == folder.path() ? "." : path.lexically_relative(folder.path()).native());
@@ -37,7 +37,7 @@ lines tenants(const conf::loaded& loaded) {
 }  // namespace
 
 TEST_CASE("a good pair of files", "[load]") {
-  const temporary_folder folder;
+  const configuration_folder folder;
   folder.write("pglodge.yaml", daemon_file);
   folder.write("routes.yaml", places + "tenants: { acme: {}, \"t-*\": {} }\n");
   const auto loaded = folder.load();
@@ -59,7 +59,7 @@ TEST_CASE("the shipped samples load, without a warning", "[load]") {
 }
 
 TEST_CASE("the errors of both files come in one go, in the order of the files", "[load]") {
-  const temporary_folder folder;
+  const configuration_folder folder;
   folder.write("pglodge.yaml", daemon_file + "wrokers: 2\n");
   folder.write("routes.yaml",
                "servers:\n"
@@ -83,7 +83,7 @@ TEST_CASE("the errors of both files come in one go, in the order of the files", 
 }
 
 TEST_CASE("files are called as they were called", "[load]") {
-  const temporary_folder folder;
+  const configuration_folder folder;
   folder.write("pglodge.yaml", "listen: [{ address: a }]\nroutes: sub/routes.yaml\nx: y\n");
   folder.write("sub/routes.yaml", "include: [more/*.yaml]\n" + places + "tenants: {}\nx: y\n");
   folder.write("sub/more/one.yaml", "x: y\n");
@@ -100,7 +100,7 @@ TEST_CASE("files are called as they were called", "[load]") {
 }
 
 TEST_CASE("what cannot be read is told where it is named, and watched all the same", "[load]") {
-  const temporary_folder folder;
+  const configuration_folder folder;
   const auto first_error = [&] {
     const auto loaded = folder.load();
     REQUIRE(loaded.errors.size() == 1);
@@ -132,7 +132,7 @@ TEST_CASE("what cannot be read is told where it is named, and watched all the sa
 }
 
 TEST_CASE("routes may be a folder", "[load]") {
-  const temporary_folder folder;
+  const configuration_folder folder;
   folder.write("pglodge.yaml", "listen: [{ address: a }]\nroutes: r\n");
   std::filesystem::create_directory(folder.path() / "r");
   CHECK(folder.load().errors ==
@@ -151,7 +151,7 @@ TEST_CASE("routes may be a folder", "[load]") {
 }
 
 TEST_CASE("included files come after, in the order of the patterns and by name", "[load]") {
-  const temporary_folder folder;
+  const configuration_folder folder;
   folder.write("pglodge.yaml", daemon_file);
   folder.write("routes.yaml", "include: [d/*.yaml, ./extra.yml]\ntenants: { a: {} }\nhints: [{ startup: a.a }]\n");
   folder.write("d/2.yaml", "hints: [{ startup: b.b }]\ntenants: { c: { database: shared } }\n");
@@ -170,7 +170,7 @@ TEST_CASE("included files come after, in the order of the patterns and by name",
 }
 
 TEST_CASE("a file that two patterns find is read once, and nobody includes himself", "[load]") {
-  const temporary_folder folder;
+  const configuration_folder folder;
   folder.write("pglodge.yaml", daemon_file);
   folder.write("routes.yaml", "include: [r*.yaml, r2.yaml, ./r2.yaml]\n" + places + "tenants: { a: {} }\n");
   folder.write("r2.yaml", "tenants: { b: {} }\n");
@@ -180,7 +180,7 @@ TEST_CASE("a file that two patterns find is read once, and nobody includes himse
 }
 
 TEST_CASE("what include may not say", "[load]") {
-  const temporary_folder folder;
+  const configuration_folder folder;
   folder.write("pglodge.yaml", daemon_file);
   folder.write("deep.yaml", "include: [one.yaml]\n");
   std::filesystem::create_directory(folder.path() / "d.yaml");
@@ -206,7 +206,7 @@ TEST_CASE("what include may not say", "[load]") {
 }
 
 TEST_CASE("what is defined twice names both places", "[load]") {
-  const temporary_folder folder;
+  const configuration_folder folder;
   folder.write("pglodge.yaml", daemon_file);
   folder.write("routes.yaml", "include: [two.yaml]\n" + places + "tenants: { a: {}, \"t-*\": {} }\n");
   folder.write("two.yaml", "servers: { main: {} }\ndatabases: { shared: {} }\ntenants:\n  a: {}\n  \"t-*\": {}\n");
@@ -218,7 +218,7 @@ TEST_CASE("what is defined twice names both places", "[load]") {
 }
 
 TEST_CASE("names that may stand in a file that cannot be read are not missed", "[load]") {
-  const temporary_folder folder;
+  const configuration_folder folder;
   folder.write("pglodge.yaml", daemon_file);
   folder.write("routes.yaml", "include: [places.yaml]\ntenants: { a: {}, b: { database: shared } }\n");
   folder.write("places.yaml", places + "{{{\n");
@@ -228,7 +228,7 @@ TEST_CASE("names that may stand in a file that cannot be read are not missed", "
 }
 
 TEST_CASE("auth.query names a database of the table", "[load]") {
-  const temporary_folder folder;
+  const configuration_folder folder;
   const std::string query = "auth: { query: { database: shraed, user: u, sql: s } }\n";
   folder.write("pglodge.yaml", daemon_file + query);
   folder.write("routes.yaml", places + "tenants: {}\n");
@@ -237,7 +237,7 @@ TEST_CASE("auth.query names a database of the table", "[load]") {
 }
 
 TEST_CASE("a link is followed, and its name kept", "[load]") {
-  const temporary_folder folder;
+  const configuration_folder folder;
   folder.write("pglodge.yaml", daemon_file);
   folder.write("v1/routes.yaml", "include: [more.yaml]\n" + places + "tenants: {}\n");
   folder.write("more.yaml", "tenants: { a: {} }\n");
@@ -248,7 +248,7 @@ TEST_CASE("a link is followed, and its name kept", "[load]") {
 }
 
 TEST_CASE("the settings alone do not need a table", "[load]") {
-  const temporary_folder folder;
+  const configuration_folder folder;
   const auto file = folder.write("pglodge.yaml", daemon_file + "usage: { ledger: u }\n");
   folder.write("routes.yaml", "tenants: 5\n");
   const auto loaded = conf::load_settings(file);

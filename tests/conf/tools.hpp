@@ -16,6 +16,7 @@
 #include "conf/daemon_file.hpp"
 #include "conf/load.hpp"
 #include "conf/routes_file.hpp"
+#include "tests/temporary_folder.hpp"
 
 namespace tests {
 
@@ -65,41 +66,18 @@ inline std::string with_door(std::string text) {
   return completed(std::move(text), {"listen: [{ address: a }]", "routes: r.yaml"});
 }
 
-/// A new folder, gone when this is.
-class temporary_folder {
+class configuration_folder : public temporary_folder {
  public:
-  temporary_folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "pglodge-conf-XXXXXX").native();
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
-    path_ = std::filesystem::canonical(name);
-  }
-  ~temporary_folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  temporary_folder(const temporary_folder&) = delete;
-  temporary_folder& operator=(const temporary_folder&) = delete;
-
-  std::filesystem::path write(const std::filesystem::path& name, std::string_view text) const {
-    std::filesystem::create_directories((path_ / name).parent_path());
-    std::ofstream(path_ / name, std::ios::binary) << text;
-    return path_ / name;
-  }
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
   /// What conf::load says, with this folder's name taken out of the errors.
   [[nodiscard]] conf::loaded load(const std::string& name = "pglodge.yaml") const {
-    conf::loaded result = conf::load(path_ / name);
-    const std::string prefix = path_.native() + "/";
+    conf::loaded result = conf::load(path() / name);
+    const std::string prefix = path().native() + "/";
     for (std::string& error : result.errors) {
       for (auto at = error.find(prefix); at != std::string::npos; at = error.find(prefix))
         error.erase(at, prefix.size());
     }
     return result;
   }
-
- private:
-  std::filesystem::path path_;
 };
 
 }  // namespace tests

@@ -1,12 +1,14 @@
 """The console: the virtual database pglodge, over psql and drivers, by the protocol's two query modes."""
 
 import asyncio
+import re
 import shutil
 import signal
 import subprocess
 import threading
 import time
 from contextlib import closing
+from pathlib import Path
 
 import asyncpg
 import psycopg
@@ -14,7 +16,7 @@ import psycopg2
 import pytest
 from cluster import BIN, PASSWORD
 from lodge import SANITIZED, eventually, standard_routes
-from wire import ServerError, query
+from wire import ServerError, message, query
 
 DAEMON = {"auth": {"method": "trust"}, "admin": {"users": ["root"], "stats_users": ["watcher"]}}
 SHOWS = ["HELP", "VERSION", "CONFIG", "STATE", "LISTS", "MEM", "DATABASES", "POOLS", "CLIENTS", "SERVERS", "SOCKETS", "USERS",
@@ -137,6 +139,14 @@ def test_like_order_and_limit(console):
     assert [row["tenant"] for row in console("SHOW TENANTS LIKE '%o%' ORDER BY tenant DESC LIMIT 2")] == ["soylent", "hooli"]
     code, told = console.refused("SHOW TENANTS ORDER BY tenent")
     assert code == "42703" and '"tenant"' in told
+
+
+def test_config_shows_every_key(console):
+    reference = (Path(__file__).parents[2] / "conf" / "reference.md").read_text().split("## routes.yaml")[0].split("## pglodge.yaml")[1]
+    keys = {key for key, kind in re.findall(r"^\| `([a-z_.*]+)` \| ([^|]*) \|", reference, re.M)
+            if ".*" not in key and kind.strip() != "mapping"}
+    assert len(keys) > 20
+    assert keys - {row["key"] for row in console("SHOW CONFIG")} == set()
 
 
 def test_config_tells_where_a_value_is_from(console):
@@ -327,6 +337,61 @@ def test_pause_waits_for_transactions_and_resume_lets_go_on(lodge, console):
         assert waiting.outcome == 1
 
 
+def test_pause_waits_for_connections_of_a_server_that_was_changed(start_lodge, postgres):
+    with start_lodge(routes(postgres), DAEMON) as lodge, Console(lodge) as console, \
+            closing(lodge.connect("trusted.globex")) as client, client.cursor() as cursor:
+        client.autocommit = False
+        cursor.execute("SELECT 1")
+        changed = routes(postgres)
+        changed["servers"]["main"]["max_connections"] = 50
+        lodge.reload(changed)
+        assert ask(lodge, "trusted.soylent") == 1  # by the server as it is now
+        pausing = in_thread(lambda: once(lodge, "PAUSE shared"))
+        eventually(lambda: console("SHOW DATABASES LIKE 'shared'")[0]["paused"] == 1, "paused")
+        assert pausing.is_alive()
+        client.commit()
+        pausing.join(10)
+        assert not pausing.is_alive()
+
+
+def test_a_client_that_leaves_in_a_wait_is_noticed(lodge, console):
+    with closing(lodge.connect("trusted.globex")) as client, client.cursor() as cursor:
+        client.autocommit = False
+        cursor.execute("SELECT 1")
+        with lodge.login("root", "pglodge") as other:
+            other.send(query("PAUSE shared"))
+            eventually(lambda: console("SHOW DATABASES LIKE 'shared'")[0]["paused"] == 1, "it waits")
+            count = len(console("SHOW CLIENTS"))
+            other.send(message(b"X"))
+        eventually(lambda: len(console("SHOW CLIENTS")) < count, "it is gone")
+        client.commit()
+    console("RESUME shared")
+
+
+def test_sessions_that_wait_to_be_released_belong_to_their_place(lodge, console):
+    console("PAUSE shared")
+    waiting = in_thread(lambda: ask(lodge, "trusted.soylent"))
+    eventually(lambda: console("SHOW DATABASES LIKE 'shared'")[0]["current_client_connections"] == 1, "it is counted there")
+    assert waiting.is_alive()
+    console("RESUME shared")
+    waiting.join(10)
+    assert waiting.outcome == 1
+
+
+def test_who_has_yet_to_name_its_tenant_is_let_in_and_no_further(start_lodge, postgres):
+    table = routes(postgres)
+    table["hints"].append({"variable": "app.tenant"})
+    table["no_tenant"] = {"action": "wait"}
+    with start_lodge(table, DAEMON) as lodge, Console(lodge) as console:
+        console("DISABLE shared")
+        with lodge.login("trusted", "crm") as wire:
+            with pytest.raises(ServerError) as caught:
+                wire.rows("SET app.tenant = 'globex'")
+            assert caught.value.sqlstate == "57P03"
+            wire.rows("SET app.tenant = 'acme'")
+            assert wire.value("SELECT current_database()") == "acme"
+
+
 def test_pause_of_everything_can_be_cancelled(lodge, console):
     with closing(lodge.connect("trusted.globex")) as client, client.cursor() as cursor:
         client.autocommit = False
@@ -429,8 +494,8 @@ def test_shutdown(start_lodge, postgres, words, told):
             console(words)
     except psycopg2.Error:
         pass  # it may hear no answer any more
-    lodge.wait_for_log(told)
     lodge.has_left()
+    assert told in lodge.log()
 
 
 def test_the_console_ends_by_sigterm(start_lodge, postgres):

@@ -178,6 +178,22 @@ def test_a_refused_reload_is_told_and_the_lodge_stays_ready(open_desk):
     assert (told["pglodge_config_last_reload_successful"], told["pglodge_config_version"]) == (1, 2)
 
 
+def test_what_the_console_lays_over_is_told_and_mends_no_reload(open_desk, postgres):
+    lodge, desk = open_desk(users=["root"])
+    with lodge.login("root", "pglodge") as console:
+        since = lodge.mark()
+        lodge.routes_file.write_text("servers: {")
+        lodge.wait_for_log(" refused, ", since=since)
+        eventually(lambda: desk.metric("pglodge_config_last_reload_successful") == 0, "the failure is told")
+        console.rows("SUSPEND 'globex' 'call billing'")
+        eventually(lambda: json.loads(desk.ask("/tenants/globex")[2])["state"] == "suspended", "the override is told")
+        assert desk.metric("pglodge_config_last_reload_successful") == 0
+        assert "refused" in desk.ask("/readyz")[2]
+        lodge.reload(standard_routes(postgres.host))
+        eventually(lambda: desk.metric("pglodge_config_last_reload_successful") == 1, "the mended files are told")
+        assert json.loads(desk.ask("/tenants/globex")[2])["state"] == "suspended"
+
+
 def test_a_lodge_that_drains_lives_but_is_not_ready(open_desk):
     lodge, desk = open_desk()
     with lodge.login("trusted.globex", "crm") as wire:

@@ -8,7 +8,7 @@ import pytest
 from lodge import eventually, standard_routes
 from test_attacks import SYNC, answers, pbe
 from test_pooling import TRUST, refused
-from wire import Closed, ServerError, cancel_request
+from wire import Closed, ServerError, cancel_request, message, query
 
 MODES = ["transaction", "session"]
 
@@ -150,6 +150,50 @@ def test_bytes_are_paid_for_by_the_next_statement(open_lodge):
         assert time.monotonic() - began > 0.4
 
 
+def test_a_pinned_session_waits_for_what_it_had(open_lodge):
+    lodge = open_lodge(queries_per_second=10, burst=1, wait="10s")
+    with enter(lodge) as wire:
+        wire.rows("SELECT pg_advisory_lock(1)")
+        began = time.monotonic()
+        for _ in range(10):
+            wire.rows("SELECT 1")
+        assert time.monotonic() - began > 0.7
+
+
+def test_what_waits_for_its_rate_does_not_run_once_its_session_is_over(start_lodge, postgres):
+    table = limited(postgres, "session", bytes_per_second="1KiB")
+    with start_lodge(table, TRUST) as lodge, enter(lodge) as wire:
+        wire.rows("CREATE TABLE IF NOT EXISTS written(n int); TRUNCATE written; SELECT repeat('x', 100000)")
+        wire.send(query("INSERT INTO written VALUES (1)"))
+        moved = limited(postgres, "session", bytes_per_second="1KiB")
+        moved["tenants"]["soylent"].update(database="acme", schema=None)
+        lodge.reload(moved)
+        with pytest.raises(ServerError) as caught:
+            wire.until(b"Z")
+        assert caught.value.sqlstate == "57P01"
+        lodge.reload(limited(postgres, "session"))
+        with enter(lodge) as after:
+            assert after.rows("SELECT * FROM written") == []
+            after.rows("DROP TABLE written")
+
+
+def test_who_leaves_while_it_owes_gives_its_connection_back(start_lodge, postgres):
+    table = limited(postgres, "session", bytes_per_second="1KiB", clients=1)
+    with start_lodge(table, TRUST) as lodge:
+        with enter(lodge) as wire:
+            wire.rows("SELECT repeat('x', 1000000)")
+        with eventually(lambda: attempt(lodge), "it is gone"):
+            pass
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_who_waits_for_the_lodge_is_not_idle(start_lodge, postgres, mode):
+    table = limited(postgres, mode, queries_per_second=1, burst=1, wait="20s")
+    with start_lodge(table, {**TRUST, "timeouts": {"idle": "500ms"}}) as lodge, enter(lodge) as wire:
+        for _ in range(3):
+            assert wire.rows("SELECT 1") == [("1",)]
+
+
 def test_who_waits_for_its_rate_can_be_cancelled_and_can_leave(open_lodge):
     lodge = open_lodge(queries_per_second=1, burst=1, wait="60s")
     with enter(lodge) as wire:
@@ -203,7 +247,8 @@ def test_a_clients_own_cancel_is_told_as_such(open_lodge):
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("limit, sqlstate, busy", [
-    ("idle_in_transaction", "25P03", False), ("transaction_time", "25P04", False), ("transaction_time", "25P04", True)])
+    ("idle_in_transaction", "25P03", None), ("transaction_time", "25P04", None), ("transaction_time", "25P04", 0.05),
+    ("transaction_time", "25P04", 60)])
 def test_a_transaction_that_lasts_too_long_ends_the_session(open_lodge, postgres, mode, limit, sqlstate, busy):
     lodge = open_lodge(mode, **{limit: "500ms"})
     with enter(lodge) as wire:
@@ -213,13 +258,23 @@ def test_a_transaction_that_lasts_too_long_ends_the_session(open_lodge, postgres
         pid = wire.value("SELECT pg_backend_pid()")
         with pytest.raises((ServerError, Closed)) as caught:
             while busy:
-                wire.rows("SELECT pg_sleep(0.05)")
+                wire.rows(f"SELECT pg_sleep({busy})")
             wire.until(b"Z")
         error = caught.value
         assert (error.severity, error.sqlstate) == ("FATAL", sqlstate)
         assert limit in error.detail
         eventually(lambda: postgres.value("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", int(pid)) == 0,
                    "its connection is closed")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_transaction_without_its_sync_is_idle_too(open_lodge, mode):
+    lodge = open_lodge(mode, idle_in_transaction="500ms")
+    with enter(lodge) as wire:
+        wire.send(pbe("SELECT 1") + message(b"H"))
+        with pytest.raises(ServerError) as caught:
+            wire.until(b"Z")
+        assert caught.value.sqlstate == "25P03"
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -1,6 +1,8 @@
 // The users file: what it holds, every mistake with its line, and that no error tells a secret.
 #include "proxy/auth/users_file.hpp"
 
+#include "tests/temporary_folder.hpp"
+
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -37,17 +39,11 @@ std::string password_of(std::string_view text, std::string_view role) {
   return password != nullptr ? std::string(password->view()) : "none";
 }
 
-struct folder {
-  fs::path path;
-  folder() {
-    std::string name = (fs::temp_directory_path() / "pglodge-users-XXXXXX").native();
-    path = ::mkdtemp(name.data());
-  }
-  ~folder() { fs::remove_all(path); }
+struct folder : tests::temporary_folder {
   fs::path write(const std::string& name, std::string_view text, mode_t mode = 0600) const {
-    std::ofstream(path / name, std::ios::binary) << text;
-    ::chmod((path / name).c_str(), mode);
-    return path / name;
+    auto file = temporary_folder::write(name, text);
+    ::chmod(file.c_str(), mode);
+    return file;
   }
 };
 
@@ -137,11 +133,11 @@ TEST_CASE("the file itself") {
   CHECK(reading.warnings.empty());
   CHECK(reading.users->size() == 1);
 
-  CHECK(read_users_file(home.path / "none").errors ==
-        std::vector{(home.path / "none").native() + ": No such file or directory"});
-  CHECK(read_users_file(home.path).errors == std::vector{home.path.native() + ": it is a folder"});
+  CHECK(read_users_file(home.path() / "none").errors ==
+        std::vector{(home.path() / "none").native() + ": No such file or directory"});
+  CHECK(read_users_file(home.path()).errors == std::vector{home.path().native() + ": it is a folder"});
   CHECK(read_users_file("/dev/null").errors == std::vector<std::string>{"/dev/null: it is not a regular file"});
-  const auto pipe = home.path / "pipe";
+  const auto pipe = home.path() / "pipe";
   REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
   CHECK(read_users_file(pipe).errors == std::vector{pipe.native() + ": it is not a regular file"});
   const auto huge = home.write("huge", "");

@@ -96,6 +96,31 @@ TEST_CASE("time limits: each begins anew when something moves", "[limits]") {
   CHECK(look({.in_transaction = true, .transactions = 1, .steps = 40}, 1h) == exceeded::none);
 }
 
+TEST_CASE("time limits: a cancel is asked for twice at most", "[limits]") {
+  routing::limits limits;
+  limits.query_time = 1s;
+  time_limits watch;
+  const auto look = [&](auto after, std::uint32_t steps = 1) {
+    return watch.look({.running = true, .steps = steps}, {limits, 0s}, start + after);
+  };
+  CHECK(look(0s) == exceeded::none);
+  CHECK(look(1s) == exceeded::query_time);
+  CHECK(look(2s) == exceeded::none);
+  CHECK(look(6s) == exceeded::query_time);
+  CHECK(look(60s) == exceeded::none);
+  CHECK(look(61s, 2) == exceeded::none);
+  CHECK(look(62s, 2) == exceeded::query_time);
+}
+
+TEST_CASE("time limits: who waits for the lodge is not idle", "[limits]") {
+  const routing::limits limits;
+  time_limits watch;
+  CHECK(watch.look({}, {limits, 1s}, start) == exceeded::none);
+  CHECK(watch.look({.waits = true}, {limits, 1s}, start + 2s) == exceeded::none);
+  CHECK(watch.look({}, {limits, 1s}, start + 3s) == exceeded::none);
+  CHECK(watch.look({}, {limits, 1s}, start + 4s) == exceeded::idle);
+}
+
 TEST_CASE("rows are the number at the end of a tag", "[usage]") {
   using proxy::desk::rows_of_tag;
   CHECK(rows_of_tag("SELECT 42") == 42);
@@ -128,6 +153,15 @@ TEST_CASE("account: clients are counted while they are there, up to the limit", 
   const auto connected = acme->counts().connected;
   CHECK(acme->counts().connected == connected);  // nobody is there
   CHECK(accounts.counts().size() == 1);
+}
+
+TEST_CASE("account: the length of many long sessions does not run over", "[usage]") {
+  tenant_accounts accounts;
+  const auto acme = accounts.of("acme");
+  std::vector<proxy::desk::tenant_account::visit> all;
+  const auto then = rate_limit::clock::now() + 24h * 365;  // so that the visits' own ends come before it
+  for (int i = 0; i < 10'000; ++i) all.push_back(std::move(*acme->enter(std::nullopt, then)));
+  CHECK(acme->counts(then + 24h * 200).connected == 10'000ULL * 200 * 86'400 * 1'000'000);
 }
 
 TEST_CASE("account: what many add is all there", "[usage]") {
@@ -192,6 +226,25 @@ TEST_CASE("meter: a full tenant leaves the session whose it was", "[usage]") {
   REQUIRE(meter.enter(route_of("globex")));
   CHECK_FALSE(meter.enter(full));
   CHECK(accounts.of("globex")->clients() == 1);
+}
+
+TEST_CASE("meter: what is refused costs nothing", "[limits]") {
+  tenant_accounts accounts;
+  proxy::desk::session_times times;
+  session_meter meter(accounts, times);
+  routing::limits limits;
+  limits.queries_per_second = 10;
+  limits.burst = 1;
+  REQUIRE(meter.enter(route_of("acme")));
+  CHECK(meter.pace(limits, start, 1s) == 0s);
+  traffic_tally first{.statements = 1};
+  meter.settle(first, limits, start);
+  for (int i = 0; i < 100; ++i) {
+    CHECK_FALSE(meter.pace(limits, start, 50ms));
+    traffic_tally refused{.statements = 1, .errors = 1};
+    meter.settle(refused, limits, start);
+  }
+  CHECK(meter.pace(limits, start, 1s) == 100ms);
 }
 
 TEST_CASE("meter: the statement that waited is paid for once", "[limits]") {

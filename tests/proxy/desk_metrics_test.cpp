@@ -8,6 +8,7 @@
 #include "proxy/desk/tenant_account.hpp"
 #include "proxy/desk/tenant_page.hpp"
 #include "proxy/desk/tenant_ranking.hpp"
+#include "usage_tools.hpp"
 
 using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
@@ -19,18 +20,7 @@ using proxy::desk::tenant_page;
 using proxy::desk::tenant_ranking;
 using proxy::desk::tenant_usage;
 using proxy::desk::usage_counts;
-
-namespace {
-
-// What a tenant has used so far, of busy time and statements alike.
-tenant_usage used(const std::string& tenant, std::uint64_t amount, std::uint32_t clients = 0) {
-  usage_counts counts;
-  counts.busy = amount;
-  counts.statements = amount;
-  return {tenant, counts, clients};
-}
-
-}  // namespace
+using tests::used;
 
 TEST_CASE("metrics: names, units and labels", "[metrics]") {
   lodge_reading now;

@@ -9,6 +9,7 @@
 #include "proxy/desk/duration_histogram.hpp"
 #include "proxy/desk/tenant_account.hpp"
 #include "proxy/desk/tenant_ranking.hpp"
+#include "usage_tools.hpp"
 
 using namespace std::chrono_literals;
 using proxy::desk::duration_histogram;
@@ -16,16 +17,9 @@ using proxy::desk::tenant_accounts;
 using proxy::desk::tenant_ranking;
 using proxy::desk::tenant_usage;
 using proxy::desk::usage_counts;
+using tests::used;
 
 namespace {
-
-// What a tenant has used so far, of busy time and statements alike.
-tenant_usage used(const std::string& tenant, std::uint64_t amount, std::uint32_t clients = 0) {
-  usage_counts counts;
-  counts.busy = amount;
-  counts.statements = amount;
-  return {tenant, counts, clients};
-}
 
 // "acme=7 other=3".
 std::string told(const std::vector<tenant_usage>& all) {

@@ -11,26 +11,16 @@
 #include <string_view>
 #include <vector>
 
+#include "proxy/desk/tenant_ranking.hpp"
 #include "proxy/desk/usage_line.hpp"
+#include "tests/temporary_folder.hpp"
 
 namespace tests {
 
-class usage_folder {
+class usage_folder : public temporary_folder {
  public:
-  usage_folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "pglodge-usage-XXXXXX").native();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~usage_folder() { std::filesystem::remove_all(path_); }
-  usage_folder(const usage_folder&) = delete;
-  usage_folder& operator=(const usage_folder&) = delete;
-
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-  void write(const std::string& name, std::string_view text) const {
-    std::ofstream(path_ / name, std::ios::binary) << text;
-  }
   [[nodiscard]] std::string text(const std::string& name) const {
-    std::ifstream in(path_ / name, std::ios::binary);
+    std::ifstream in(path() / name, std::ios::binary);
     return {std::istreambuf_iterator<char>(in), {}};
   }
   /// Every line, read back; one that is none of the ledger's throws.
@@ -40,13 +30,18 @@ class usage_folder {
     for (std::string line; std::getline(in, line);) all.push_back(proxy::desk::parse_usage_line(line).value());
     return all;
   }
-
- private:
-  std::filesystem::path path_;
 };
 
 inline proxy::desk::usage_counts counts(std::uint64_t transactions, std::uint64_t peak = 1) {
   return {.transactions = transactions, .bytes_in = 10 * transactions, .peak_clients = peak};
+}
+
+/// What a tenant has used so far, of busy time and statements alike.
+inline proxy::desk::tenant_usage used(const std::string& tenant, std::uint64_t amount, std::uint32_t clients = 0) {
+  proxy::desk::usage_counts so_far;
+  so_far.busy = amount;
+  so_far.statements = amount;
+  return {tenant, so_far, clients};
 }
 
 inline proxy::desk::utc_time at(std::string_view text) { return proxy::desk::parse_time(text).value(); }

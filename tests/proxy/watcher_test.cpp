@@ -1,6 +1,8 @@
 // The watcher against a real folder: every way in which a file is saved is noticed, and a mere look is not.
 #include "proxy/watcher.hpp"
 
+#include "tests/temporary_folder.hpp"
+
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -11,14 +13,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct folder {
-  fs::path path;
-  folder() {
-    std::string name = (fs::temp_directory_path() / "pglodge-watcher-XXXXXX").native();
-    path = ::mkdtemp(name.data());
-  }
-  ~folder() { fs::remove_all(path); }
-};
+using folder = tests::temporary_folder;
 
 void write(const fs::path& file, const std::string& text) { std::ofstream(file) << text; }
 
@@ -43,15 +38,15 @@ const auto now_read = [] { return std::chrono::system_clock::now() + std::chrono
 
 TEST_CASE("a save in place, by rename, and a removal are changes") {
   const folder home;
-  const fs::path file = home.path / "routes.yaml";
+  const fs::path file = home.path() / "routes.yaml";
   write(file, "a");
   watching w;
   w.watcher.watch({file}, {}, now_read());
 
   write(file, "ab");
   CHECK(w.sees_change());
-  write(home.path / "routes.yaml.new", "abc");
-  fs::rename(home.path / "routes.yaml.new", file);
+  write(home.path() / "routes.yaml.new", "abc");
+  fs::rename(home.path() / "routes.yaml.new", file);
   CHECK(w.sees_change());
   fs::remove(file);
   CHECK(w.sees_change());
@@ -61,33 +56,33 @@ TEST_CASE("a save in place, by rename, and a removal are changes") {
 
 TEST_CASE("a symbolic link swapped two levels up is a change") {
   const folder home;
-  fs::create_directory(home.path / "v1");
-  fs::create_directory(home.path / "v2");
-  write(home.path / "v1/routes.yaml", "a");
-  write(home.path / "v2/routes.yaml", "b");
-  fs::create_directory_symlink("v1", home.path / "..data");
-  fs::create_symlink("..data/routes.yaml", home.path / "routes.yaml");
+  fs::create_directory(home.path() / "v1");
+  fs::create_directory(home.path() / "v2");
+  write(home.path() / "v1/routes.yaml", "a");
+  write(home.path() / "v2/routes.yaml", "b");
+  fs::create_directory_symlink("v1", home.path() / "..data");
+  fs::create_symlink("..data/routes.yaml", home.path() / "routes.yaml");
   watching w;
-  w.watcher.watch({home.path / "routes.yaml"}, {}, now_read());
+  w.watcher.watch({home.path() / "routes.yaml"}, {}, now_read());
 
-  fs::create_directory_symlink("v2", home.path / "..data_tmp");
-  fs::rename(home.path / "..data_tmp", home.path / "..data");
+  fs::create_directory_symlink("v2", home.path() / "..data_tmp");
+  fs::rename(home.path() / "..data_tmp", home.path() / "..data");
   CHECK(w.sees_change());
 }
 
 TEST_CASE("a new YAML file in an included folder is a change, another file is not") {
   const folder home;
   watching w;
-  w.watcher.watch({}, {home.path}, now_read());
-  write(home.path / "notes.txt", "a");
+  w.watcher.watch({}, {home.path()}, now_read());
+  write(home.path() / "notes.txt", "a");
   CHECK_FALSE(w.sees_change(std::chrono::milliseconds(400)));
-  write(home.path / "acme.yaml", "a");
+  write(home.path() / "acme.yaml", "a");
   CHECK(w.sees_change());
 }
 
 TEST_CASE("what changed between being read and being watched is reported once") {
   const folder home;
-  const fs::path file = home.path / "routes.yaml";
+  const fs::path file = home.path() / "routes.yaml";
   const auto read_at = std::chrono::system_clock::now();
   write(file, "later");
   watching w;
@@ -99,7 +94,7 @@ TEST_CASE("what changed between being read and being watched is reported once") 
 
 TEST_CASE("the folders on the way to a file include those of its links") {
   const folder home;
-  const fs::path real = fs::canonical(home.path);
+  const fs::path real = fs::canonical(home.path());
   fs::create_directory(real / "store");
   write(real / "store/routes.yaml", "a");
   fs::create_symlink(real / "store/routes.yaml", real / "routes.yaml");

@@ -26,7 +26,7 @@ TEST_CASE("which hint, which rule, where and in what state") {
   const auto all = two_tenants().build();
   const auto told = explain(all, session_facts{"app.globex", "crm", {}});
   CHECK(told.admitted);
-  CHECK(told.text ==
+  CHECK(told.text() ==
         "tenant:       globex\n"
         "hint:         user \"{role}.{tenant}\"\n"
         "user:         app\n"
@@ -48,8 +48,8 @@ TEST_CASE("a session that has yet to name its tenant") {
   t.parts.no_tenant = no_tenant_action::wait;
   const auto told = explain(t.build(), session_facts{"app", "crm", {}});
   CHECK(told.admitted);
-  CHECK(told.text.contains("rule:         no_tenant\n"));
-  CHECK(told.text.contains("admitted:     yes, to name its tenant before it may do anything else\n"));
+  CHECK(told.text().contains("rule:         no_tenant\n"));
+  CHECK(told.text().contains("admitted:     yes, to name its tenant before it may do anything else\n"));
 }
 
 TEST_CASE("why a session would be refused") {
@@ -57,7 +57,7 @@ TEST_CASE("why a session would be refused") {
   const auto text = [&](session_facts facts) {
     const auto told = explain(all, facts);
     CHECK_FALSE(told.admitted);
-    return told.text;
+    return told.text();
   };
   using Catch::Contains;
   CHECK_THAT(text({"other.globex", "crm", {}}), Contains("refused:      28000 role \"other\" may not enter"));

@@ -1,0 +1,36 @@
+// What the ledger tells of itself.
+#include "proxy/pool/ledger.hpp"
+
+namespace proxy {
+
+ledger::totals ledger::count(const std::string& name) const {
+  const auto* const found = tenants_.find(name);
+  if (found == nullptr) return {};
+  return {.lent = found->lent, .opening = found->opening, .idle = 0, .waiting = found->waiting};
+}
+
+std::vector<ledger::pool_totals> ledger::pools() const {
+  std::vector<pool_totals> all;
+  for (const auto& [key, one] : pools_) {
+    if (one.total == 0 && one.waiting == 0) continue;
+    pool_totals& row = all.emplace_back();
+    row.key = key;
+    row.lent = one.total - one.idle_count;
+    row.opening = one.opening;
+    row.idle = one.idle_count;
+    row.waiting = one.waiting;
+    if (const waiter* first = one.waiters.front()) row.waiting_since = first->wish.since;
+  }
+  return all;
+}
+
+std::vector<ledger::connection_report> ledger::connections() const {
+  std::vector<connection_report> all;
+  all.reserve(connections_.size());
+  for (const auto& [id, one] : connections_) {
+    all.push_back({id, one.is, one.from->name(), one.in->name(), one.of->name(), one.opened, one.own});
+  }
+  return all;
+}
+
+}  // namespace proxy

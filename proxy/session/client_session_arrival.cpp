@@ -1,0 +1,164 @@
+// How a session comes in: what its client wants, whose it is, who it is, and where that leads.
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+#include "protocol/sqlstate.hpp"
+#include "proxy/auth/auth_rules.hpp"
+#include "proxy/auth/peer_address.hpp"
+#include "proxy/session/client_session.hpp"
+#include "routing/access.hpp"
+
+namespace proxy {
+
+namespace sqlstate = pgwire::sqlstate;
+
+task<client_session::step<session_request>> client_session::come_in() {
+  auto first = co_await greet(client_, visitor_.tls.get());
+  if (!first) co_return std::unexpected(std::move(first.error()));
+  if (const auto* key = std::get_if<pgwire::cancel_key>(&*first)) {
+    const pgwire::cancel_key presented = *key;
+    co_return std::unexpected(co_await pass_cancel_on(presented));
+  }
+  auto request = session_request::read(std::move(std::get<pgwire::startup_message>(*first)));
+  if (!request) co_return std::unexpected(ending::of(request.error()));
+  if (!client_.tls() && !visitor_.plain_text_allowed) {
+    co_return std::unexpected(ending::fatal(sqlstate::invalid_authorization, "this listener demands TLS", {},
+                                            "Connect with sslmode=require, or better verify-full."));
+  }
+
+  if (const auto* name = request->startup.find("application_name")) application_name_ = *name;
+  if (const auto* mode = request->startup.find("replication")) {
+    replication_ = *mode == "database" ? "logical" : "physical";
+  }
+  const auto* database = request->startup.find("database");
+  if (database != nullptr && *database == console::database_name) {
+    auto may = co_await come_to_console(*request);
+    if (!may) co_return std::unexpected(std::move(may.error()));
+    console::console_session::request what{id_, who_.user, name(), *may, version_ == pgwire::protocol_version{3, 2}};
+    console_ = std::make_unique<console::console_session>(home_, client_, from_client_, std::move(what));
+    co_return std::move(*request);
+  }
+
+  auto identified = routing::identify(home_.current()->routes->hints(), facts_of(*request));
+  if (!identified) co_return std::unexpected(ending::of(identified.error()));
+  who_ = std::move(*identified);
+
+  if (auto failed = co_await agree_on_version(request->startup)) co_return std::unexpected(std::move(*failed));
+  auto passed = co_await authenticate();
+  if (!passed) co_return std::unexpected(std::move(passed.error()));
+  pass_ = std::move(*passed);
+  auto placed = co_await place();
+  if (!placed) co_return std::unexpected(std::move(placed.error()));
+  route_ = std::move(*placed);
+  // By passthrough the server has yet to say who this is: nobody opens accounts or fills a tenant's up without.
+  if (pass_ && !meter_.enter(*route_)) co_return std::unexpected(ending::too_many_clients(*route_));
+
+  spdlog::info("{}: begins: user {}, by {}{}{}, at {}/{}", name(), who_.user, who_.hint,
+               who_.hint.empty() ? "" : " and ", route_->rule, route_->server->name, route_->database);
+  co_return std::move(*request);
+}
+
+// No hint applies there, and no server could be asked by passthrough.
+task<client_session::step<console::privilege>> client_session::come_to_console(const session_request& request) {
+  who_.user = *request.startup.find("user");
+  who_.database = console::database_name;
+  if (auto failed = co_await agree_on_version(request.startup)) co_return std::unexpected(std::move(*failed));
+  auto passed = co_await authenticate();
+  if (!passed) co_return std::unexpected(std::move(passed.error()));
+  if (!*passed) {
+    co_return std::unexpected(
+        ending::fatal(sqlstate::invalid_authorization, "the console of pglodge cannot authenticate by passthrough", {},
+                      "Give it a method by a rule, { database: pglodge, method: scram-sha-256 }, and auth.users."));
+  }
+  co_return console::privilege_of(home_.current()->settings->admin, who_.user);
+}
+
+// What the packet says, and the TLS it came by.
+routing::session_facts client_session::facts_of(const session_request& request) const {
+  routing::session_facts facts = request.facts();
+  if (!client_.tls()) return facts;
+  facts.server_name = server_name_indication(client_.tls());
+  if (auto names = client_certificate(client_.tls())) {
+    facts.common_name = std::move(names->common_name);
+    facts.alternative_names = std::move(names->alternative_names);
+  }
+  return facts;
+}
+
+// Before anything else is said, authentication included (PostgreSQL docs, 55.2.1).
+task<std::optional<ending>> client_session::agree_on_version(const pgwire::startup_message& startup) {
+  const auto negotiated = pgwire::negotiate(startup);
+  version_ = negotiated.version;
+  if (negotiated.must_tell) {
+    const std::string told = pgwire::encode_negotiate(negotiated);
+    if (!co_await client_.write_all(as_bytes(told))) co_return ending::quiet("the client left");
+  }
+  co_return std::nullopt;
+}
+
+// Who the client is, by the method that the configuration demands of it; nothing where the server finds out itself.
+// Whether its tenant exists is looked at only when it has passed, so that it cannot be found out without.
+task<client_session::step<std::optional<auth_pass>>> client_session::authenticate() {
+  const snapshot_ptr now = home_.current();
+  auth_facts facts;
+  facts.tls = static_cast<bool>(client_.tls());
+  facts.peer = ip_of(visitor_.peer);
+  facts.database = who_.database ? *who_.database : who_.user;
+  facts.role = who_.user;
+  facts.tenant = who_.tenant.str();
+  const auth_decision decision = method_for(now->settings->auth, facts);
+  if (decision.method == conf::auth_method::passthrough) co_return std::nullopt;
+
+  state_ = session_state::authenticating;
+  auth_request what{decision.method, who_.user, facts.peer, std::nullopt, std::nullopt, name()};
+  if (client_.tls()) {
+    if (auto point = server_end_point(client_.tls()); !point.empty()) what.end_point = std::move(point);
+    what.certificate = client_certificate(client_.tls());
+  }
+  auth_.emplace(home_.context().get_executor(), home_.shared().computing, home_.shared().throttle,
+                now->secrets->clients, client_);
+  auto passed = co_await auth_->run(std::move(what));
+  auth_.reset();
+  if (!passed) co_return std::unexpected(std::move(passed.error()));
+  co_return std::optional<auth_pass>(std::move(*passed));
+}
+
+// A held tenant's client waits here for a table that releases it. Its startup's clock stands still meanwhile.
+task<client_session::step<routing::route>> client_session::place() {
+  auto found = look_up();
+  if (!found || found->state != routing::tenant_state::held) co_return if_enabled(std::move(found));
+
+  held_since_ = clock::now();
+  const auto startup_left = deadline_ - held_since_;
+  const clock::duration wait = found->limits.wait.value_or(home_.current()->settings->timeouts.query_wait);
+  state_ = session_state::held;
+  deadline_ = clock::time_point::max();
+  released_.emplace(home_.context(), clock::now() + wait);
+  while (found && found->state == routing::tenant_state::held && !ending_) {
+    auto [woken] = co_await released_->async_wait(no_throw);
+    if (!woken) {
+      co_return std::unexpected(ending::held_too_long(who_.tenant));
+    }
+    found = look_up();
+  }
+  released_.reset();
+  deadline_ = clock::now() + startup_left;
+  co_return if_enabled(std::move(found));
+}
+
+// A place that is disabled takes no new sessions; those that are there stay.
+client_session::step<routing::route> client_session::if_enabled(step<routing::route> found) const {
+  if (!found || found->waits || !home_.current()->overrides->is_disabled(found->database)) return found;
+  return std::unexpected(ending::disabled(found->database));
+}
+
+client_session::step<routing::route> client_session::look_up() const {
+  auto found = home_.current()->routes->resolve(who_);
+  if (!found) return std::unexpected(ending::of(found.error()));
+  home_.current()->overrides->apply(*found);
+  if (const auto refused = routing::may_enter(*found, who_.user)) return std::unexpected(ending::of(*refused));
+  return std::move(*found);
+}
+
+}  // namespace proxy

@@ -1,0 +1,162 @@
+// A session with a server connection of its own: how it comes by that, what passes, and when it has to end.
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+#include "protocol/backend_messages.hpp"
+#include "protocol/sqlstate.hpp"
+#include "proxy/session/client_session.hpp"
+#include "proxy/session/forward_cancel.hpp"
+
+namespace proxy {
+
+namespace sqlstate = pgwire::sqlstate;
+
+// By passthrough the server lets the client in, and nobody else; what speaks replication has a server of its own.
+bool client_session::shares_connections(const session_request& request) const {
+  const bool lodge_knows = pass_.has_value();
+  const bool ordinary = request.startup.find("replication") == nullptr && request.options.other.empty();
+  return route_->pool == routing::pool_mode::transaction && lodge_knows && ordinary;
+}
+
+// A connection of its own counts as much as a shared one. Its startup's clock stands still while it waits for its turn.
+task<std::optional<ending>> client_session::reserve() {
+  reserved_ = std::make_unique<reservation>(home_.context().get_executor());
+  for (;;) {
+    state_ = session_state::entering;
+    const std::uint64_t version = home_.current()->version;
+    const auto begun = clock::now();
+    const auto startup_left = deadline_ - begun;
+    deadline_ = clock::time_point::max();
+    const auto until = begun + route_->limits.wait.value_or(home_.current()->settings->timeouts.query_wait);
+    const bool taken = co_await reserved_->take(home_.shared().pools.of(route_->server),
+                                                wish_for(id_, home_.number(), who_, *route_), until);
+    const auto now = clock::now();
+    deadline_ = now + startup_left;
+    meter_.waited(now - begun);
+    if (ending_) co_return *ending_;
+    if (taken) co_return std::nullopt;
+    if (home_.current()->version == version) co_return ending::none_free(*route_);
+    // The table may say otherwise by now, and it begins to wait anew.
+    auto placed = co_await place();
+    if (!placed) co_return std::move(placed.error());
+    route_ = std::move(*placed);
+  }
+}
+
+client_session::step<pgwire::server_credentials> client_session::log_in_as(const routing::route& where,
+                                                                           const server_access& how) {
+  if (!where.server->user.empty()) {
+    return pgwire::server_credentials{where.server->user, how.password, std::nullopt};
+  }
+  pgwire::server_credentials made{who_.user, pass_->password, pass_->keys};
+  if (!made.password) {
+    const auto* known = home_.current()->secrets->clients->known_password(who_.user);
+    if (known != nullptr) made.password = *known;
+  }
+  return made;
+}
+
+// Who logs in at the server; nothing for the client's own exchange. The server's own user never meets a client's keys.
+std::optional<pgwire::server_credentials> client_session::server_credentials(const server_access& how) {
+  if (!pass_) return std::nullopt;
+  auto made = log_in_as(*route_, how);
+  if (route_->server->user.empty()) pass_.reset();
+  return std::move(*made);
+}
+
+task<client_session::step<client_session::entered_ptr>> client_session::enter(const session_request& request) {
+  state_ = session_state::entering;
+  const conf::daemon_settings& settings = *home_.current()->settings;
+  const auto& access = home_.current()->secrets->servers;
+  const auto how = access.find(route_->server->name);
+  if (how == access.end()) co_return std::unexpected(ending::moved(who_.tenant));
+  const server_login::request what{route_->server, how->second, server_credentials(*how->second),
+                                   pgwire::encode_startup({3, 0}, server_parameters(request, who_, *route_)),
+                                   settings.timeouts.connect};
+  login_.emplace(home_, client_, from_client_, server_);
+  auto entered = co_await login_->run(what);
+  login_.reset();
+  if (entered) reserved_->opened();
+  if (entered && !meter_.enter(*route_)) co_return std::unexpected(ending::too_many_clients(*route_));
+  if (entered && (*entered)->cancel) {
+    const bool long_key = version_ == pgwire::protocol_version{3, 2};
+    const auto process_id = (*entered)->cancel->server_key.process_id();
+    const auto key = make_cancel_key(process_id, long_key ? secret_bytes_3_2 : secret_bytes_3_0);
+    (*entered)->greeting += pgwire::encode_backend_key_data(key);
+    own_server_ = std::make_shared<const cancel_target>(std::move(*(*entered)->cancel));
+    cancel_handle_ = home_.shared().cancels.add(key, own_server_);
+  }
+  co_return entered;
+}
+
+task<ending> client_session::relay_until_end(entered_ptr entered, std::shared_ptr<client_session> self) {
+  if (!co_await client_.write_all(as_bytes(entered->greeting))) co_return ending::quiet("the client left");
+  relay_.emplace(home_, client_, server_, meter_, route_->limits);
+  meter_.lease_began(clock::now());
+  state_ = session_state::relaying;
+  deadline_ = clock::time_point::max();
+  // What happened while it was on its way in.
+  if (ending_) co_return *ending_;
+  on_publish();
+  std::string client_early = std::move(entered->client_early);
+  std::string server_early = std::move(entered->server_early);
+  entered.reset();
+  const relay_end how = co_await relay_->run(std::move(client_early), std::move(server_early), self);
+  co_return ending_of(how);
+}
+
+ending client_session::ending_of(relay_end how) const {
+  switch (how) {
+    case relay_end::client_left: return ending::quiet("the client left");
+    case relay_end::client_lost: return ending::quiet("the client's connection broke");
+    case relay_end::server_closed:
+    case relay_end::server_lost:
+      if (relay_->traffic().server_said_fatal()) return ending::quiet("the server ended the session");
+      return ending::fatal(sqlstate::connection_failure,
+                           "the connection to server \"" + route_->server->name + "\" was lost");
+    case relay_end::client_fault: return ending::of(*relay_->fault(), "The client");
+    case relay_end::server_fault: return ending::of(*relay_->fault(), "The server");
+    case relay_end::told_to_leave:
+    case relay_end::none: break;
+  }
+  return ending_ ? *ending_ : when_idle_ ? *when_idle_ : ending::lodge_closes();
+}
+
+// Of a session with a connection of its own.
+void client_session::keep_limits(clock::time_point now) {
+  using exceeded = time_limits::exceeded;
+  relay_->settle_account(now);
+  const time_limits::terms limits{route_->limits, home_.current()->settings->timeouts.idle};
+  traffic_moment at = relay_->traffic().moment();
+  at.waits = at.waits || relay_->pausing();
+  const exceeded what = time_.look(at, limits, now);
+  // A stream of changes is no statement, though one began it.
+  const bool streams = what == exceeded::query_time && replication_ != "none";
+  if (what != exceeded::none && !streams && at.running) {
+    // A server notices that its client is gone when it next talks to it: what runs is told to stop in either case.
+    if (auto request = cancel_handle_.own_request(); request && request->is_only()) {
+      spdlog::info("{}: {}", name(), time_limits::report(what, limits).message);
+      send_cancel(home_.context(), std::move(*request));
+    }
+  }
+  if (what != exceeded::none && what != exceeded::query_time) {
+    ending over;
+    over.report = time_limits::report(what, limits);
+    end_with(std::move(over));
+  }
+  relay_->on_tick();
+}
+
+// Why a session that is placed may not stay, by the table in force.
+std::optional<ending> client_session::why_leave(const step<routing::route>& now) const {
+  if (draining_) return ending::lodge_closes();
+  if (!now) {
+    const bool gone = now.error().report.code == sqlstate::invalid_catalog_name;
+    return gone ? ending::moved(who_.tenant) : now.error();
+  }
+  if (routing::place_changed(*route_, *now)) return ending::moved(who_.tenant);
+  return std::nullopt;
+}
+
+}  // namespace proxy
