@@ -119,19 +119,21 @@ selection::step selection::next() {
   return step::found;
 }
 
-// Nulls are the greatest, as in PostgreSQL; among equals the table's own order stays.
+// Nulls are the greatest, as in PostgreSQL; among equals the table's own order stays, by the row's number rather than
+// by stable_sort, whose scratch memory libstdc++ 12 takes from a function that clang 19 calls deprecated.
 void selection::sort() {
   const bool by_number =
       from_.heads[*order_].type == column_type::int8 || from_.heads[*order_].type == column_type::int4;
   const auto less = [by_number](const auto& a, const auto& b) {
-    if (!a.first || !b.first) return a.first && !b.first;
-    return by_number ? number_of(*a.first) < number_of(*b.first) : *a.first < *b.first;
+    if (!a || !b) return a && !b;
+    return by_number ? number_of(*a) < number_of(*b) : *a < *b;
   };
-  if (how_.descending) {
-    std::ranges::stable_sort(keys_, [&](const auto& a, const auto& b) { return less(b, a); });
-  } else {
-    std::ranges::stable_sort(keys_, less);
-  }
+  std::ranges::sort(keys_, [&](const auto& a, const auto& b) {
+    const auto& first = how_.descending ? b.first : a.first;
+    const auto& second = how_.descending ? a.first : b.first;
+    if (less(first, second)) return true;
+    return !less(second, first) && a.second < b.second;
+  });
   sorted_ = true;
   at_ = 0;
 }
