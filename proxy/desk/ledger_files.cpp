@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <system_error>
+#include <thread>
 #include <vector>
 
 #include "proxy/desk/utc_time.hpp"
@@ -20,6 +21,10 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr mode_t file_mode = 0640;
+// A batch and its sync take no longer, or the disk is in trouble; then the interval goes on.
+constexpr std::chrono::milliseconds lock_interval{10};
+constexpr int most_lock_attempts = 300;
+
 constexpr std::string_view name_start = "usage-", name_end = ".jsonl";
 
 std::unexpected<std::string> failed(std::string_view what, const fs::path& path, int error = errno) {
@@ -81,6 +86,19 @@ ledger_files::ledger_files(fs::path folder, unsigned keep_days, std::function<vo
     : folder_(std::move(folder)), keep_days_(keep_days), tell_(std::move(tell)) {}
 
 ledger_files::result ledger_files::open(std::chrono::sys_days day) {
+  auto prepared = prepare(day);
+  let_others();
+  return prepared;
+}
+
+ledger_files::result ledger_files::append(std::chrono::sys_days day, std::string_view lines) {
+  auto done = prepare(day);
+  if (done) done = write(lines);
+  let_others();
+  return done;
+}
+
+ledger_files::result ledger_files::prepare(std::chrono::sys_days day) {
   // Whether or not it is for that day: elsewhere the same lines would stand a second time.
   if (failed_from_ && is_still(file_, path_)) {
     if (::ftruncate(file_.get(), *failed_from_) != 0) return failed("cut a failed write off", path_);
@@ -89,11 +107,11 @@ ledger_files::result ledger_files::open(std::chrono::sys_days day) {
   if (auto locked = lock(); !locked) return locked;
   const fs::path path = folder_ / ledger_file_name(day);
   if (path != path_ || !is_still(file_, path)) return open_file(path);
-  return {};
+  // Another process may have been killed in the middle of a line since.
+  return cut_torn_line();
 }
 
-ledger_files::result ledger_files::append(std::chrono::sys_days day, std::string_view lines) {
-  if (auto opened = open(day); !opened) return opened;
+ledger_files::result ledger_files::write(std::string_view lines) {
   struct stat before{};
   if (::fstat(file_.get(), &before) != 0) return failed("read the size of", path_);
   const int write_error = write_all(file_, lines);
@@ -106,19 +124,22 @@ ledger_files::result ledger_files::append(std::chrono::sys_days day, std::string
 
 ledger_files::result ledger_files::lock() {
   const fs::path path = folder_ / "usage.lock";
-  if (is_still(lock_, path)) return {};
-  owned_descriptor opened = open_path(path, O_RDWR | O_CREAT);
-  if (!opened.is_open()) {
+  if (!is_still(lock_, path)) lock_ = open_path(path, O_RDWR | O_CREAT);
+  if (!lock_.is_open()) {
     return std::unexpected(failed("open", path).error() +
                            "; usage.ledger must name a folder into which pglodge may write");
   }
-  if (::flock(opened.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK)
-      return std::unexpected("another pglodge writes into " + folder_.native() + "; give each a folder of its own");
-    return failed("lock", path);
+  // Bounded, because this thread is waited for when the daemon leaves.
+  for (int i = 0; ::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0; ++i) {
+    if (errno != EWOULDBLOCK) return failed("lock", path);
+    if (i == most_lock_attempts) return std::unexpected("another pglodge has been writing into " + folder_.native());
+    std::this_thread::sleep_for(lock_interval);
   }
-  lock_ = std::move(opened);
   return {};
+}
+
+void ledger_files::let_others() {
+  if (lock_.is_open() && !failed_from_) ::flock(lock_.get(), LOCK_UN);
 }
 
 ledger_files::result ledger_files::open_file(const fs::path& path) {

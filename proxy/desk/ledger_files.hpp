@@ -2,8 +2,9 @@
 //
 // What must hold: every file is whole lines, whatever happened. A batch that could not be written and synced is cut off
 // again, and until that has succeeded nothing else is written anywhere; so whoever was told of a failure may write the
-// same again. A torn line that a crash left behind is cut off when its file is next opened. Two daemons cannot write
-// into one folder: the first holds a lock on usage.lock there, the second is told so at each attempt.
+// same again. A torn line that a crash left behind is cut off when its file is next opened. Two processes that write
+// into one folder, as around an upgrade, take turns: whoever writes holds a lock on usage.lock there, and keeps it
+// while something of his must still be cut off.
 //
 // Not thread-safe; everything here may block for as long as the disk does.
 #pragma once
@@ -38,14 +39,17 @@ class ledger_files {
   /// is no failure.
   ledger_files(std::filesystem::path folder, unsigned keep_days, std::function<void(const std::string&)> tell);
 
-  /// Takes the lock and opens that day's file, made with mode 0640, so that trouble shows before there is anything to
+  /// Opens that day's file, made with mode 0640, so that trouble shows before there is anything to
   /// write.
   result open(std::chrono::sys_days day);
   /// Appends whole lines to that day's file and syncs them. After an error none of them is in force.
   result append(std::chrono::sys_days day, std::string_view lines);
 
  private:
+  result prepare(std::chrono::sys_days day);
+  result write(std::string_view lines);
   result lock();
+  void let_others();
   result open_file(const std::filesystem::path& path);
   result cut_torn_line();
   void delete_old();

@@ -1,7 +1,9 @@
 // The writing half: what stands in the files after everything that can go wrong with a disk and a clock.
 #include "proxy/desk/usage_ledger.hpp"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -10,8 +12,10 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <fstream>
 
 #include "proxy/desk/usage_reader.hpp"
+#include "proxy/owned_descriptor.hpp"
 #include "tests/proxy/usage_tools.hpp"
 
 using namespace proxy::desk;
@@ -231,19 +235,29 @@ TEST_CASE("a clock that is years ahead deletes one day, not the ledger; other fi
   }
 }
 
-TEST_CASE("two daemons do not write into one folder", "[usage]") {
+TEST_CASE("two processes take turns in one folder, as around an upgrade", "[usage]") {
+  house h;
+  auto second = h.make(0, "00000000000000bb");
+  for (std::uint64_t i = 1; i <= 3; ++i) {
+    CHECK(h.write({{"acme", counts(i)}}, start + std::chrono::minutes(2 * i)).empty());
+    CHECK(second.write({{"acme", counts(10 * i)}}, start + std::chrono::minutes(2 * i + 1)));
+  }
+  CHECK(h.transactions("acme") == 33);
+
+  // One of them was killed in the middle of a line.
+  std::ofstream(h.folder.path() / day_file, std::ios::app) << "{\"key\":\"torn";
+  CHECK(second.write({{"acme", counts(31)}}, start + std::chrono::minutes(9)));
+  CHECK(h.transactions("acme") == 34);
+}
+
+TEST_CASE("while another process writes, the interval goes on", "[usage]") {
   house h;
   REQUIRE(h.ledger.open(start));
-  {
-    auto second = h.make(0, "00000000000000bb");
-    const auto refused = second.write({{"acme", counts(1)}}, start);
-    REQUIRE_FALSE(refused);
-    CHECK(refused.error() ==
-          "another pglodge writes into " + h.folder.path().native() + "; give each a folder of its own");
-    // The first leaves: the second has lost nothing.
-    h.ledger = usage_ledger({.ledger = "/nowhere", .interval = {}}, run, start, [](const auto&) {});
-    CHECK(second.write({{"acme", counts(2)}}, start));
-  }
+  const proxy::owned_descriptor other(::open((h.folder.path() / "usage.lock").c_str(), O_RDWR | O_CLOEXEC));
+  REQUIRE(::flock(other.get(), LOCK_EX | LOCK_NB) == 0);
+  CHECK(h.write({{"acme", counts(1)}}, start) == "another pglodge has been writing into " + h.folder.path().native());
+  REQUIRE(::flock(other.get(), LOCK_UN) == 0);
+  CHECK(h.write({{"acme", counts(2)}}, start).empty());
   CHECK(h.transactions("acme") == 2);
 }
 
