@@ -221,6 +221,29 @@ void read_auth(const yaml_value& auth, auth_settings& into) {
   check_method(*method, into.method, has_secrets);
 }
 
+// As it was written, of what must name both.
+std::optional<std::string> read_host_and_port(const yaml_value& value, std::string_view example) {
+  const auto text = value.text();
+  if (!text) return std::nullopt;
+  const auto parsed = parse_address(*text);
+  if (!parsed) {
+    value.error(parsed.error());
+  } else if (!parsed->port || parsed->host.starts_with('/')) {
+    value.error(in_quotes(*text) + " names no port; write host:port, such as " + std::string(example));
+  } else {
+    return std::string(*text);
+  }
+  return std::nullopt;
+}
+
+void read_peers(const yaml_value& peers, daemon_settings& settings) {
+  if (!peers.is_list("[lodge2.internal:6432]")) return;
+  peers.for_each([&](const yaml_value& item) {
+    const auto peer = read_host_and_port(item, "lodge2.internal:6432");
+    if (peer) settings.peers.push_back(*peer);
+  });
+}
+
 void read_admin(const yaml_value& admin, admin_settings& into) {
   if (!admin.is_mapping()) return;
   read_names(admin.find("users"), into.users);
@@ -228,18 +251,7 @@ void read_admin(const yaml_value& admin, admin_settings& into) {
   if (const auto most = admin.find("metrics_tenants")) {
     into.metrics_tenants = most->integer(0, most_metrics_tenants).value_or(into.metrics_tenants);
   }
-  const auto http = admin.find("http");
-  if (!http) return;
-  const auto text = http->text();
-  if (!text) return;
-  const auto parsed = parse_address(*text);
-  if (!parsed) {
-    http->error(parsed.error());
-  } else if (!parsed->port || parsed->host.starts_with('/')) {
-    http->error(in_quotes(*text) + " names no port; write host:port, such as 127.0.0.1:9632");
-  } else {
-    into.http = *text;
-  }
+  if (const auto http = admin.find("http")) into.http = read_host_and_port(*http, "127.0.0.1:9632").value_or("");
 }
 
 void read_log(const yaml_value& log, log_settings& into) {
@@ -281,6 +293,8 @@ void read_timeouts(const yaml_value& timeouts, timeout_settings& into) {
   read("server_lifetime", allowed, into.server_lifetime);
   read("query_wait", refused, into.query_wait);
   read("drain", refused, into.drain);
+  read("unready", allowed, into.unready);
+  read("upgrade", allowed, into.upgrade);
 }
 
 }  // namespace
@@ -310,6 +324,7 @@ daemon_settings read_daemon_file(const yaml_value& root) {
   if (const auto workers = root.find("workers")) read_workers(*workers, settings);
   if (const auto auth = root.find("auth")) read_auth(*auth, settings.auth);
   if (const auto admin = root.find("admin")) read_admin(*admin, settings.admin);
+  if (const auto peers = root.find("peers")) read_peers(*peers, settings);
   if (const auto log = root.find("log")) read_log(*log, settings.log);
   if (const auto usage = root.find("usage")) read_usage(*usage, settings.usage);
   if (const auto timeouts = root.find("timeouts")) read_timeouts(*timeouts, settings.timeouts);

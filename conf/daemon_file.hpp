@@ -82,6 +82,8 @@ struct timeout_settings {
   ms server_lifetime{3'600'000};
   ms query_wait{30'000};
   ms drain{60'000};
+  ms unready{0};        ///< from SIGTERM and /readyz saying no until the doors close
+  ms upgrade{600'000};  ///< how long sessions of the process that was replaced go on before it drains; 0: for ever
 };
 
 struct daemon_settings {
@@ -90,6 +92,7 @@ struct daemon_settings {
   std::optional<unsigned> workers;  ///< nothing: as many as cores
   auth_settings auth;
   admin_settings admin;
+  std::vector<std::string> peers;  ///< host:port of other lodges: who may have the session of a cancel request
   log_settings log;
   usage_settings usage;
   timeout_settings timeouts;

@@ -69,6 +69,9 @@ std::vector<setting> daemon_settings_table() {
        force::yes, "", restart},
       {daemon, "admin.metrics_tenants", "integer", "50",
        "How many tenants /metrics names, those that use most; the others are told together. At most 500."},
+      {daemon, "peers", "list of addresses", "[]",
+       "host:port of the other lodges behind the same balancer: each is shown the cancel requests that belong to no "
+       "session here, by TLS where it offers that."},
       {daemon, "log", "mapping", "", "What goes to standard error."},
       {daemon, "log.level", "trace | debug | info | warn | error", "info", "The least weight a line must have."},
       {daemon, "log.format", "text | json", "text", "How lines are written."},
@@ -94,6 +97,11 @@ std::vector<setting> daemon_settings_table() {
       {daemon, "timeouts.query_wait", "duration", "30s",
        "How long a client may be made to wait, where limits.wait says nothing."},
       {daemon, "timeouts.drain", "duration", "60s", "How long sessions may go on after SIGTERM."},
+      {daemon, "timeouts.unready", "duration", "0",
+       "How long new clients are still let in after SIGTERM, while /readyz says no: the time a balancer needs to see "
+       "it."},
+      {daemon, "timeouts.upgrade", "duration", "10m",
+       "How long sessions go on in the old process after an upgrade (SIGUSR2) before it drains; 0 is for ever."},
   };
 }
 

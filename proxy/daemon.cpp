@@ -10,6 +10,7 @@
 #include <boost/asio/basic_signal_set.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <expected>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -22,7 +23,10 @@
 #include "proxy/desk/usage_keeper.hpp"
 #include "proxy/front_desk.hpp"
 #include "proxy/listener.hpp"
+#include "proxy/random.hpp"
 #include "proxy/reloader.hpp"
+#include "proxy/service/hand_over.hpp"
+#include "proxy/service/service_manager.hpp"
 #include "proxy/worker.hpp"
 
 namespace proxy {
@@ -30,6 +34,9 @@ namespace {
 
 // How often a leaving daemon looks whether its last session is gone.
 constexpr std::chrono::milliseconds leaving_interval{50};
+
+// A new version must serve within this time, or the old one goes on.
+constexpr std::chrono::seconds most_starting{60};
 
 // After SIGINT or the drain's deadline, sessions have this long to say goodbye.
 constexpr std::chrono::seconds farewell{3};
@@ -48,38 +55,59 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+std::string in_words(const reloader::verdict& judged, std::size_t tenants) {
+  const std::string force =
+      "version " + std::to_string(judged.version) + " in force, " + std::to_string(tenants) + " tenant(s)";
+  if (judged.errors.empty()) return "serving; " + force;
+  return "serving; reload refused, " + std::to_string(judged.errors.size()) + " error(s): " + judged.errors.front() +
+         "; " + force;
+}
+
 class daemon {
  public:
-  explicit daemon(const std::filesystem::path& config)
-      : reloader_(main_, shared_.auth, config, [this](const snapshot_ptr& next) { publish(next); }),
+  daemon(const std::filesystem::path& config, std::vector<std::string> command)
+      : command_(std::move(command)),
+        reloader_(main_, shared_.auth, config, [this](const snapshot_ptr& next) { publish(next); }),
         console_(main_, reloader_, shared_.accounts, workers_, hands()) {
     shared_.house = &console_;
+    reloader_.on_begin([this] {
+      if (!succeeded_) service_manager::reloading();
+    });
     reloader_.on_verdict([this](const reloader::verdict& judged) {
       if (desk_) desk_->reloaded(judged.errors);
+      tell_ready();
     });
   }
 
   int run() {
     desk::configure_log("info", desk::log_format::text);
-    first_ = reloader_.load_first();
+    if (!inherit()) return exit_failed;
+    const routing::overrides laid = predecessor_ ? predecessor_->will.overrides : routing::overrides();
+    first_ = reloader_.load_first(std::make_shared<const routing::overrides>(laid));
     if (!first_) {
       spdlog::error("the configuration has errors; 'pglodge check' shows them, too");
       return exit_failed;
     }
     apply(*first_->settings);
     raise_descriptor_limit();
-    if (!open_doors() || !open_desk()) return exit_failed;
+    if (!open_doors() || !open_desk() || !all_inherited_are_used()) return exit_failed;
     fit_doors(*first_);
     start_workers();
     if (!first_->settings->usage.ledger.empty()) usage_.emplace(first_->settings->usage, [this] { return used(); });
     if (desk_) desk_->start();
     asio::co_spawn(main_, hear_signals(), asio::detached);
+    asio::co_spawn(main_, keep_watch(), asio::detached);
     reloader_.start_watching();
     for (const auto& door : doors_) door->start();
     spdlog::info("pglodge {} serves on {} with {} worker(s), {} tenant(s)", PGLODGE_VERSION, door_names(),
                  workers_.size(), first_->routes->tenants().size());
     if (desk_) spdlog::info("metrics and health on http://{}", desk_->name());
     first_.reset();
+    if (predecessor_) {
+      predecessor_->take_over();
+      predecessor_.reset();
+    }
+    tell_ready();
     main_.run();
     if (desk_) desk_->stop();
     for (const auto& one : workers_) one->stop();
@@ -98,6 +126,45 @@ class daemon {
             [this] { apply(*reloader_.current()->settings); }, [this] { return door_names(); }};
   }
 
+  // What listens already, and what was laid down at the old process's console.
+  bool inherit() {
+    auto met = predecessor::meet();
+    auto passed = service_manager::passed_sockets();
+    if (!met || !passed) {
+      spdlog::error("{}", met ? passed.error() : met.error());
+      return false;
+    }
+    inherited_ = std::move(*passed);
+    predecessor_ = std::move(*met);
+    if (!predecessor_) return true;
+    inherited_ = std::move(predecessor_->sockets);
+    shared_.neighbours.set_older(predecessor_->will.cancel_doors);
+    console_.begin_with_log_level(predecessor_->will.log_level);
+    return true;
+  }
+
+  // A socket that nobody accepts from would let clients wait for ever. With an upgrade a door may go.
+  bool all_inherited_are_used() {
+    for (const std::string& name : inherited_.names()) {
+      if (predecessor_) {
+        spdlog::warn("the configuration does not name {} any more: nobody listens there from now on", name);
+        continue;
+      }
+      spdlog::error(
+          "the service manager passed a socket for {}, which neither listen nor admin.http names; write it "
+          "there, or take it out of the .socket unit",
+          name);
+      return false;
+    }
+    inherited_ = {};
+    return true;
+  }
+
+  void tell_ready() {
+    if (succeeded_ || leaving_) return;
+    service_manager::ready(in_words(reloader_.last(), reloader_.current()->routes->tenants().size()));
+  }
+
   // Those on their way to a worker included.
   std::size_t sessions() const {
     std::size_t sum = 0;
@@ -107,7 +174,7 @@ class daemon {
 
   bool open_doors() {
     for (const auto& where : first_->settings->listen) {
-      auto doors = listener::open(main_, where, [this](visitor who) { hand_over(std::move(who)); });
+      auto doors = listener::open(main_, where, inherited_, [this](visitor who) { hand_over(std::move(who)); });
       if (!doors) {
         spdlog::error("{}", doors.error());
         return false;
@@ -120,7 +187,7 @@ class daemon {
   bool open_desk() {
     desk_address_ = first_->settings->admin.http;
     if (desk_address_.empty()) return true;
-    auto desk = front_desk::open(desk_address_, shared_, first_, [this] {
+    auto desk = front_desk::open(desk_address_, inherited_, shared_, first_, [this] {
       std::vector<std::size_t> loads;
       loads.reserve(workers_.size());
       for (const auto& one : workers_) loads.push_back(one->load());
@@ -176,7 +243,7 @@ class daemon {
       return std::ranges::any_of(doors_, [&](const auto& door) { return door->opened_by(entry); });
     });
     if (found < doors_.size() || !all_known)
-      spdlog::warn("a change of listen takes a restart; the doors stay as they were");
+      spdlog::warn("a change of listen takes an upgrade (SIGUSR2) or a restart; the doors stay as they were");
   }
 
   void publish(const snapshot_ptr& next) {
@@ -185,16 +252,22 @@ class daemon {
     for (const auto& one : workers_) one->publish(next);
     if (desk_) desk_->publish(next);
     if (next->settings->admin.http != desk_address_)
-      spdlog::warn("a change of admin.http takes a restart; it stays as it was");
+      spdlog::warn("a change of admin.http takes an upgrade (SIGUSR2) or a restart; it stays as it was");
   }
 
   task<void> hear_signals() {
     asio::basic_signal_set<executor> signals(main_, SIGHUP, SIGTERM, SIGINT);
+    error_code failed;
+    signals.add(SIGUSR2, failed);
     for (;;) {
       auto [error, number] = co_await signals.async_wait(no_throw);
       if (error) co_return;
       if (number == SIGHUP) {
         reloader_.request("SIGHUP");
+        continue;
+      }
+      if (number == SIGUSR2) {
+        asio::co_spawn(main_, upgrade(), asio::detached);
         continue;
       }
       start_leaving(number == SIGTERM ? closing::drain : closing::now);
@@ -213,7 +286,9 @@ class daemon {
 
   task<void> leave(closing how) {
     spdlog::info("{}: no new sessions, {} running", how == closing::drain ? "draining" : "closing", sessions());
+    if (!succeeded_) service_manager::leaving("leaving");
     if (desk_) desk_->leaving();
+    if (how == closing::drain && !doors_.empty()) co_await stay_unready();
     for (const auto& door : doors_) door->close();
     for (const auto& one : workers_) one->close_sessions(how);
     if (how == closing::drain) {
@@ -225,20 +300,106 @@ class daemon {
     main_.stop();
   }
 
+  // Balancers look at /readyz now and then: meanwhile whom they still send is let in.
+  task<void> stay_unready() {
+    timer pause(main_, reloader_.current()->settings->timeouts.unready);
+    co_await pause.async_wait(no_throw);
+  }
+
+  task<void> upgrade() {
+    if (upgrading_ || leaving_) {
+      spdlog::warn("SIGUSR2: {}", leaving_ ? "this process is leaving" : "an upgrade is under way, or was made");
+      co_return;
+    }
+    upgrading_ = true;
+    spdlog::info("upgrade: starting {}", command_.front());
+    auto started = start_successor();
+    std::expected<void, std::string> served = std::unexpected(started ? "" : started.error());
+    if (started) served = co_await started->serves(most_starting);
+    if (!served) {
+      spdlog::error("upgrade failed: {}; this process goes on", served.error());
+      cancel_door_.reset();
+      upgrading_ = false;
+      co_return;
+    }
+    succeeded_ = true;
+    service_manager::succeeded_by(started->process_id());
+    spdlog::info("upgrade: process {} serves; {} session(s) go on here", started->process_id(), sessions());
+    for (const auto& door : doors_) door->leave_to_successor();
+    doors_.clear();
+    if (desk_) desk_->stop();
+    desk_.reset();
+    const auto longest = reloader_.current()->settings->timeouts.upgrade;
+    co_await wait_for_sessions(longest.count() == 0 ? clock::duration::max() : longest);
+    if (!leaving_) start_leaving(closing::drain);
+  }
+
+  std::expected<successor, std::string> start_successor() {
+    testament will;
+    will.overrides = *reloader_.current()->overrides;
+    will.log_level = console_.log_level();
+    will.cancel_doors = shared_.neighbours.older();
+    if (!open_cancel_door()) spdlog::warn("cancel requests to sessions of this process will not be heard");
+    if (cancel_door_) will.cancel_doors.push_back(cancel_door_->name().substr(1));
+    std::vector<int> sockets;
+    for (const auto& door : doors_) {
+      sockets.push_back(door->descriptor());
+      will.own_file.push_back(door->has_file());
+    }
+    if (desk_) std::ranges::copy(desk_->descriptors(), std::back_inserter(sockets));
+    return successor::start(main_, command_, sockets, will);
+  }
+
+  // Where the successor passes on what it does not know. Its name is random, so that each process has one of its own.
+  bool open_cancel_door() {
+    if (cancel_door_) return true;
+    auto socket = listen_abstract("pglodge-cancel-" + random_nonce());
+    if (!socket) return false;
+    conf::listen_settings nowhere;
+    cancel_door_ = std::make_unique<listener>(main_, std::move(*socket), nowhere, [this](visitor who) {
+      who.cancels_only = true;
+      hand_over(std::move(who));
+    });
+    cancel_door_->start();
+    return true;
+  }
+
+  // Says that the process is alive for as long as every worker looks after its sessions.
+  task<void> keep_watch() {
+    const auto time = service_manager::watchdog_time();
+    if (!time) co_return;
+    timer pause(main_);
+    for (;;) {
+      pause.expires_after(*time / 3);
+      auto [error] = co_await pause.async_wait(no_throw);
+      if (error) co_return;
+      const auto slowest = std::ranges::min_element(workers_, {}, [](const auto& one) { return one->last_sweep(); });
+      if (clock::now() - (*slowest)->last_sweep() < *time) {
+        service_manager::alive();
+      } else {
+        spdlog::critical("a worker has not moved for as long as the watchdog waits");
+      }
+    }
+  }
+
   task<void> wait_for_sessions(clock::duration at_most) {
     timer pause(main_);
-    const auto until = clock::now() + at_most;
-    while (sessions() > 0 && clock::now() < until) {
+    const auto began = clock::now();
+    while (sessions() > 0 && clock::now() - began < at_most) {
       pause.expires_after(leaving_interval);
       co_await pause.async_wait(no_throw);
     }
   }
 
+  const std::vector<std::string> command_;
   asio::io_context main_{1};
   shared_state shared_;
   reloader reloader_;
+  std::optional<predecessor> predecessor_;  ///< until this process serves
+  inherited_sockets inherited_;
   snapshot_ptr first_;
   std::vector<std::unique_ptr<listener>> doors_;
+  std::unique_ptr<listener> cancel_door_;
   std::vector<std::unique_ptr<worker>> workers_;
   std::optional<desk::usage_keeper> usage_;
   console::caretaker console_;
@@ -246,14 +407,16 @@ class daemon {
   std::unique_ptr<front_desk> desk_;  // its thread reads the workers' loads
   clock::duration drain_time_{};
   bool leaving_ = false;
+  bool upgrading_ = false;
+  bool succeeded_ = false;  ///< the service is another process now
 };
 
 }  // namespace
 
-int serve(const std::filesystem::path& config) {
+int serve(const std::filesystem::path& config, std::vector<std::string> command) {
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGXFSZ, SIG_IGN);  // a ledger at the limit of file sizes is an error of that write, and no more
-  daemon house(config);
+  daemon house(config, std::move(command));
   return house.run();
 }
 

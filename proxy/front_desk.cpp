@@ -32,11 +32,13 @@ front_desk::front_desk(shared_state& shared, snapshot_ptr first, session_counts 
   reload_.loaded_at = std::chrono::system_clock::now();
 }
 
-std::expected<std::unique_ptr<front_desk>, std::string> front_desk::open(const std::string& where, shared_state& shared,
-                                                                         snapshot_ptr first, session_counts sessions) {
+std::expected<std::unique_ptr<front_desk>, std::string> front_desk::open(const std::string& where,
+                                                                         inherited_sockets& inherited,
+                                                                         shared_state& shared, snapshot_ptr first,
+                                                                         session_counts sessions) {
   std::unique_ptr<front_desk> made(new front_desk(shared, std::move(first), std::move(sessions)));
-  auto server =
-      desk::http_server::open(where, [self = made.get()](std::string_view path) { return self->answer(path); });
+  auto server = desk::http_server::open(where, inherited,
+                                        [self = made.get()](std::string_view path) { return self->answer(path); });
   if (!server) return std::unexpected(std::move(server.error()));
   made->server_ = std::move(*server);
   return made;

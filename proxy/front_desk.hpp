@@ -30,11 +30,15 @@ class front_desk {
   using session_counts = std::function<std::vector<std::size_t>()>;  ///< of each worker; called on the desk's thread
 
   /// Listens at `where`, host:port, but answers nobody before `start`. `shared` outlives it. Error: for the log.
-  static std::expected<std::unique_ptr<front_desk>, std::string> open(const std::string& where, shared_state& shared,
-                                                                      snapshot_ptr first, session_counts sessions);
+  static std::expected<std::unique_ptr<front_desk>, std::string> open(const std::string& where,
+                                                                      inherited_sockets& inherited,
+                                                                      shared_state& shared, snapshot_ptr first,
+                                                                      session_counts sessions);
   void start() { server_->start(); }
   void stop() { server_->stop(); }
   [[nodiscard]] std::string name() const { return server_->name(); }
+  /// The listening sockets, to be passed on; they stay the desk's.
+  [[nodiscard]] std::vector<int> descriptors() const { return server_->descriptors(); }
 
   // --- from any thread: what it is told ---
 

@@ -1,22 +1,16 @@
 #include "proxy/listener.hpp"
 
-#include <netdb.h>
-#include <netinet/in.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <cerrno>
-#include <cstring>
 #include <system_error>
 #include <tuple>
 #include <utility>
 
-#include "proxy/owned_descriptor.hpp"
 #include "proxy/transport.hpp"
 
 namespace proxy {
@@ -31,106 +25,38 @@ constexpr int most_at_once = 64;
 
 std::string text_of(int error) { return std::generic_category().message(error); }
 
-std::expected<owned_descriptor, int> listen_on(const sockaddr* address, socklen_t size) {
-  owned_descriptor fd(::socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (fd.get() < 0) return std::unexpected(errno);
-  const int on = 1;
-  if (address->sa_family != AF_UNIX) ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  // As PostgreSQL does: "::" is IPv6 only, so that it can stand beside "0.0.0.0".
-  if (address->sa_family == AF_INET6) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-  if (::bind(fd.get(), address, size) != 0 || ::listen(fd.get(), SOMAXCONN) != 0) return std::unexpected(errno);
-  return fd;
-}
-
-std::string unix_path_of(const conf::listen_settings& where) {
-  return (where.unix_folder / (".s.PGSQL." + std::to_string(where.port))).native();
-}
-
-// A socket file that nobody answers on is left over from a process that was killed.
-bool somebody_listens(const sockaddr_un& address) {
-  const owned_descriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  const int failed = ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
-  return failed == 0 || errno == EAGAIN;
-}
-
-std::expected<owned_descriptor, std::string> listen_unix(const conf::listen_settings& where) {
-  const std::string path = unix_path_of(where);
-  const auto refuse = [&](const std::string& why) { return std::unexpected("cannot listen on " + path + ": " + why); };
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) return refuse("the path is too long for a Unix socket");
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  struct stat info{};
-  if (::lstat(path.c_str(), &info) == 0) {
-    if (!S_ISSOCK(info.st_mode)) return refuse("something that is no socket is there");
-    if (somebody_listens(address)) return refuse("another process listens there");
-    ::unlink(path.c_str());
-  }
-  auto made = listen_on(reinterpret_cast<const sockaddr*>(&address), sizeof address);
-  if (!made) return refuse(text_of(made.error()));
-  ::chmod(path.c_str(), 0777);  // who may enter is decided by authentication, as with PostgreSQL's own
-  return std::move(*made);
-}
-
-std::expected<std::vector<owned_descriptor>, std::string> listen_tcp(const conf::listen_settings& where) {
-  addrinfo wanted{};
-  wanted.ai_socktype = SOCK_STREAM;
-  wanted.ai_flags = AI_PASSIVE;
-  addrinfo* found = nullptr;
-  const std::string port = std::to_string(where.port);
-  const std::string name = where.address + ":" + port;
-  const char* node = where.address == "*" ? nullptr : where.address.c_str();
-  if (const int error = ::getaddrinfo(node, port.c_str(), &wanted, &found); error != 0) {
-    return std::unexpected("cannot listen on " + name + ": " + ::gai_strerror(error));
-  }
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> release(found, &::freeaddrinfo);
-  std::vector<owned_descriptor> all;
-  for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
-    auto made = listen_on(one->ai_addr, one->ai_addrlen);
-    // A name with an address of a family that this machine lacks is no error if another one works.
-    if (!made && made.error() == EAFNOSUPPORT && (one->ai_next != nullptr || !all.empty())) continue;
-    if (!made) return std::unexpected("cannot listen on " + name + ": " + text_of(made.error()));
-    all.push_back(std::move(*made));
-  }
-  return all;
-}
-
-std::string name_of(int listening) {
-  endpoint address;
-  auto size = static_cast<socklen_t>(address.capacity());
-  ::getsockname(listening, address.data(), &size);
-  address.resize(size);
-  return describe(address);
+std::filesystem::path unix_path_of(const conf::listen_settings& where) {
+  return where.unix_folder / (".s.PGSQL." + std::to_string(where.port));
 }
 
 }  // namespace
 
-std::expected<std::vector<std::unique_ptr<listener>>, std::string> listener::open(asio::io_context& context,
-                                                                                  const conf::listen_settings& where,
-                                                                                  const on_visit& visit) {
-  std::vector<owned_descriptor> sockets;
+std::expected<listener::doors, std::string> listener::open(asio::io_context& context,
+                                                           const conf::listen_settings& where,
+                                                           inherited_sockets& inherited, const on_visit& visit) {
+  std::vector<listening_socket> sockets;
   if (where.unix_folder.empty()) {
-    auto made = listen_tcp(where);
+    auto made = listen_tcp(inherited, where.address, where.port);
     if (!made) return std::unexpected(made.error());
     sockets = std::move(*made);
   } else {
-    auto made = listen_unix(where);
+    auto made = listen_unix(inherited, unix_path_of(where));
     if (!made) return std::unexpected(made.error());
     sockets.push_back(std::move(*made));
   }
-  std::vector<std::unique_ptr<listener>> doors;
-  doors.reserve(sockets.size());
-  for (owned_descriptor& one : sockets) {
-    doors.push_back(std::unique_ptr<listener>(new listener(context, one.release(), where, visit)));
+  doors all;
+  all.reserve(sockets.size());
+  for (listening_socket& one : sockets) {
+    all.push_back(std::make_unique<listener>(context, std::move(one), where, visit));
   }
-  return doors;
+  return all;
 }
 
-listener::listener(asio::io_context& context, int listening, const conf::listen_settings& where, on_visit visit)
-    : listening_(context, listening),
+listener::listener(asio::io_context& context, listening_socket on, const conf::listen_settings& where, on_visit visit)
+    : listening_(context, on.descriptor.release()),
       pause_(context),
-      name_(where.unix_folder.empty() ? name_of(listening) : unix_path_of(where)),
-      unix_path_(where.unix_folder.empty() ? "" : name_),
+      name_(std::move(on.name)),
+      file_(std::move(on.file)),
       entry_(where),
       visit_(std::move(visit)) {}
 
@@ -148,12 +74,17 @@ void listener::close() {
   error_code ignored;
   listening_.close(ignored);
   pause_.cancel();
-  if (!unix_path_.empty()) ::unlink(unix_path_.c_str());
+  if (!file_.empty()) ::unlink(file_.c_str());
+}
+
+void listener::leave_to_successor() {
+  file_.clear();
+  close();
 }
 
 task<void> listener::accept_loop() {
   while (listening_.is_open()) {
-    auto [failed] = co_await listening_.async_wait(descriptor::wait_read, no_throw);
+    auto [failed] = co_await listening_.async_wait(stream::wait_read, no_throw);
     if (failed) co_return;
     if (accept_some()) continue;
     pause_.expires_after(shut_for);

@@ -13,6 +13,7 @@
 
 #include "conf/daemon_file.hpp"
 #include "proxy/io.hpp"
+#include "proxy/listening_sockets.hpp"
 #include "proxy/visitor.hpp"
 
 namespace proxy {
@@ -21,11 +22,14 @@ class listener {
  public:
   using on_visit = std::function<void(visitor)>;
 
-  /// Binds and listens, on each address that the name stands for ("localhost" may be two; "*" is all of them). The
-  /// error is one line that says which address and why. `visit` gets each connection.
-  static std::expected<std::vector<std::unique_ptr<listener>>, std::string> open(asio::io_context& context,
-                                                                                 const conf::listen_settings& where,
-                                                                                 const on_visit& visit);
+  using doors = std::vector<std::unique_ptr<listener>>;
+
+  /// Listens as the entry says, on what was inherited for it or else anew (see listen_tcp). `visit` gets each
+  /// connection. Error: for the log.
+  static std::expected<doors, std::string> open(asio::io_context& context, const conf::listen_settings& where,
+                                                inherited_sockets& inherited, const on_visit& visit);
+  /// On a socket that no entry names.
+  listener(asio::io_context& context, listening_socket on, const conf::listen_settings& where, on_visit visit);
   ~listener();
   listener(const listener&) = delete;
   listener& operator=(const listener&) = delete;
@@ -39,21 +43,25 @@ class listener {
   void start();
   /// No more visitors; a Unix socket's file is removed.
   void close();
+  /// No more visitors for this process: another one has the socket.
+  void leave_to_successor();
+  /// To be passed on; stays the listener's.
+  [[nodiscard]] int descriptor() { return listening_.native_handle(); }
+  [[nodiscard]] bool has_file() const { return !file_.empty(); }
   /// "127.0.0.1:6432" or "/run/pglodge/.s.PGSQL.6432", for the log.
   [[nodiscard]] const std::string& name() const { return name_; }
 
  private:
-  using descriptor = asio::posix::basic_stream_descriptor<executor>;
+  using stream = asio::posix::basic_stream_descriptor<executor>;
 
-  listener(asio::io_context& context, int listening, const conf::listen_settings& where, on_visit visit);
   task<void> accept_loop();
   bool accept_some();
   void complain(int error);
 
-  descriptor listening_;
+  stream listening_;
   timer pause_;
   std::string name_;
-  std::string unix_path_;  ///< the socket's file, ours to remove; empty for TCP
+  std::string file_;  ///< the Unix socket's, ours to remove; empty: none
   conf::listen_settings entry_;
   std::shared_ptr<const door_tls> tls_;
   on_visit visit_;

@@ -56,7 +56,7 @@ reloader::reading reloader::read() const {
   return all;
 }
 
-snapshot_ptr reloader::load_first() {
+snapshot_ptr reloader::load_first(routing::overrides_ptr overrides) {
   read_at_ = std::chrono::system_clock::now();
   reading all = read();
   for (const auto& error : all.errors) spdlog::error("{}", error);
@@ -64,8 +64,8 @@ snapshot_ptr reloader::load_first() {
   for (const auto& warning : all.warnings) spdlog::warn("{}", warning);
   files_ = std::move(all.files);
   folders_ = std::move(all.folders);
-  current_ =
-      std::make_shared<snapshot>(snapshot{1, std::move(all.settings), std::move(all.routes), std::move(all.secrets)});
+  current_ = std::make_shared<snapshot>(
+      snapshot{1, std::move(all.settings), std::move(all.routes), std::move(all.secrets), std::move(overrides)});
   last_ = {read_at_, "start", {}, {}, current_->version};
   return current_;
 }
@@ -97,6 +97,7 @@ void reloader::lay_over(routing::overrides_ptr overrides) {
 
 void reloader::begin() {
   running_ = true;
+  if (on_begin_) on_begin_();
   auto result = std::make_shared<outcome>();
   result->reason = std::exchange(pending_reason_, {});
   result->waiting = std::exchange(pending_, {});

@@ -27,7 +27,7 @@ class reloader {
   reloader(asio::io_context& main, auth_tools& tools, std::filesystem::path file, publisher publish);
 
   /// The first load, in the calling thread. Null if there was any error; all of them were logged.
-  snapshot_ptr load_first();
+  snapshot_ptr load_first(routing::overrides_ptr overrides);
   /// Starts to watch what `load_first` read.
   void start_watching();
   /// Loads again soon. Requests that come while a load runs are answered by one more load. Main thread only.
@@ -44,6 +44,8 @@ class reloader {
   void request(std::string reason, judged then);
   /// To be told of every verdict but the first load's. Main thread only, as what follows.
   void on_verdict(judged listener) { listeners_.push_back(std::move(listener)); }
+  /// To be told when one begins. Main thread only.
+  void on_begin(std::function<void()> listener) { on_begin_ = std::move(listener); }
   /// Of the latest load.
   [[nodiscard]] const verdict& last() const { return last_; }
   [[nodiscard]] const snapshot_ptr& current() const { return current_; }
@@ -83,6 +85,7 @@ class reloader {
   std::vector<judged> pending_;  ///< who waits for the load after the one under way
   verdict last_;
   std::vector<judged> listeners_;
+  std::function<void()> on_begin_;
   bool running_ = false;
   bool closed_ = false;
 };

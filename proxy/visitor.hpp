@@ -13,6 +13,7 @@ struct visitor {
   endpoint peer;
   std::shared_ptr<const door_tls> tls;  ///< the door's, as it was on entering; null: none is spoken there
   bool plain_text_allowed = true;       ///< what the door's tls.mode says
+  bool cancels_only = false;            ///< nobody may log in there
 };
 
 }  // namespace proxy

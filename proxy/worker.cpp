@@ -137,6 +137,7 @@ task<void> worker::sweep() {
     auto [error] = co_await sweeper_.async_wait(no_throw);
     if (error) co_return;
     const auto now = clock::now();
+    last_sweep_.store(now.time_since_epoch());
     for (const auto& [id, session] : sessions_) session->on_tick(now);
     if (number_ == 0) retire_connections(now);
   }

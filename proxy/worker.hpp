@@ -27,6 +27,7 @@
 #include "proxy/server_memory.hpp"
 #include "proxy/session/byte_run.hpp"
 #include "proxy/session/cancel_registry.hpp"
+#include "proxy/session/neighbour_lodges.hpp"
 #include "proxy/session/pooled_traffic.hpp"
 #include "proxy/snapshot.hpp"
 #include "proxy/visitor.hpp"
@@ -49,6 +50,7 @@ enum class closing {
 /// What all workers use together. Each member is safe from any thread; it outlives the workers.
 struct shared_state {
   cancel_registry cancels;
+  neighbour_lodges neighbours;
   server_memory servers;
   server_pools pools;
   auth_tools auth;
@@ -92,6 +94,8 @@ class worker {
   void kill(console::kill_target whom, std::function<void(std::size_t)> to);
   /// Ends the loop, whatever is running, and joins the thread.
   void stop();
+  /// When its loop last looked at its sessions' deadlines, which it does all the time.
+  [[nodiscard]] clock::time_point last_sweep() const { return clock::time_point(last_sweep_.load()); }
   /// Sessions that live here or are on their way.
   [[nodiscard]] std::size_t load() const { return load_.value(); }
 
@@ -134,6 +138,7 @@ class worker {
   statement_tools statements_;
   run_pair runs_;
   counter load_;
+  std::atomic<clock::duration> last_sweep_ = clock::now().time_since_epoch();
   std::vector<std::byte> scratch_;
   snapshot_ptr current_;
   std::unordered_map<std::uint64_t, client_session*> sessions_;

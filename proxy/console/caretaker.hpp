@@ -31,6 +31,8 @@ class caretaker final : public house {
 
   /// Laid over the configuration's level; empty: none. Main thread only.
   [[nodiscard]] const std::string& log_level() const { return log_level_; }
+  /// As another process had it. Before the workers start.
+  void begin_with_log_level(std::string level) { log_level_ = std::move(level); }
 
   void clients(reply<std::vector<client_facts>> to) override;
   void status(reply<status_facts> to) override;

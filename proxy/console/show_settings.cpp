@@ -77,6 +77,7 @@ values values_of(const conf::daemon_settings& now) {
   all.emplace_back("admin.stats_users", joined(now.admin.stats_users));
   all.emplace_back("admin.http", now.admin.http);
   all.emplace_back("admin.metrics_tenants", std::to_string(now.admin.metrics_tenants));
+  all.emplace_back("peers", joined(now.peers));
   all.emplace_back("usage.ledger", now.usage.ledger.string());
   all.emplace_back("usage.interval", milliseconds(now.usage.interval));
   all.emplace_back("usage.keep_days", std::to_string(now.usage.keep_days));
@@ -89,6 +90,8 @@ values values_of(const conf::daemon_settings& now) {
   all.emplace_back("timeouts.server_lifetime", milliseconds(time.server_lifetime));
   all.emplace_back("timeouts.query_wait", milliseconds(time.query_wait));
   all.emplace_back("timeouts.drain", milliseconds(time.drain));
+  all.emplace_back("timeouts.unready", milliseconds(time.unready));
+  all.emplace_back("timeouts.upgrade", milliseconds(time.upgrade));
   return all;
 }
 

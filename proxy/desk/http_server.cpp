@@ -10,7 +10,6 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_static_buffer.hpp>
@@ -78,11 +77,12 @@ class http_server::impl {
   impl(const impl&) = delete;
   impl& operator=(const impl&) = delete;
 
-  std::expected<void, std::string> listen(const std::string& where);
+  std::expected<void, std::string> listen(const std::string& where, inherited_sockets& inherited);
   void start();
   void post(std::function<void()> work) { asio::post(context_, std::move(work)); }
   void stop();
-  [[nodiscard]] std::string name() const;
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] const std::vector<int>& descriptors() const { return descriptors_; }
 
  private:
   // In the list as long as it counts. Its coroutine owns it.
@@ -123,46 +123,22 @@ class http_server::impl {
   asio::io_context context_{1};
   asio::executor_work_guard<executor> work_{context_.get_executor()};
   std::list<acceptor> doors_;
+  std::vector<int> descriptors_;  ///< theirs
+  std::string name_;
   std::thread thread_;
 };
 
-std::expected<void, std::string> http_server::impl::listen(const std::string& where) {
-  const auto refuse = [&](const std::string& why) {
-    return std::unexpected("cannot listen on " + where + " for HTTP: " + why);
-  };
+std::expected<void, std::string> http_server::impl::listen(const std::string& where, inherited_sockets& inherited) {
   const auto address = conf::parse_address(where);
-  if (!address || !address->port) return refuse("not host:port");
-  asio::ip::basic_resolver<tcp, executor> resolver(context_);
-  error_code failed;
-  const auto found = resolver.resolve(address->host == "*" ? "" : address->host, std::to_string(*address->port),
-                                      asio::ip::resolver_base::passive, failed);
-  if (failed) return refuse(failed.message());
-  for (const auto& one : found) {
-    acceptor door(context_);
-    door.open(one.endpoint().protocol(), failed);
-    // A family that this machine lacks is no error if another one works.
-    if (failed == asio::error::address_family_not_supported) continue;
-    if (!failed) door.set_option(asio::socket_base::reuse_address(true), failed);
-    if (!failed && one.endpoint().address().is_v6()) door.set_option(asio::ip::v6_only(true), failed);
-    if (!failed) door.bind(one.endpoint(), failed);
-    if (!failed) door.listen(asio::socket_base::max_listen_connections, failed);
-    if (failed) return refuse(failed.message());
-    doors_.push_back(std::move(door));
+  if (!address || !address->port) return std::unexpected("cannot listen on " + where + ": not host:port");
+  auto sockets = listen_tcp(inherited, address->host, *address->port);
+  if (!sockets) return std::unexpected(sockets.error() + " (it is for HTTP: admin.http)");
+  for (listening_socket& one : *sockets) {
+    name_ += (name_.empty() ? "" : ", ") + one.name;
+    descriptors_.push_back(one.descriptor.get());
+    doors_.emplace_back(context_, one.name.starts_with('[') ? tcp::v6() : tcp::v4(), one.descriptor.release());
   }
-  if (doors_.empty()) return refuse(failed.message());
   return {};
-}
-
-std::string http_server::impl::name() const {
-  std::string names;
-  for (const acceptor& door : doors_) {
-    error_code ignored;
-    const auto at = door.local_endpoint(ignored);
-    const std::string host = at.address().to_string();
-    names += (names.empty() ? "" : ", ") + (at.address().is_v6() ? "[" + host + "]" : host) + ":" +
-             std::to_string(at.port());
-  }
-  return names;
 }
 
 void http_server::impl::start() {
@@ -271,9 +247,11 @@ task<void> http_server::impl::hang_up(connection& on) {
   }
 }
 
-std::expected<std::unique_ptr<http_server>, std::string> http_server::open(const std::string& where, answerer answer) {
+std::expected<std::unique_ptr<http_server>, std::string> http_server::open(const std::string& where,
+                                                                           inherited_sockets& inherited,
+                                                                           answerer answer) {
   auto made = std::make_unique<impl>(std::move(answer));
-  if (auto listening = made->listen(where); !listening) return std::unexpected(std::move(listening.error()));
+  if (auto listening = made->listen(where, inherited); !listening) return std::unexpected(std::move(listening.error()));
   return std::unique_ptr<http_server>(new http_server(std::move(made)));
 }
 
@@ -283,5 +261,6 @@ void http_server::start() { impl_->start(); }
 void http_server::post(std::function<void()> work) { impl_->post(std::move(work)); }
 void http_server::stop() { impl_->stop(); }
 std::string http_server::name() const { return impl_->name(); }
+std::vector<int> http_server::descriptors() const { return impl_->descriptors(); }
 
 }  // namespace proxy::desk

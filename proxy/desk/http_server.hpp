@@ -12,6 +12,9 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "proxy/listening_sockets.hpp"
 
 namespace proxy::desk {
 
@@ -29,8 +32,9 @@ class http_server {
   static constexpr std::size_t longest_head = 8192;  ///< bytes: request line and headers
   static constexpr std::size_t most_connections = 64;
 
-  /// Binds host and port (RFC 3986, without a scheme); `*` is every address. Error: for the log.
-  static std::expected<std::unique_ptr<http_server>, std::string> open(const std::string& where, answerer answer);
+  /// Listens at host and port (RFC 3986, without a scheme); see listen_tcp. Error: for the log.
+  static std::expected<std::unique_ptr<http_server>, std::string> open(const std::string& where,
+                                                                       inherited_sockets& inherited, answerer answer);
   /// As `stop`.
   ~http_server();
   http_server(const http_server&) = delete;
@@ -44,6 +48,8 @@ class http_server {
   void stop();
   /// The address that it listens on, for the log.
   [[nodiscard]] std::string name() const;
+  /// The listening sockets, to be passed on; they stay the server's.
+  [[nodiscard]] std::vector<int> descriptors() const;
 
  private:
   class impl;

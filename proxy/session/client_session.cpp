@@ -9,6 +9,7 @@
 #include "proxy/session/cancel_registry.hpp"
 #include "proxy/session/farewell.hpp"
 #include "proxy/session/forward_cancel.hpp"
+#include "proxy/session/neighbour_lodges.hpp"
 
 namespace proxy {
 
@@ -98,8 +99,13 @@ task<ending> client_session::converse_until_end() {
 task<ending> client_session::pass_cancel_on(const pgwire::cancel_key& presented) {
   state_ = session_state::cancelling;
   deadline_ = clock::now() + most_cancelling;
-  auto request = home_.shared().cancels.find(presented);
-  if (!request) co_return ending::quiet("a cancel request with a key that no session has");
+  const auto from_neighbour = without_mark(presented);
+  auto request = home_.shared().cancels.find(from_neighbour ? *from_neighbour : presented);
+  if (!request && !from_neighbour) {
+    const auto settings = home_.current()->settings;
+    co_await home_.shared().neighbours.pass_on(home_.context(), *settings, presented);
+  }
+  if (!request) co_return ending::quiet("a cancel request with a key that no session here has");
   cancel_dial_.emplace(home_.context(), server_);
   co_await forward_cancel(*cancel_dial_, server_, *request);
   co_return ending::quiet("a cancel request was passed on");

@@ -20,6 +20,7 @@ task<client_session::step<session_request>> client_session::come_in() {
     const pgwire::cancel_key presented = *key;
     co_return std::unexpected(co_await pass_cancel_on(presented));
   }
+  if (visitor_.cancels_only) co_return std::unexpected(ending::quiet("only cancel requests are taken at this door"));
   auto request = session_request::read(std::move(std::get<pgwire::startup_message>(*first)));
   if (!request) co_return std::unexpected(ending::of(request.error()));
   if (!client_.tls() && !visitor_.plain_text_allowed) {

@@ -11,46 +11,52 @@
 
 namespace proxy {
 
-task<void> forward_cancel(dial& dialling, transport& server, cancel_registry::request& what) {
-  const cancel_target& target = *what;
+task<bool> deliver_cancel(dial& dialling, transport& server, const cancel_target& target,
+                          const std::function<void()>& sent) {
   const auto connected = co_await dialling.connect(target.server);
-  if (!connected) co_return;
+  if (!connected) co_return false;
   // The key that cancels is worth as much as what it cancels: it goes as that goes.
   const auto secured = co_await secure_server(server, *target.how, target.mode, target.host);
-  if (!secured) co_return;
+  if (!secured) co_return false;
   const std::string packet = pgwire::encode_cancel_request(target.server_key);
-  what.sent();
-  if (!co_await server.write_all(as_bytes(packet))) co_return;
+  if (sent) sent();
+  if (!co_await server.write_all(as_bytes(packet))) co_return false;
   std::array<std::byte, 64> ignored;
   for (;;) {
     const io_result read = server.read_some(ignored);
-    if (read.status == io_status::end) co_return what.seen_to();
-    if (read.status == io_status::failed) co_return;
+    if (read.status == io_status::end) co_return true;
+    if (read.status == io_status::failed) co_return false;
     if (read.status == io_status::would_block) {
       auto [error] = co_await server.wait_readable();
-      if (error) co_return;
+      if (error) co_return false;
     }
   }
 }
 
+task<void> forward_cancel(dial& dialling, transport& server, cancel_registry::request& what) {
+  const std::function<void()> sent = [&what] { what.sent(); };
+  if (co_await deliver_cancel(dialling, server, *what, sent)) what.seen_to();
+}
+
 namespace {
 
-constexpr std::chrono::seconds most_sending{10};
+constexpr std::chrono::seconds most_running{10};
 
 // A cancellation is lost on a wait that had just ended.
 constexpr std::chrono::milliseconds again_after{100};
 
-struct sending {
-  sending(asio::io_context& home, cancel_registry::request request)
-      : what(std::move(request)), server(home), dialling(home, server), bound(home) {}
-  cancel_registry::request what;
+struct running_errand {
+  running_errand(asio::io_context& home, cancel_errand what, std::function<void()> after)
+      : errand(std::move(what)), done(std::move(after)), server(home), dialling(home, server), bound(home) {}
+  cancel_errand errand;
+  std::function<void()> done;
   transport server;
   dial dialling;
   timer bound;
   bool over = false;
 };
 
-void stop_after(const std::shared_ptr<sending>& job, clock::duration time) {
+void stop_after(const std::shared_ptr<running_errand>& job, clock::duration time) {
   job->bound.expires_after(time);
   job->bound.async_wait([job](error_code) {
     if (job->over) return;
@@ -59,17 +65,25 @@ void stop_after(const std::shared_ptr<sending>& job, clock::duration time) {
   });
 }
 
+task<void> run_to_its_end(std::shared_ptr<running_errand> job) {
+  co_await job->errand(job->dialling, job->server);
+  job->over = true;
+  job->bound.cancel();
+  if (job->done) job->done();
+}
+
 }  // namespace
 
+void run_cancel_errand(asio::io_context& home, cancel_errand errand, std::function<void()> done) {
+  auto job = std::make_shared<running_errand>(home, std::move(errand), std::move(done));
+  stop_after(job, most_running);
+  asio::co_spawn(home, run_to_its_end(std::move(job)), asio::detached);
+}
+
 void send_cancel(asio::io_context& home, cancel_registry::request what) {
-  auto job = std::make_shared<sending>(home, std::move(what));
-  stop_after(job, most_sending);
-  auto run = [](std::shared_ptr<sending> it) -> task<void> {
-    co_await forward_cancel(it->dialling, it->server, it->what);
-    it->over = true;
-    it->bound.cancel();
-  };
-  asio::co_spawn(home, run(job), asio::detached);
+  auto request = std::make_shared<cancel_registry::request>(std::move(what));
+  auto errand = [request](dial& dialling, transport& server) { return forward_cancel(dialling, server, *request); };
+  run_cancel_errand(home, std::move(errand), {});
 }
 
 }  // namespace proxy

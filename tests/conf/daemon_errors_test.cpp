@@ -92,6 +92,7 @@ TEST_CASE("mistakes: pglodge.yaml", "[errors]") {
       {"admin: { users: postgres, http: 127.0.0.1 }",
        {"1:17: admin.users: expected a list; write [postgres]",
         "1:33: admin.http: \"127.0.0.1\" names no port; write host:port, such as 127.0.0.1:9632"}},
+      {"peers: [lodge2]", {"1:9: peers.0: \"lodge2\" names no port; write host:port, such as lodge2.internal:6432"}},
       {"admin: { metrics_tenants: 501 }",
        {"1:27: admin.metrics_tenants: 501 is out of range; write a number from 0 to 500"}},
       {"admin: { http: \"127.0.0.1:x\" }", {"1:16: admin.http: \"x\" is not a port; write a number from 1 to 65535"}},

@@ -120,7 +120,11 @@ TEST_CASE("the rest of the daemon's file", "[daemon]") {
       "admin: { users: [postgres], stats_users: [], http: '127.0.0.1:9632', metrics_tenants: 7 }\n"
       "log: { level: debug, format: json }\n"
       "timeouts: { startup: 1s, connect: 500ms, idle: 1h, server_idle: 0, server_lifetime: 0s, query_wait: 2m, drain: "
-      "1ms }\n");
+      "1ms, unready: 2s, upgrade: 0 }\n"
+      "peers: ['lodge2:6432', '[::1]:6433']\n");
+  CHECK(settings.timeouts.unready == 2s);
+  CHECK(settings.timeouts.upgrade == 0s);
+  CHECK(settings.peers == std::vector<std::string>{"lodge2:6432", "[::1]:6433"});
   CHECK(settings.admin.users == std::vector<std::string>{"postgres"});
   CHECK(settings.admin.stats_users.empty());
   CHECK(settings.admin.http == "127.0.0.1:9632");

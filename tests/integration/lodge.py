@@ -61,7 +61,9 @@ def eventually(condition, what, timeout=15):
 
 
 class Lodge:
-    def __init__(self, routes, daemon=None, folders=None):
+    def __init__(self, routes, daemon=None, folders=None, launcher=(), environment=None, pass_fds=()):
+        """`launcher`: a command in front of the lodge's own; with `environment` and `pass_fds` what a service manager does."""
+        self.launcher, self.environment, self.pass_fds = launcher, environment or {}, pass_fds
         self.folder = Path(tempfile.mkdtemp(prefix="pglodge-"))
         self.folder.chmod(0o755)
         self.port = free_port()
@@ -94,7 +96,8 @@ class Lodge:
         # What was saved in the very moment it is read is read once more, and that reload would be taken for another.
         eventually(lambda: time.time() - self.routes_file.stat().st_ctime > 0.1, "the files are a moment old")
         with open(self.log_file, "wb") as log:
-            self.process = subprocess.Popen([BINARY, "serve", "-c", self.config], stderr=log, stdout=log, cwd="/")
+            self.process = subprocess.Popen([*self.launcher, BINARY, "serve", "-c", self.config], stderr=log, stdout=log,
+                                            cwd="/", env={**os.environ, **self.environment}, pass_fds=self.pass_fds)
         self.wait_for_log(" serves on ")
         self.be_seen_running()
         self.descriptors_before = self.descriptors()

@@ -129,8 +129,12 @@ def test_usage_and_stats_are_what_was_done(start_lodge, postgres):
         with lodge.login("trusted.globex", "crm") as client:
             for _ in range(7):
                 client.rows("SELECT generate_series(1, 3)")
-            mine, = console("SHOW USAGE LIKE 'globex'")
-            assert [int(mine[name]) for name in ("transactions", "statements", "rows", "peak_clients")] == [7, 7, 21, 1]
+            names = ("transactions", "statements", "rows", "peak_clients")
+
+            def counted():
+                mine, = console("SHOW USAGE LIKE 'globex'")
+                return [int(mine[name]) for name in names]
+            eventually(lambda: counted() == [7, 7, 21, 1], counted)
             totals, = console("SHOW STATS_TOTALS LIKE 'shared'")
             assert [int(totals[name]) for name in ("xact_count", "query_count")] == [7, 7]
 

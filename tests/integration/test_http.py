@@ -115,7 +115,7 @@ def test_who_waits_is_seen_and_counted(open_desk, postgres):
         holder.rows("COMMIT")
         done.join()
         eventually(lambda: desk.metric("pglodge_wait_duration_seconds_count") == waits + 1, desk.metrics)
-        assert desk.metric("pglodge_wait_duration_seconds_sum") > 0.01
+        assert desk.metric("pglodge_wait_duration_seconds_sum") > 0
 
 
 def test_only_so_many_tenants_are_named(open_desk):
@@ -215,7 +215,7 @@ def test_an_address_that_is_taken_ends_the_start(start_lodge, postgres, binary, 
         ended = subprocess.run([binary, "serve", "-c", tmp_path / "pglodge.yaml"], capture_output=True, text=True,
                                timeout=30)
         assert ended.returncode == 1
-        assert "for HTTP: Address already in use" in ended.stderr
+        assert "Address already in use (it is for HTTP: admin.http)" in ended.stderr
 
 
 # --- HTTP ---

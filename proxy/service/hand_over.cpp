@@ -1,0 +1,274 @@
+#include "proxy/service/hand_over.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+namespace proxy {
+namespace {
+
+// Names the descriptor of the channel, in the successor's environment.
+constexpr const char* channel_variable = "PGLODGE_CHANNEL";
+// Where it is put there.
+constexpr int channel_descriptor = 3;
+
+// What the kernel passes in one message (SCM_MAX_FD).
+constexpr std::size_t most_descriptors = 253;
+
+// How long a process takes to end that has closed everything.
+constexpr std::chrono::milliseconds look_interval{20};
+constexpr int most_looks = 100;
+
+constexpr std::array<char, 5> serves_word{'s', 'e', 'r', 'v', 'e'};
+
+std::string text_of(int error) { return std::generic_category().message(error); }
+
+union control_buffer {
+  cmsghdr header;
+  std::array<char, CMSG_SPACE(sizeof(int) * most_descriptors)> bytes;
+};
+
+// The text as a file that has no name; so it may be of any length.
+std::expected<owned_descriptor, std::string> file_of(std::string_view text) {
+  owned_descriptor file(::memfd_create("pglodge-testament", MFD_CLOEXEC));
+  while (file.is_open() && !text.empty()) {
+    const ssize_t written = ::write(file.get(), text.data(), text.size());
+    if (written < 0 && errno != EINTR) return std::unexpected(text_of(errno));
+    if (written > 0) text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  if (!file.is_open()) return std::unexpected(text_of(errno));
+  return file;
+}
+
+std::expected<std::string, std::string> text_in(const owned_descriptor& file) {
+  struct stat info{};
+  if (::fstat(file.get(), &info) != 0) return std::unexpected(text_of(errno));
+  std::string text(static_cast<std::size_t>(info.st_size), '\0');
+  const ssize_t length = ::pread(file.get(), text.data(), text.size(), 0);
+  if (length < 0 || static_cast<std::size_t>(length) != text.size()) return std::unexpected("its message was cut");
+  return text;
+}
+
+// One byte and the descriptors: first the file, then the sockets.
+std::expected<void, std::string> send_all(int channel, const std::vector<int>& sockets, std::string_view text) {
+  if (sockets.size() >= most_descriptors) return std::unexpected("there are more listening sockets than 252");
+  const auto file = file_of(text);
+  if (!file) return std::unexpected(file.error());
+  std::vector<int> all{file->get()};
+  all.insert(all.end(), sockets.begin(), sockets.end());
+  control_buffer control{};
+  char byte = 0;
+  iovec part{&byte, 1};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.bytes.data();
+  message.msg_controllen = CMSG_SPACE(sizeof(int) * all.size());
+  cmsghdr* head = CMSG_FIRSTHDR(&message);
+  head->cmsg_level = SOL_SOCKET;
+  head->cmsg_type = SCM_RIGHTS;
+  head->cmsg_len = CMSG_LEN(sizeof(int) * all.size());
+  std::memcpy(CMSG_DATA(head), all.data(), sizeof(int) * all.size());
+  if (::sendmsg(channel, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) return std::unexpected(text_of(errno));
+  return {};
+}
+
+std::expected<std::vector<owned_descriptor>, std::string> receive_all(int channel) {
+  std::vector<owned_descriptor> all;
+  control_buffer control{};
+  char byte = 0;
+  iovec part{&byte, 1};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.bytes.data();
+  message.msg_controllen = control.bytes.size();
+  if (::recvmsg(channel, &message, MSG_CMSG_CLOEXEC) < 0) return std::unexpected(text_of(errno));
+  for (cmsghdr* head = CMSG_FIRSTHDR(&message); head != nullptr; head = CMSG_NXTHDR(&message, head)) {
+    if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) continue;
+    const std::size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < count; ++i) {
+      int passed = -1;
+      std::memcpy(&passed, CMSG_DATA(head) + i * sizeof(int), sizeof passed);
+      all.emplace_back(passed);
+    }
+  }
+  if ((message.msg_flags & MSG_CTRUNC) != 0) return std::unexpected("its message was cut");
+  if (all.empty()) return std::unexpected("it has ended");
+  return all;
+}
+
+// What is for this process only: the service manager's sockets and the watchdog's process id.
+bool is_private(std::string_view assignment) {
+  constexpr std::array<std::string_view, 5> names{
+      "LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES=", "WATCHDOG_PID=", "PGLODGE_CHANNEL="};
+  return std::ranges::any_of(names, [&](std::string_view name) { return assignment.starts_with(name); });
+}
+
+std::vector<std::string> environment_for_successor() {
+  std::vector<std::string> all;
+  for (char** one = environ; *one != nullptr; ++one) {
+    if (!is_private(*one)) all.emplace_back(*one);
+  }
+  all.push_back(std::string(channel_variable) + "=" + std::to_string(channel_descriptor));
+  return all;
+}
+
+std::vector<char*> pointers_to(std::vector<std::string>& texts) {
+  std::vector<char*> all;
+  all.reserve(texts.size() + 1);
+  for (std::string& one : texts) all.push_back(one.data());
+  all.push_back(nullptr);
+  return all;
+}
+
+std::expected<pid_t, std::string> spawn(std::vector<std::string> command, int channel) {
+  std::vector<std::string> environment = environment_for_successor();
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_adddup2(&actions, channel, channel_descriptor);
+  pid_t started = -1;
+  const int error = ::posix_spawn(&started, command.front().c_str(), &actions, nullptr, pointers_to(command).data(),
+                                  pointers_to(environment).data());
+  ::posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) return std::unexpected(command.front() + ": " + text_of(error));
+  return started;
+}
+
+std::string in_words(int status) {
+  if (WIFSIGNALED(status)) return "it was ended by signal " + std::to_string(WTERMSIG(status));
+  return "it ended with exit code " + std::to_string(WEXITSTATUS(status));
+}
+
+}  // namespace
+
+std::vector<std::string> command_to_start(int argc, const char* const* argv) {
+  std::vector<std::string> command(argv, argv + argc);
+  if (command.empty()) command.emplace_back("pglodge");
+  std::error_code ignored;
+  std::string& program = command.front();
+  if (program.find('/') == std::string::npos) {
+    program = std::filesystem::read_symlink("/proc/self/exe", ignored).native();
+  } else {
+    program = std::filesystem::absolute(program, ignored).native();
+  }
+  return command;
+}
+
+std::expected<successor, std::string> successor::start(asio::io_context& main, const std::vector<std::string>& command,
+                                                       const std::vector<int>& sockets, const testament& what) {
+  std::array<int, 2> ends{};
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+    return std::unexpected("no channel to it: " + text_of(errno));
+  }
+  owned_descriptor ours(ends[0]);
+  const owned_descriptor its(ends[1]);
+  if (auto sent = send_all(ours.get(), sockets, what.to_json()); !sent) {
+    return std::unexpected("nothing can be handed to it: " + sent.error());
+  }
+  const auto started = spawn(command, its.get());
+  if (!started) return std::unexpected(started.error());
+  return successor(main, std::move(ours), *started);
+}
+
+successor::successor(asio::io_context& main, owned_descriptor channel, pid_t process_id)
+    : channel_(std::make_unique<asio::posix::basic_stream_descriptor<executor>>(main, channel.release())),
+      bound_(std::make_unique<timer>(main)),
+      process_id_(process_id) {}
+
+successor::successor(successor&& other) noexcept
+    : channel_(std::move(other.channel_)),
+      bound_(std::move(other.bound_)),
+      process_id_(std::exchange(other.process_id_, -1)),
+      served_(other.served_) {}
+
+successor::~successor() {
+  if (process_id_ <= 0 || served_) return;
+  ::kill(process_id_, SIGKILL);
+  ::waitpid(process_id_, nullptr, 0);
+}
+
+task<std::expected<void, std::string>> successor::serves(clock::duration at_most) {
+  bound_->expires_after(at_most);
+  bool too_late = false;
+  bound_->async_wait([this, &too_late](error_code cancelled) {
+    if (cancelled) return;
+    too_late = true;
+    channel_->cancel();
+  });
+  std::array<char, 16> word{};
+  auto [failed, length] = co_await channel_->async_read_some(asio::buffer(word), no_throw);
+  bound_->cancel();
+  if (too_late) co_return std::unexpected(std::string("it did not serve in time"));
+  if (failed || length != serves_word.size() || !std::equal(serves_word.begin(), serves_word.end(), word.begin())) {
+    auto how = co_await its_end();
+    co_return std::unexpected(std::move(how));
+  }
+  served_ = true;
+  co_return std::expected<void, std::string>();
+}
+
+// It has closed the channel, and will be gone in a moment: then there is an exit code to tell.
+task<std::string> successor::its_end() {
+  for (int i = 0; i < most_looks; ++i) {
+    int status = 0;
+    if (::waitpid(process_id_, &status, WNOHANG) == process_id_) {
+      process_id_ = -1;
+      co_return in_words(status);
+    }
+    bound_->expires_after(look_interval);
+    co_await bound_->async_wait(no_throw);
+  }
+  co_return "it closed the channel between us, and was killed";
+}
+
+std::expected<std::optional<predecessor>, std::string> predecessor::meet() {
+  const char* told = std::getenv(channel_variable);
+  if (told == nullptr) return std::nullopt;
+  int number = -1;
+  const std::string_view text(told);
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  ::unsetenv(channel_variable);
+  const auto refuse = [](const std::string& why) {
+    return std::unexpected("nothing was handed over by the process that started this one: " + why);
+  };
+  if (number < 0) return refuse(std::string(channel_variable) + " names no descriptor");
+  predecessor met;
+  met.channel_ = owned_descriptor(number);
+  ::fcntl(number, F_SETFD, FD_CLOEXEC);
+  auto all = receive_all(number);
+  if (!all) return refuse(all.error());
+  const auto written = text_in(all->front());
+  if (!written) return refuse(written.error());
+  auto will = testament::from_json(*written);
+  if (!will) return refuse(will.error());
+  met.will = std::move(*will);
+  for (std::size_t i = 1; i < all->size(); ++i) {
+    const bool own_file = i <= met.will.own_file.size() && met.will.own_file[i - 1];
+    if (auto added = met.sockets.add(std::move((*all)[i]), own_file); !added) return refuse(added.error());
+  }
+  return std::optional<predecessor>(std::move(met));
+}
+
+void predecessor::take_over() {
+  // Whether it is still there does not matter: then its doors are closed.
+  ::send(channel_.get(), serves_word.data(), serves_word.size(), MSG_NOSIGNAL);
+  channel_ = owned_descriptor();
+}
+
+}  // namespace proxy
