@@ -137,7 +137,7 @@ def test_a_reload_changes_how_many_are_named_but_not_the_address(open_desk):
     since = lodge.mark()
     changed = {**lodge.settings, "admin": {"http": f"127.0.0.1:{free_port()}", "metrics_tenants": 0}}
     lodge.config.write_text(yaml.safe_dump(changed, sort_keys=False))
-    lodge.wait_for_log("a change of admin.http takes a restart", since=since)
+    lodge.wait_for_log("a change of admin.http takes an upgrade", since=since)
     eventually(lambda: not any('tenant="globex"' in name for name in desk.metrics()), desk.metrics)
 
 
