@@ -14,6 +14,8 @@ constexpr unsigned most_workers = 1024;
 constexpr unsigned most_keep_days = 36'500;
 // With the longest ids /metrics takes 1.3 KiB a tenant: it stays under 1 MiB.
 constexpr std::uint32_t most_metrics_tenants = 500;
+constexpr std::uint32_t most_clients = 10'000'000;
+constexpr std::uint64_t least_memory = std::uint64_t{64} << 20;
 
 using maybe_value = std::optional<yaml_value>;
 
@@ -270,6 +272,15 @@ void read_log(const yaml_value& log, log_settings& into) {
   }
 }
 
+void read_resources(const yaml_value& resources, resource_settings& into) {
+  if (!resources.is_mapping()) return;
+  if (const auto clients = resources.find("clients")) into.clients = clients->integer(1, most_clients);
+  const auto memory = resources.find("memory");
+  if (!memory) return;
+  into.memory = memory->bytes();
+  if (into.memory && *into.memory < least_memory) memory->error("a lodge takes more than that; write 64MiB or more");
+}
+
 void read_usage(const yaml_value& usage, usage_settings& into) {
   if (!usage.is_mapping()) return;
   if (!usage.find("ledger")) usage.error_missing("ledger", "write the folder for its files, such as ledger: usage");
@@ -326,6 +337,7 @@ daemon_settings read_daemon_file(const yaml_value& root) {
   if (const auto admin = root.find("admin")) read_admin(*admin, settings.admin);
   if (const auto peers = root.find("peers")) read_peers(*peers, settings);
   if (const auto log = root.find("log")) read_log(*log, settings.log);
+  if (const auto resources = root.find("resources")) read_resources(*resources, settings.resources);
   if (const auto usage = root.find("usage")) read_usage(*usage, settings.usage);
   if (const auto timeouts = root.find("timeouts")) read_timeouts(*timeouts, settings.timeouts);
   return settings;

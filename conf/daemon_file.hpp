@@ -65,6 +65,12 @@ struct log_settings {
   log_format format = log_format::text;
 };
 
+/// What the process may use. Nothing: no bound.
+struct resource_settings {
+  std::optional<std::uint32_t> clients;  ///< sessions of clients at a time; the console's are not counted
+  std::optional<std::uint64_t> memory;   ///< bytes that are resident
+};
+
 /// The ledger of what tenants used.
 struct usage_settings {
   std::filesystem::path ledger;                ///< the folder, absolute; empty: no ledger
@@ -94,6 +100,7 @@ struct daemon_settings {
   admin_settings admin;
   std::vector<std::string> peers;  ///< host:port of other lodges: who may have the session of a cancel request
   log_settings log;
+  resource_settings resources;
   usage_settings usage;
   timeout_settings timeouts;
 };

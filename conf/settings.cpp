@@ -75,6 +75,12 @@ std::vector<setting> daemon_settings_table() {
       {daemon, "log", "mapping", "", "What goes to standard error."},
       {daemon, "log.level", "trace | debug | info | warn | error", "info", "The least weight a line must have."},
       {daemon, "log.format", "text | json", "text", "How lines are written."},
+      {daemon, "resources", "mapping", "", "What the process may use."},
+      {daemon, "resources.clients", "integer", "none",
+       "Sessions of clients at a time, all tenants together; the console's are not counted."},
+      {daemon, "resources.memory", "size", "none",
+       "Resident memory: from 90 % of it on nobody new is let in, beyond it the session that holds most is ended. At "
+       "least 64MiB."},
       {daemon, "usage", "mapping", "none", "The ledger of what tenants use, for billing; see USAGE.md.", force::yes, "",
        restart},
       {daemon, "usage.ledger", "path", "required", "The folder for its files, one a day (UTC); it must exist.",

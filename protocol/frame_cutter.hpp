@@ -62,6 +62,9 @@ class frame_cutter {
     retired_ = {};
   }
 
+  /// What it keeps of the stream.
+  [[nodiscard]] std::size_t held_bytes() const { return held_.capacity() + kept_.capacity() + retired_.capacity(); }
+
   /// A header that the rules forbid. No piece comes after it.
   [[nodiscard]] const std::optional<errc>& fault() const { return fault_; }
   [[nodiscard]] char faulty_type() const { return faulty_type_; }

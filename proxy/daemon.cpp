@@ -23,6 +23,7 @@
 #include "proxy/desk/usage_keeper.hpp"
 #include "proxy/front_desk.hpp"
 #include "proxy/listener.hpp"
+#include "proxy/memory_watch.hpp"
 #include "proxy/random.hpp"
 #include "proxy/reloader.hpp"
 #include "proxy/service/hand_over.hpp"
@@ -97,6 +98,7 @@ class daemon {
     if (desk_) desk_->start();
     asio::co_spawn(main_, hear_signals(), asio::detached);
     asio::co_spawn(main_, keep_watch(), asio::detached);
+    asio::co_spawn(main_, memory_.run(), asio::detached);
     reloader_.start_watching();
     for (const auto& door : doors_) door->start();
     spdlog::info("pglodge {} serves on {} with {} worker(s), {} tenant(s)", PGLODGE_VERSION, door_names(),
@@ -224,6 +226,7 @@ class daemon {
   // What of the settings concerns this thread.
   void apply(const conf::daemon_settings& settings) {
     drain_time_ = settings.timeouts.drain;
+    memory_.set_most(settings.resources.memory);
     const std::string& level = console_.log_level().empty() ? settings.log.level : console_.log_level();
     desk::configure_log(
         level, settings.log.format == conf::log_format::json ? desk::log_format::json : desk::log_format::text);
@@ -401,6 +404,7 @@ class daemon {
   std::vector<std::unique_ptr<listener>> doors_;
   std::unique_ptr<listener> cancel_door_;
   std::vector<std::unique_ptr<worker>> workers_;
+  memory_watch memory_{main_, shared_, workers_};
   std::optional<desk::usage_keeper> usage_;
   console::caretaker console_;
   std::string desk_address_;          // empty: none

@@ -86,6 +86,24 @@ void worker::kill(console::kill_target whom, std::function<void(std::size_t)> to
   });
 }
 
+void worker::find_largest(std::function<void(holder)> to) {
+  asio::post(context_, [this, to = std::move(to)]() mutable {
+    auto most = std::make_shared<holder>();
+    begin_round(
+        [most](client_session& session) {
+          const std::size_t bytes = session.held();
+          if (bytes > most->bytes) *most = {session.id(), bytes};
+        },
+        [most, to = std::move(to)] { to(*most); });
+  });
+}
+
+void worker::end_for_memory(std::uint64_t id) {
+  asio::post(context_, [this, id] {
+    if (const auto found = sessions_.find(id); found != sessions_.end()) found->second->end_for_memory();
+  });
+}
+
 void worker::begin_round(std::function<void(client_session&)> each, std::function<void()> done) {
   auto what = std::make_shared<round>(round{{}, std::move(each), std::move(done)});
   what->ids.reserve(sessions_.size());

@@ -58,7 +58,9 @@ struct shared_state {
   desk::tenant_accounts accounts;
   desk::session_times times;
   slow_work computing{2};
-  console::house* house = nullptr;  ///< what the console asks; there before the workers start
+  counter clients;                            ///< sessions, the console's excepted
+  std::atomic<bool> short_of_memory = false;  ///< see memory_watch
+  console::house* house = nullptr;            ///< what the console asks; there before the workers start
   std::atomic<std::uint64_t> next_session_id{1};
   std::atomic<std::uint64_t> schema_generation{0};
 
@@ -92,6 +94,14 @@ class worker {
   void survey(std::function<void(std::vector<console::client_facts>)> to);
   /// Ends those that are meant, and says how many they are; likewise.
   void kill(console::kill_target whom, std::function<void(std::size_t)> to);
+  struct holder {
+    std::uint64_t id = 0;  ///< 0: nobody
+    std::size_t bytes = 0;
+  };
+  /// Gives whoever holds most memory; likewise.
+  void find_largest(std::function<void(holder)> to);
+  /// Ends that session, if it is still there, because memory is short.
+  void end_for_memory(std::uint64_t id);
   /// Ends the loop, whatever is running, and joins the thread.
   void stop();
   /// When its loop last looked at its sessions' deadlines, which it does all the time.

@@ -9,6 +9,7 @@
 #include "conf/settings.hpp"
 #include "proxy/console/layouts.hpp"
 #include "proxy/console/shows.hpp"
+#include "proxy/memory_watch.hpp"
 
 namespace proxy::console {
 namespace {
@@ -78,6 +79,8 @@ values values_of(const conf::daemon_settings& now) {
   all.emplace_back("admin.http", now.admin.http);
   all.emplace_back("admin.metrics_tenants", std::to_string(now.admin.metrics_tenants));
   all.emplace_back("peers", joined(now.peers));
+  all.emplace_back("resources.clients", now.resources.clients ? std::to_string(*now.resources.clients) : "none");
+  all.emplace_back("resources.memory", now.resources.memory ? std::to_string(*now.resources.memory) + "B" : "none");
   all.emplace_back("usage.ledger", now.usage.ledger.string());
   all.emplace_back("usage.interval", milliseconds(now.usage.interval));
   all.emplace_back("usage.keep_days", std::to_string(now.usage.keep_days));
@@ -93,14 +96,6 @@ values values_of(const conf::daemon_settings& now) {
   all.emplace_back("timeouts.unready", milliseconds(time.unready));
   all.emplace_back("timeouts.upgrade", milliseconds(time.upgrade));
   return all;
-}
-
-std::uint64_t resident_bytes() {
-  std::ifstream file("/proc/self/statm");
-  std::uint64_t size = 0;
-  std::uint64_t resident = 0;
-  file >> size >> resident;
-  return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
 // A session takes two descriptors: its client's, and a server's.

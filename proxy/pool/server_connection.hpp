@@ -76,6 +76,8 @@ class server_connection : public std::enable_shared_from_this<server_connection>
   void send(const byte_run& bytes);
   /// Whether nothing is set aside.
   [[nodiscard]] bool sent() const { return to_server_.empty(); }
+  /// Bytes that are set aside.
+  [[nodiscard]] std::size_t unsent() const { return to_server_.size(); }
   /// The lessee has room again.
   void room_made() { room_->cancel(); }
   /// Says goodbye, where that still means something, and closes.

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -29,10 +28,6 @@ constexpr int channel_descriptor = 3;
 
 // What the kernel passes in one message (SCM_MAX_FD).
 constexpr std::size_t most_descriptors = 253;
-
-// How long a process takes to end that has closed everything.
-constexpr std::chrono::milliseconds look_interval{20};
-constexpr int most_looks = 100;
 
 constexpr std::array<char, 5> serves_word{'s', 'e', 'r', 'v', 'e'};
 
@@ -137,22 +132,47 @@ std::vector<char*> pointers_to(std::vector<std::string>& texts) {
   return all;
 }
 
-std::expected<pid_t, std::string> spawn(std::vector<std::string> command, int channel) {
-  std::vector<std::string> environment = environment_for_successor();
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_adddup2(&actions, channel, channel_descriptor);
-  pid_t started = -1;
-  const int error = ::posix_spawn(&started, command.front().c_str(), &actions, nullptr, pointers_to(command).data(),
-                                  pointers_to(environment).data());
-  ::posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) return std::unexpected(command.front() + ": " + text_of(error));
-  return started;
+// What the process in between says of the one that it starts.
+struct birth {
+  pid_t process_id = -1;
+  int error = 0;  // of exec
+};
+
+// In the child of a process with threads: nothing but what is async-signal-safe (signal-safety(7)). The process in
+// between ends at once, so that the successor belongs to whoever adopts it, which for a service is systemd: of a
+// process that is not its child it would never hear that it has ended, nor wait for it when the service is stopped.
+[[noreturn]] void give_birth(char* const* command, char* const* environment, int channel, int report) {
+  const pid_t between = ::_Fork();
+  if (between != 0) ::_exit(between < 0 ? 1 : 0);
+  birth told{::getpid(), 0};
+  if (::write(report, &told, sizeof told) != sizeof told || ::dup2(channel, channel_descriptor) < 0) ::_exit(1);
+  if (channel == channel_descriptor) ::fcntl(channel, F_SETFD, 0);
+  ::execve(command[0], command, environment);
+  told.error = errno;
+  if (::write(report, &told, sizeof told) != sizeof told) ::_exit(1);
+  ::_exit(1);
 }
 
-std::string in_words(int status) {
-  if (WIFSIGNALED(status)) return "it was ended by signal " + std::to_string(WTERMSIG(status));
-  return "it ended with exit code " + std::to_string(WEXITSTATUS(status));
+std::expected<pid_t, std::string> spawn(std::vector<std::string> command, int channel) {
+  std::vector<std::string> environment = environment_for_successor();
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return std::unexpected(text_of(errno));
+  const owned_descriptor hears(ends[0]);
+  owned_descriptor tells(ends[1]);
+  const auto arguments = pointers_to(command);
+  const auto variables = pointers_to(environment);
+  const pid_t between = ::_Fork();
+  if (between == 0) give_birth(arguments.data(), variables.data(), channel, tells.get());
+  if (between < 0) return std::unexpected("no process: " + text_of(errno));
+  tells = owned_descriptor();
+  ::waitpid(between, nullptr, 0);
+  // The pipe ends when the program has started, or with what hindered it.
+  birth told;
+  birth last;
+  while (::read(hears.get(), &told, sizeof told) == sizeof told) last = told;
+  if (last.process_id < 0) return std::unexpected("no process came to be");
+  if (last.error != 0) return std::unexpected(command.front() + ": " + text_of(last.error));
+  return last.process_id;
 }
 
 }  // namespace
@@ -200,7 +220,6 @@ successor::successor(successor&& other) noexcept
 successor::~successor() {
   if (process_id_ <= 0 || served_) return;
   ::kill(process_id_, SIGKILL);
-  ::waitpid(process_id_, nullptr, 0);
 }
 
 task<std::expected<void, std::string>> successor::serves(clock::duration at_most) {
@@ -216,25 +235,11 @@ task<std::expected<void, std::string>> successor::serves(clock::duration at_most
   bound_->cancel();
   if (too_late) co_return std::unexpected(std::string("it did not serve in time"));
   if (failed || length != serves_word.size() || !std::equal(serves_word.begin(), serves_word.end(), word.begin())) {
-    auto how = co_await its_end();
-    co_return std::unexpected(std::move(how));
+    process_id_ = -1;  // it is gone, and its number may be another's
+    co_return std::unexpected(std::string("it ended before it served; its own lines say why"));
   }
   served_ = true;
   co_return std::expected<void, std::string>();
-}
-
-// It has closed the channel, and will be gone in a moment: then there is an exit code to tell.
-task<std::string> successor::its_end() {
-  for (int i = 0; i < most_looks; ++i) {
-    int status = 0;
-    if (::waitpid(process_id_, &status, WNOHANG) == process_id_) {
-      process_id_ = -1;
-      co_return in_words(status);
-    }
-    bound_->expires_after(look_interval);
-    co_await bound_->async_wait(no_throw);
-  }
-  co_return "it closed the channel between us, and was killed";
 }
 
 std::expected<std::optional<predecessor>, std::string> predecessor::meet() {

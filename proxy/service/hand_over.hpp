@@ -40,7 +40,6 @@ class successor {
   [[nodiscard]] pid_t process_id() const { return process_id_; }
 
  private:
-  task<std::string> its_end();
   successor(asio::io_context& main, owned_descriptor channel, pid_t process_id);
   std::unique_ptr<asio::posix::basic_stream_descriptor<executor>> channel_;
   std::unique_ptr<timer> bound_;

@@ -76,7 +76,13 @@ class client_session final : private pooled_session::host {
   void on_publish();
   void on_closing(closing how);
 
-  // For the console; in client_session_facts.cpp.
+  // When memory is short; in client_session_facts.cpp.
+
+  /// In bytes, what this session alone keeps, unless it is on its way out. O(prepared statements).
+  [[nodiscard]] std::size_t held() const;
+  void end_for_memory();
+
+  // For the console; likewise.
 
   [[nodiscard]] console::client_facts facts() const;
   [[nodiscard]] bool is(const console::kill_target& whom) const;
@@ -92,6 +98,7 @@ class client_session final : private pooled_session::host {
   task<ending> serve(std::shared_ptr<client_session> self);
   task<step<entered_ptr>> arrive();
   task<step<session_request>> come_in();
+  [[nodiscard]] std::optional<ending> why_full();
   [[nodiscard]] bool shares_connections(const session_request& request) const;
   [[nodiscard]] routing::session_facts facts_of(const session_request& request) const;
   [[nodiscard]] std::optional<pgwire::server_credentials> server_credentials(const server_access& how);
@@ -125,7 +132,7 @@ class client_session final : private pooled_session::host {
   worker& home_;
   const std::uint64_t id_;
   const visitor visitor_;
-  counted in_worker_;
+  counted in_worker_, in_lodge_;
   const clock::time_point since_ = clock::now();
   clock::time_point held_since_;
   std::string application_name_;  ///< by its startup packet

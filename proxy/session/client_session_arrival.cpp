@@ -41,6 +41,7 @@ task<client_session::step<session_request>> client_session::come_in() {
     co_return std::move(*request);
   }
 
+  if (auto full = why_full()) co_return std::unexpected(std::move(*full));
   auto identified = routing::identify(home_.current()->routes->hints(), facts_of(*request));
   if (!identified) co_return std::unexpected(ending::of(identified.error()));
   who_ = std::move(*identified);
@@ -58,6 +59,19 @@ task<client_session::step<session_request>> client_session::come_in() {
   spdlog::info("{}: begins: user {}, by {}{}{}, at {}/{}", name(), who_.user, who_.hint,
                who_.hint.empty() ? "" : " and ", route_->rule, route_->server->name, route_->database);
   co_return std::move(*request);
+}
+
+// The process's own bounds, whoever the client is.
+std::optional<ending> client_session::why_full() {
+  if (home_.shared().short_of_memory) {
+    return ending::fatal(sqlstate::out_of_memory, "pglodge is short of memory, and takes no new sessions",
+                         "It has come near resources.memory.", "Try again later.");
+  }
+  const auto& most = home_.current()->settings->resources.clients;
+  in_lodge_ = home_.shared().clients.add();
+  if (!most || home_.shared().clients.value() <= *most) return std::nullopt;
+  return ending::fatal(sqlstate::too_many_connections, "sorry, too many clients already",
+                       "resources.clients is " + std::to_string(*most) + ".");
 }
 
 // No hint applies there, and no server could be asked by passthrough.

@@ -105,6 +105,18 @@ bool client_session::is(const console::kill_target& whom) const {
   return where && where->database == *whom.place;
 }
 
+std::size_t client_session::held() const {
+  if (ending_ || state_ == session_state::leaving) return 0;  // it is about to give it back
+  return from_client_.held_bytes() + (pooled_ ? pooled_->held() : 0);
+}
+
+void client_session::end_for_memory() {
+  if (ending_ || state_ == session_state::leaving) return;
+  end_with(ending::fatal(pgwire::sqlstate::out_of_memory, "terminating connection: pglodge is short of memory",
+                         "This session held " + std::to_string(held()) + " bytes, more than any other.",
+                         "Send large values by COPY, or in several statements."));
+}
+
 void client_session::kill() {
   end_with(ending::fatal(pgwire::sqlstate::admin_shutdown, "terminating connection due to administrator command", {},
                          "Somebody ended it at the console of pglodge."));

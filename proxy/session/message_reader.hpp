@@ -36,6 +36,7 @@ class message_reader {
 
   task<std::expected<raw_message, read_failure>> next();
 
+  [[nodiscard]] std::size_t held_bytes() const { return buffer_.capacity(); }
   /// Takes what was read and not used.
   std::string rest();
 

@@ -87,6 +87,12 @@ class pooled_session final : private lessee {
     return to_client_.empty() && !client_cut_ && traffic_.server_at_boundary();
   }
 
+  /// In bytes, what this session alone keeps in memory. O(prepared statements).
+  [[nodiscard]] std::size_t held() const {
+    const std::size_t to_server = connection_ ? connection_->unsent() : 0;
+    return traffic_.held_bytes() + to_server + to_client_.size() + early_.capacity();
+  }
+
   // For the console.
 
   [[nodiscard]] const routing::route& where() const { return what_.where; }

@@ -18,6 +18,12 @@ constexpr std::string_view sure_failure = "/* a statement that pglodge refused *
 
 }  // namespace
 
+std::size_t pooled_traffic::held_bytes() const {
+  std::size_t sum = client_.held_bytes() + (server_ == nullptr ? 0 : server_->incoming.held_bytes());
+  for (const auto& [name, known] : named_) sum += name.size() + (known.statement ? known.statement->text.size() : 0);
+  return sum;
+}
+
 void pooled_traffic::begin_lease(server_session& server, byte_run& to_server) {
   server_ = &server;
   status_ = 'I';

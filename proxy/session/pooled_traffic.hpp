@@ -102,6 +102,9 @@ class pooled_traffic {
   [[nodiscard]] bool server_waits() const { return unsynced_ || copy_in_; }
   /// Outside a transaction with nothing outstanding; a pinned session counts as idle then.
   [[nodiscard]] bool idle() const;
+  /// What it keeps of the client's messages, and of its prepared statements. O(statements).
+  [[nodiscard]] std::size_t held_bytes() const;
+
   [[nodiscard]] bool client_at_boundary() const { return client_.at_boundary(); }
 
   // --- the lease ---

@@ -121,7 +121,11 @@ TEST_CASE("the rest of the daemon's file", "[daemon]") {
       "log: { level: debug, format: json }\n"
       "timeouts: { startup: 1s, connect: 500ms, idle: 1h, server_idle: 0, server_lifetime: 0s, query_wait: 2m, drain: "
       "1ms, unready: 2s, upgrade: 0 }\n"
-      "peers: ['lodge2:6432', '[::1]:6433']\n");
+      "peers: ['lodge2:6432', '[::1]:6433']\n"
+      "resources: { clients: 100, memory: 64MiB }\n");
+  CHECK(settings.resources.clients == 100U);
+  CHECK(settings.resources.memory == 67'108'864U);
+  CHECK_FALSE(read("").resources.memory);
   CHECK(settings.timeouts.unready == 2s);
   CHECK(settings.timeouts.upgrade == 0s);
   CHECK(settings.peers == std::vector<std::string>{"lodge2:6432", "[::1]:6433"});

@@ -134,6 +134,10 @@ class Cluster:
         connection.autocommit = True
         return connection
 
+    def sleeps(self, count=1):
+        """Whether so many sessions are in pg_sleep()."""
+        return self.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == count
+
     def value(self, sql, *arguments, database="postgres"):
         connection = self.connect(database)
         try:

@@ -139,7 +139,7 @@ LOOK = f"""SELECT current_user, session_user, current_setting('role'), current_s
  (SELECT count(*) FROM pg_type WHERE typnamespace = pg_my_temp_schema()),
  (SELECT string_agg(name || statement, ';') FROM pg_prepared_statements),
  (SELECT string_agg(name, ';') FROM pg_cursors), (SELECT string_agg(c, ';') FROM pg_listening_channels() AS c),
- (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'), pg_current_xact_id_if_assigned(),
+ (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()), pg_current_xact_id_if_assigned(),
  {', '.join(f"NULLIF(current_setting('{name}', true), '')" for name in CANARIES)}"""
 
 # What must be an error in a session that has nothing of this kind, and which.

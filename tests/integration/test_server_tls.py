@@ -4,7 +4,7 @@ import pytest
 from certificates import Authority, key_of
 from cluster import PASSWORD
 from fake_server import FakeServer, trusting
-from lodge import standard_routes
+from lodge import eventually, standard_routes
 from wire import SSL_REQUEST, ServerError, cancel_request, query
 
 TRUST = {"auth": {"method": "trust"}}
@@ -23,8 +23,9 @@ def refused(lodge, user):
     return caught.value
 
 
-def cancel(lodge, session):
+def cancel(lodge, postgres, session):
     session.send(query("SELECT pg_sleep(60)"))
+    eventually(postgres.sleeps, "it sleeps")
     with lodge.wire() as canceller:
         canceller.send(cancel_request(session.process_id, session.secret))
         canceller.expect_closed()
@@ -120,7 +121,7 @@ def test_prefer_goes_on_in_plain_text_where_the_server_wants_none(start_lodge, p
         for _ in range(3):
             with lodge.login("app_no_tls.globex") as session:
                 assert session.rows(IN_TLS) == [("f", "globex")]
-                cancel(lodge, session)
+                cancel(lodge, postgres, session)
         with lodge.login("trusted.globex") as session:
             assert session.rows(IN_TLS) == [("t", "globex")]
         assert lodge.log().count("was tried in plain text, as tls.mode prefer says") == 1
@@ -215,7 +216,7 @@ def test_an_answer_that_is_none(start_lodge, answer, words):
 def test_cancelling(start_lodge, postgres):
     tls = {"mode": "verify-full", "ca": str(postgres.authority.file)}
     with start_lodge(table_with(postgres.host, tls)) as lodge, lodge.login("trusted.globex") as session:
-        cancel(lodge, session)
+        cancel(lodge, postgres, session)
 
 
 # Logging in.

@@ -3,7 +3,7 @@
 import signal
 
 import pytest
-from lodge import standard_routes
+from lodge import eventually, standard_routes
 from wire import Closed, query
 
 
@@ -24,9 +24,10 @@ def test_nobody_there(lodge):
     lodge.has_left()
 
 
-def test_sigterm_drains(lodge):
+def test_sigterm_drains(lodge, postgres):
     idle, busy, within = (lodge.login("trusted.globex") for _ in range(3))
     busy.send(query("SELECT name FROM whoami, pg_sleep(1)"))
+    eventually(postgres.sleeps, "it sleeps")
     within.rows("BEGIN")
     send_signal(lodge, signal.SIGTERM, "draining")
     error = idle.refusal()

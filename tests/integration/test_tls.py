@@ -230,10 +230,11 @@ def test_the_lodge_says_goodbye(lodge, context, postgres):
 
 
 @pytest.mark.parametrize("by_tls", [True, False])
-def test_cancelling(lodge, context, by_tls):
+def test_cancelling(lodge, postgres, context, by_tls):
     with lodge.wire() as wire:
         whoami(wire.start_tls(context, "localhost"))
         wire.send(query("SELECT pg_sleep(60)"))
+        eventually(postgres.sleeps, "it sleeps")
         with lodge.wire() as canceller:
             if by_tls:
                 canceller.start_tls(context, "localhost")

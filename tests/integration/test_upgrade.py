@@ -45,6 +45,11 @@ class Adopted:
         self.send_signal(signal.SIGKILL)
 
 
+def parent_of(process_id):
+    with open(f"/proc/{process_id}/stat") as stat:
+        return int(stat.read().rsplit(")", 1)[1].split()[1])
+
+
 class Service:
     """A lodge and all that came after it; `lodge.process` is the one that serves."""
 
@@ -105,6 +110,8 @@ def test_sessions_go_on_and_new_ones_come_to_the_new_process(service):
     idle, within = lodge.login("trusted.globex"), lodge.login("trusted.globex")
     within.rows("BEGIN")
     made.upgrade()
+    # Not the old process's child: systemd waits for its own only, and adopts who has lost a parent.
+    assert parent_of(lodge.process.pid) == os.getpid()
     assert lodge.links() and made.old[0].poll() is None
     assert idle.value("SELECT name FROM whoami") == "globex"
     assert within.value("SELECT name FROM whoami") == "globex"
@@ -160,7 +167,7 @@ def test_a_new_process_that_cannot_serve_changes_nothing(service):
     good = lodge.config.read_text()
     with lodge.login("trusted.globex") as session:
         lodge.config.write_text("listen: nowhere\n")
-        assert "it ended with exit code 1; this process goes on" in made.failed_upgrade()
+        assert "it ended before it served; its own lines say why; this process goes on" in made.failed_upgrade()
         assert session.value("SELECT name FROM whoami") == "globex"
         with lodge.login("trusted.soylent") as another:
             assert another.value("SELECT name FROM whoami") == "soylent"

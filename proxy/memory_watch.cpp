@@ -1,0 +1,82 @@
+#include "proxy/memory_watch.hpp"
+
+#include <malloc.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <boost/asio/post.hpp>
+#include <fstream>
+
+namespace proxy {
+namespace {
+
+constexpr std::chrono::milliseconds interval{200};
+
+// Who holds less is not worth ending.
+constexpr std::size_t worth_ending = std::size_t{1} << 20;
+
+constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20;
+
+}  // namespace
+
+std::uint64_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  std::uint64_t size = 0;
+  std::uint64_t resident = 0;
+  file >> size >> resident;
+  return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+task<void> memory_watch::run() {
+  timer pause(main_);
+  for (;;) {
+    pause.expires_after(interval);
+    auto [error] = co_await pause.async_wait(no_throw);
+    if (error) co_return;
+    look();
+  }
+}
+
+void memory_watch::look() {
+  const std::uint64_t used = most_ ? resident_bytes() : 0;
+  const bool is_short = most_ && used > *most_ / 10 * 9;
+  if (is_short != shared_.short_of_memory.exchange(is_short)) {
+    if (is_short) {
+      spdlog::warn("{} MiB are in use, near resources.memory: no new sessions", used / mebibyte);
+    } else {
+      spdlog::info("{} MiB are in use: new sessions are let in again", used / mebibyte);
+    }
+  }
+  if (!is_short) told_of_none_ = false;
+  if (most_ && used > *most_ && !searching_) end_the_largest();
+}
+
+void memory_watch::end_the_largest() {
+  // What was freed already may only not have been given back.
+  ::malloc_trim(0);
+  if (resident_bytes() <= *most_) return;
+  searching_ = true;
+  largest_ = {};
+  missing_ = workers_.size();
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i]->find_largest([this, i](worker::holder one) { asio::post(main_, [this, i, one] { judge(i, one); }); });
+  }
+}
+
+void memory_watch::judge(std::size_t of, worker::holder one) {
+  if (one.bytes > largest_.bytes) {
+    largest_ = one;
+    whose_ = of;
+  }
+  if (--missing_ > 0) return;
+  searching_ = false;
+  if (largest_.bytes >= worth_ending) {
+    spdlog::error("resources.memory is exceeded: session {} is ended, which holds {} MiB", largest_.id,
+                  largest_.bytes / mebibyte);
+    workers_[whose_]->end_for_memory(largest_.id);
+  } else if (!std::exchange(told_of_none_, true)) {
+    spdlog::error("resources.memory is exceeded, and no session holds much of it: it is too small for what runs here");
+  }
+}
+
+}  // namespace proxy

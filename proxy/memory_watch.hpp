@@ -1,0 +1,50 @@
+// Keeps the process within `resources.memory`, so that the kernel need not end it.
+//
+// What is resident is looked at a few times a second. From 90 % of the bound on nobody new is let in; beyond it the
+// session that holds most is ended, one at a time, until it fits again. What counts is what a session alone makes the
+// lodge hold: messages that must be whole before they are judged, answers that its client does not take, statements it
+// has prepared. A session that holds little is never ended for it: that would cost much and free nothing.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "proxy/io.hpp"
+#include "proxy/worker.hpp"
+
+namespace proxy {
+
+/// Bytes of this process that are in memory now, those it shares included; 0 if the system does not tell.
+std::uint64_t resident_bytes();
+
+/// Main thread only.
+class memory_watch {
+ public:
+  /// Both must outlive it.
+  memory_watch(asio::io_context& main, shared_state& shared, const std::vector<std::unique_ptr<worker>>& workers)
+      : main_(main), shared_(shared), workers_(workers) {}
+
+  /// Nothing: no bound.
+  void set_most(std::optional<std::uint64_t> bytes) { most_ = bytes; }
+  /// For as long as the loop runs.
+  task<void> run();
+
+ private:
+  void look();
+  void end_the_largest();
+  void judge(std::size_t of, worker::holder one);
+
+  asio::io_context& main_;
+  shared_state& shared_;
+  const std::vector<std::unique_ptr<worker>>& workers_;
+  std::optional<std::uint64_t> most_;
+  bool searching_ = false;
+  std::size_t missing_ = 0;  // workers that have not answered
+  std::size_t whose_ = 0;    // the worker of the largest so far
+  worker::holder largest_;
+  bool told_of_none_ = false;
+};
+
+}  // namespace proxy

@@ -1,0 +1,67 @@
+"""resources.clients and resources.memory: the process stays within them, and who is turned away or ended is told."""
+
+import contextlib
+
+import psycopg2
+import pytest
+from lodge import SANITIZED, eventually, standard_routes
+from wire import Closed
+
+MIB = 1 << 20
+
+
+def test_so_many_clients_and_no_more(start_lodge, postgres):
+    daemon = {"auth": {"method": "trust"}, "admin": {"users": ["boss"]}, "resources": {"clients": 2}}
+    with start_lodge(standard_routes(postgres.host), daemon) as lodge, contextlib.ExitStack() as sessions:
+        first, _ = (sessions.enter_context(lodge.login("trusted.globex")) for _ in range(2))
+        with pytest.raises(psycopg2.OperationalError, match="sorry, too many clients already\nDETAIL:  resources.clients is 2."):
+            lodge.connect("trusted.soylent")
+        lodge.connect("boss", "pglodge").close()        # who looks after it is not counted
+        first.close()
+
+        def enters():
+            with contextlib.suppress(psycopg2.OperationalError):
+                lodge.connect("trusted.soylent").close()
+                return True
+        eventually(enters, "there is room again")
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer's own memory is beyond any such bound")
+def test_who_holds_most_is_ended_before_the_process_is(start_lodge, postgres):
+    daemon = {"auth": {"method": "trust"}, "resources": {"memory": "192MiB"}}
+    with start_lodge(standard_routes(postgres.host), daemon) as lodge:
+        with lodge.login("trusted.globex") as polite, lodge.login("trusted.soylent") as greedy:
+            # A statement is judged when it is there as a whole; this one never is.
+            greedy.send(b"Q" + (600 * MIB).to_bytes(4, "big") + b"SELECT ")
+            piece = b" " * MIB
+            greedy.socket.settimeout(20)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError, Closed):
+                for _ in range(500):
+                    greedy.send(piece)
+            line = lodge.wait_for_log("resources.memory is exceeded: session")
+            assert "MiB" in line
+            eventually(lambda: "new sessions are let in again" in lodge.log() or "no new sessions" not in lodge.log(),
+                       lodge.log)
+            assert polite.value("SELECT name FROM whoami") == "globex"
+        with lodge.login("trusted.globex") as later:
+            assert later.value("SELECT name FROM whoami") == "globex"
+        assert "terminating connection: pglodge is short of memory" in lodge.log()
+        assert lodge.memory_peak_mib() < 600
+
+
+@pytest.mark.skipif(SANITIZED, reason="likewise")
+def test_a_bound_that_is_too_small_for_all_lets_nobody_in_and_ends_nobody(start_lodge, postgres):
+    """To end one that holds little would free little."""
+    daemon = {"auth": {"method": "trust"}, "resources": {"memory": "64MiB"}}
+    with start_lodge(standard_routes(postgres.host), daemon) as lodge, contextlib.ExitStack() as sessions:
+        each = [sessions.enter_context(lodge.login("trusted.globex")) for _ in range(100)]
+        for one in each[1:]:
+            one.send(b"Q" + (2 * MIB).to_bytes(4, "big") + b" " * (450 << 10))
+        lodge.wait_for_log("no session holds much of it")
+        with pytest.raises(psycopg2.OperationalError, match="short of memory, and takes no new sessions"):
+            lodge.connect("trusted.soylent")
+        assert each[0].value("SELECT name FROM whoami") == "globex"
+        for one in each[1:]:
+            one.close()
+        lodge.wait_for_log("new sessions are let in again")
+        assert "is ended" not in lodge.log()
