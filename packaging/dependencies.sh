@@ -20,6 +20,7 @@ case ${1:-} in
     packages+=(clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev shellcheck)
     packages+=(libpostgresql-jdbc-java openjdk-17-jdk-headless)
     packages+=(prometheus)  # for promtool
+    packages+=(debhelper dpkg-dev fakeroot lintian man-db mandoc rpm systemd)  # what is packaged, and what judges it
     # Debian's node-postgres wants Debian's Node. Beside another one it comes from npm, which such a one brings along.
     command -v npm >/dev/null || packages+=(nodejs node-pg)
     ;;
