@@ -228,6 +228,9 @@ void read_admin(const yaml_value& admin, admin_settings& into) {
   if (const auto most = admin.find("metrics_tenants")) {
     into.metrics_tenants = most->integer(0, most_metrics_tenants).value_or(into.metrics_tenants);
   }
+  if (const auto period = admin.find("stats_period")) {
+    into.stats_period = period->duration(yaml_value::zero::refused).value_or(into.stats_period);
+  }
   const auto http = admin.find("http");
   if (!http) return;
   const auto text = http->text();

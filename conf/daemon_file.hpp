@@ -57,6 +57,7 @@ struct admin_settings {
   std::vector<std::string> users, stats_users;
   std::string http;  ///< host:port; empty: none
   std::uint32_t metrics_tenants = 50;
+  std::chrono::milliseconds stats_period{60'000};
 };
 
 enum class log_format : std::uint8_t { text, json };

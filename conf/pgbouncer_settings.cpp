@@ -150,7 +150,7 @@ constexpr std::array settings{
     pgbouncer_setting{global, "server_tls_sslmode", words, "prefer", carried, "", tls_modes},
     pgbouncer_setting{global, "service_name", text, "", not_needed, "it names a service of Windows"},
     pgbouncer_setting{global, "so_reuseport", integer, "", not_needed, one_process},
-    pgbouncer_setting{global, "stats_period", integer, "", no_match, log_lines},
+    pgbouncer_setting{global, "stats_period", integer, "", no_match, "admin.stats_period is its like; it is 60s, too"},
     pgbouncer_setting{global, "stats_users", text},
     pgbouncer_setting{global, "suspend_timeout", seconds, "", not_needed,
                       "nothing is suspended; at a restart timeouts.drain bounds how long sessions may go on"},

@@ -69,6 +69,8 @@ std::vector<setting> daemon_settings_table() {
        force::yes, "", restart},
       {daemon, "admin.metrics_tenants", "integer", "50",
        "How many tenants /metrics names, those that use most; the others are told together. At most 500."},
+      {daemon, "admin.stats_period", "duration", "60s",
+       "The averages of SHOW STATS are those of the last such period that is over."},
       {daemon, "log", "mapping", "", "What goes to standard error."},
       {daemon, "log.level", "trace | debug | info | warn | error", "info", "The least weight a line must have."},
       {daemon, "log.format", "text | json", "text", "How lines are written."},

@@ -52,7 +52,7 @@ class daemon {
  public:
   explicit daemon(const std::filesystem::path& config)
       : reloader_(main_, shared_.auth, config, [this](const snapshot_ptr& next) { publish(next); }),
-        console_(main_, reloader_, shared_.accounts, workers_, hands()) {
+        console_(main_, reloader_, shared_, workers_, hands()) {
     shared_.house = &console_;
     reloader_.on_verdict([this](const reloader::verdict& judged) {
       if (desk_) desk_->reloaded(judged.errors);

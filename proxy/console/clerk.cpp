@@ -128,7 +128,7 @@ task<answer> clerk::show(const command& what) {
     case thing::stats_averages:
     case thing::totals: {
       std::function<made()> make = [&of = house_, now, shown = what.shown] {
-        return shown == thing::usage ? show_usage(of.usage()) : show_stats(shown, *now, of.usage());
+        return shown == thing::usage ? show_usage(of.usage()) : show_stats(shown, *now, of.usage(), *of.last_period());
       };
       co_return co_await made_apart(std::move(make));
     }

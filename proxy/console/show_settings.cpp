@@ -77,6 +77,7 @@ values values_of(const conf::daemon_settings& now) {
   all.emplace_back("admin.stats_users", joined(now.admin.stats_users));
   all.emplace_back("admin.http", now.admin.http);
   all.emplace_back("admin.metrics_tenants", std::to_string(now.admin.metrics_tenants));
+  all.emplace_back("admin.stats_period", milliseconds(now.admin.stats_period));
   all.emplace_back("usage.ledger", now.usage.ledger.string());
   all.emplace_back("usage.interval", milliseconds(now.usage.interval));
   all.emplace_back("usage.keep_days", std::to_string(now.usage.keep_days));
