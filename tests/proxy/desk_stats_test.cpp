@@ -1,5 +1,6 @@
 // The averages of the last period that is over.
 #include <catch2/catch.hpp>
+#include <string>
 
 #include "proxy/desk/stats_period.hpp"
 
@@ -36,4 +37,24 @@ TEST_CASE("a period has what was used in it, of those who used anything", "[stat
   CHECK(last->tenants[1].second.rows == 1);
   period.end(accounts, start + 120s);
   CHECK(period.last()->tenants.empty());
+}
+
+TEST_CASE("tenants that clients have thought up get only so many accounts", "[stats]") {
+  using proxy::desk::named_by;
+  proxy::desk::tenant_accounts accounts(1);
+  accounts.of("first", named_by::client)->add({.rows = 1});
+  auto visit = accounts.of("second", named_by::client)->enter(1);
+  REQUIRE(visit);
+  CHECK_FALSE(accounts.of("second", named_by::client)->enter(1));  // its limit is its own
+  (*visit)->add({.rows = 5});
+  CHECK(accounts.of("third", named_by::client)->enter(1));
+  CHECK(accounts.of("named", named_by::table)->tenant() == "named");
+  CHECK(accounts.find("second") == nullptr);
+  CHECK(accounts.find("")->counts().rows == 5);
+  CHECK(accounts.find("")->clients() == 1);
+  visit.reset();
+  CHECK(accounts.find("")->clients() == 0);
+  for (int i = 0; i < 5000; ++i) accounts.of(std::to_string(i), named_by::client)->add({.rows = 1});
+  CHECK(accounts.size() == 3);
+  CHECK(accounts.find("")->counts().rows == 5005);
 }
