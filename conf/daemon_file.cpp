@@ -283,6 +283,7 @@ void read_timeouts(const yaml_value& timeouts, timeout_settings& into) {
   read("server_idle", allowed, into.server_idle);
   read("server_lifetime", allowed, into.server_lifetime);
   read("query_wait", refused, into.query_wait);
+  read("query_wait_notify", allowed, into.query_wait_notify);
   read("drain", refused, into.drain);
 }
 

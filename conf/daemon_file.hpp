@@ -82,6 +82,7 @@ struct timeout_settings {
   ms server_idle{600'000};
   ms server_lifetime{3'600'000};
   ms query_wait{30'000};
+  ms query_wait_notify{5'000};  ///< 0: never
   ms drain{60'000};
 };
 

@@ -115,7 +115,7 @@ constexpr std::array settings{
     pgbouncer_setting{global, "pool_idle_timeout", seconds, "", not_needed, "there is nothing to free"},
     pgbouncer_setting{global, "pool_mode", words, "session", carried, "", pool_modes},
     pgbouncer_setting{global, "query_timeout", seconds},
-    pgbouncer_setting{global, "query_wait_notify", seconds, "", no_match, "clients that wait are told nothing"},
+    pgbouncer_setting{global, "query_wait_notify", seconds},
     pgbouncer_setting{global, "query_wait_timeout", seconds, "120"},
     pgbouncer_setting{global, "reserve_pool_size", integer, "0", carried, reserve_added},
     pgbouncer_setting{global, "reserve_pool_timeout", seconds, "", no_match,

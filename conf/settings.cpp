@@ -95,6 +95,8 @@ std::vector<setting> daemon_settings_table() {
        "How long a server connection is used at all; 0 is for ever."},
       {daemon, "timeouts.query_wait", "duration", "30s",
        "How long a client may be made to wait, where limits.wait says nothing."},
+      {daemon, "timeouts.query_wait_notify", "duration", "5s",
+       "A client that waits for longer is told so once, by a notice; 0 is never."},
       {daemon, "timeouts.drain", "duration", "60s", "How long sessions may go on after SIGTERM."},
   };
 }

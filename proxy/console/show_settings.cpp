@@ -89,6 +89,7 @@ values values_of(const conf::daemon_settings& now) {
   all.emplace_back("timeouts.server_idle", milliseconds(time.server_idle));
   all.emplace_back("timeouts.server_lifetime", milliseconds(time.server_lifetime));
   all.emplace_back("timeouts.query_wait", milliseconds(time.query_wait));
+  all.emplace_back("timeouts.query_wait_notify", milliseconds(time.query_wait_notify));
   all.emplace_back("timeouts.drain", milliseconds(time.drain));
   return all;
 }

@@ -56,6 +56,7 @@ task<ending> pooled_session::run(std::shared_ptr<void> alive) {
   wish_ = wish_for(id_, home_.number(), what_.who, what_.where);
   auto over = co_await greet();
   greeting_until_ = clock::time_point::max();
+  greeted_ = !over;
   if (!over) over = co_await converse();
   if (!end_) end_ = std::move(*over);
   // What is pinned goes with the connection: locks and the like are to be gone now, not when somebody else comes.
@@ -387,6 +388,7 @@ void pooled_session::keep_limits(clock::time_point now) {
 void pooled_session::on_tick(clock::time_point now) {
   if (login_) login_->on_tick(now);
   keep_limits(now);
+  tell_of_waiting(now);
   if (now >= greeting_until_ && !end_) {
     leave_now(ending::fatal(sqlstate::query_canceled, "the startup took too long", "timeouts.startup has passed."));
   }

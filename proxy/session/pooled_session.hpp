@@ -131,6 +131,7 @@ class pooled_session final : private lessee {
   question ask();
   task<std::optional<ending>> hold();
   class waiting_for;
+  void tell_of_waiting(clock::time_point now);
   task<std::expected<void, ending>> lease_in_turn();
   task<std::optional<ending>> keep_pace();
   task<std::expected<void, ending>> lease();
@@ -178,6 +179,9 @@ class pooled_session final : private lessee {
   int rounds_ = 0;                    ///< of reading the client without a pause
   /// For its turn, for a connection or to be released.
   std::optional<clock::time_point> waiting_since_;
+  bool waits_for_rate_ = false;  ///< and not for a connection yet
+  bool told_of_waiting_ = false;
+  bool greeted_ = false;
   bool client_cut_ = false;  ///< a server was lost in the middle of a message to the client
   bool client_closed_ = false;
   bool begins_ = false;     ///< what was read last is not part of anything before

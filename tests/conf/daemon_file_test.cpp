@@ -34,6 +34,7 @@ TEST_CASE("what is not written has its default", "[daemon]") {
   CHECK(settings.timeouts.server_idle == 10min);
   CHECK(settings.timeouts.server_lifetime == 1h);
   CHECK(settings.timeouts.query_wait == 30s);
+  CHECK(settings.timeouts.query_wait_notify == 5s);
   CHECK(settings.admin.stats_period == 60s);
   CHECK(settings.timeouts.drain == 60s);
 }
@@ -120,13 +121,14 @@ TEST_CASE("the rest of the daemon's file", "[daemon]") {
   const auto settings = read(
       "admin: { users: [postgres], stats_users: [], http: '127.0.0.1:9632', metrics_tenants: 7, stats_period: 1s }\n"
       "log: { level: debug, format: json }\n"
-      "timeouts: { startup: 1s, connect: 500ms, idle: 1h, server_idle: 0, server_lifetime: 0s, query_wait: 2m, drain: "
-      "1ms }\n");
+      "timeouts: { startup: 1s, connect: 500ms, idle: 1h, server_idle: 0, server_lifetime: 0s, query_wait: 2m, "
+      "query_wait_notify: 0, drain: 1ms }\n");
   CHECK(settings.admin.users == std::vector<std::string>{"postgres"});
   CHECK(settings.admin.stats_users.empty());
   CHECK(settings.admin.http == "127.0.0.1:9632");
   CHECK(settings.admin.metrics_tenants == 7);
   CHECK(settings.admin.stats_period == 1s);
+  CHECK(settings.timeouts.query_wait_notify == 0s);
   CHECK(settings.log.level == "debug");
   CHECK(settings.log.format == conf::log_format::json);
   CHECK(settings.timeouts.connect == 500ms);
