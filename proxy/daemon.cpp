@@ -74,6 +74,7 @@ class daemon {
     if (!first_->settings->usage.ledger.empty()) usage_.emplace(first_->settings->usage, [this] { return used(); });
     if (desk_) desk_->start();
     asio::co_spawn(main_, hear_signals(), asio::detached);
+    asio::co_spawn(main_, tell_repeats(), asio::detached);
     reloader_.start_watching();
     for (const auto& door : doors_) door->start();
     spdlog::info("pglodge {} serves on {} with {} worker(s), {} tenant(s)", PGLODGE_VERSION, door_names(),
@@ -87,6 +88,7 @@ class daemon {
     for (const int number : {SIGTERM, SIGINT}) ::signal(number, SIG_DFL);
     if (usage_) usage_->stop();
     shared_.close();
+    desk::tell_last_repeats();
     spdlog::info("pglodge has left");
     return exit_done;
   }
@@ -186,6 +188,17 @@ class daemon {
     if (desk_) desk_->publish(next);
     if (next->settings->admin.http != desk_address_)
       spdlog::warn("a change of admin.http takes a restart; it stays as it was");
+  }
+
+  // Of lines that were held back.
+  task<void> tell_repeats() {
+    timer pause(main_);
+    for (;;) {
+      pause.expires_after(std::chrono::seconds(1));
+      auto [error] = co_await pause.async_wait(no_throw);
+      if (error) co_return;
+      desk::tell_repeats();
+    }
   }
 
   task<void> hear_signals() {

@@ -31,7 +31,8 @@ constexpr std::array help{
     help_line{"KILL [db]", "pauses it and ends its sessions, until RESUME"},
     help_line{"KILL_CLIENT id, KILL TENANT 'tenant'", "ends sessions"},
     help_line{"RELOAD", "reads both files again"},
-    help_line{"SET log_level = level, RESET log_level", "until it is taken back or the lodge ends"},
+    help_line{"SET log_level = level [FOR TENANT 'tenant'], RESET log_level [FOR TENANT 'tenant']",
+              "until it is taken back or the lodge ends"},
     help_line{"SHUTDOWN [WAIT_FOR_CLIENTS]", "ends the lodge now, or when its sessions are idle"},
 };
 

@@ -1,6 +1,4 @@
 // A session with a server connection of its own: how it comes by that, what passes, and when it has to end.
-#include <spdlog/spdlog.h>
-
 #include <utility>
 
 #include "protocol/backend_messages.hpp"
@@ -136,7 +134,7 @@ void client_session::keep_limits(clock::time_point now) {
   if (what != exceeded::none && !streams && at.running) {
     // A server notices that its client is gone when it next talks to it: what runs is told to stop in either case.
     if (auto request = cancel_handle_.own_request(); request && request->is_only()) {
-      spdlog::info("{}: {}", name(), time_limits::report(what, limits).message);
+      desk::say_of(log_level(), spdlog::level::info, "{}: {}", name(), time_limits::report(what, limits).message);
       send_cancel(home_.context(), std::move(*request));
     }
   }

@@ -18,6 +18,9 @@ namespace {
 // How often it is looked whether a cancel request has arrived that was on its way when the lease ended.
 constexpr std::chrono::milliseconds cancel_poll{5};
 
+// Shorter waiting is not told of, even where everything is.
+constexpr std::chrono::milliseconds worth_a_line{10};
+
 ending cancelled() {
   return ending::fatal(sqlstate::query_canceled, "canceling statement due to user request").as_error();
 }
@@ -84,6 +87,10 @@ class pooled_session::waiting_for {
     who_.waits_for_rate_ = false;
     who_.meter_.waited(time);
     who_.cancel_.set_waiting(false);
+    if (time >= worth_a_line) {
+      desk::say_of(who_.around_.log_level(), spdlog::level::debug, "{}: waited for {:.3f} ms", who_.around_.name(),
+                   std::chrono::duration<double, std::milli>(time).count());
+    }
   }
   waiting_for(const waiting_for&) = delete;
   waiting_for& operator=(const waiting_for&) = delete;

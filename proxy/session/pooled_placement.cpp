@@ -1,6 +1,4 @@
 // Where a pooled session lives: by the table, and by what it says itself.
-#include <spdlog/spdlog.h>
-
 #include <utility>
 
 #include "protocol/sqlstate.hpp"
@@ -68,7 +66,8 @@ std::optional<ending> pooled_session::go_to(const routing::tenant_id& tenant) {
   what_.who.tenant = tenant;
   go(std::move(*found));
   traffic_.go_along(terms());
-  spdlog::debug("{}: by its own word, to {}/{}", around_.name(), what_.where.server->name, what_.where.database);
+  desk::say_of(around_.log_level(), spdlog::level::debug, "{}: by its own word, to {}/{}", around_.name(),
+               what_.where.server->name, what_.where.database);
   return std::nullopt;
 }
 

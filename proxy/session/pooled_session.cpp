@@ -254,8 +254,8 @@ void pooled_session::on_server(std::span<const std::byte> chunk) {
       give_back();
       break;
     case outcome::undressed:
-      spdlog::warn("{}: a server connection could not be dressed: {}", around_.name(),
-                   traffic_.undressed_why().message);
+      desk::say_bounded_of(around_.log_level(), spdlog::level::warn, "{}: a server connection could not be dressed: {}",
+                           around_.name(), traffic_.undressed_why().message);
       traffic_.explain_undressed(to_client);
       drop_connection();
       break;
@@ -371,7 +371,8 @@ void pooled_session::keep_limits(clock::time_point now) {
   if (what == exceeded::query_time) {
     auto cancel = cancel_.own_request();
     if (!cancel || !cancel->is_only()) return;
-    spdlog::info("{}: {}", around_.name(), time_limits::report(what, limits).message);
+    desk::say_of(around_.log_level(), spdlog::level::info, "{}: {}", around_.name(),
+                 time_limits::report(what, limits).message);
     traffic_.explain_cancel(time_limits::report(what, limits));
     send_cancel(home_.context(), std::move(*cancel));
     return;

@@ -18,6 +18,7 @@
 #include <string>
 
 #include "protocol/login_fsm.hpp"
+#include "proxy/desk/log_line.hpp"
 #include "proxy/pool/server_connection.hpp"
 #include "proxy/pool/server_pool.hpp"
 #include "proxy/session/cancel_registry.hpp"
@@ -47,6 +48,8 @@ class pooled_session final : private lessee {
     [[nodiscard]] virtual std::expected<pgwire::server_credentials, ending> log_in_as(const routing::route& where,
                                                                                       const server_access& how) = 0;
     [[nodiscard]] virtual std::string name() const = 0;
+    /// How much is logged of it.
+    [[nodiscard]] virtual desk::own_level log_level() const = 0;
     /// The session is this tenant's from now on.
     virtual void set_tenant(const routing::tenant_id& tenant) = 0;
 
