@@ -134,6 +134,8 @@ constexpr std::array route_block{
     route_row{"limits.idle_in_transaction", "duration", "none", "How long a transaction may be idle; 0 is for ever."},
     route_row{"limits.wait", "duration", "timeouts.query_wait",
               "How long a client may be made to wait; 0 is not at all."},
+    route_row{"limits.log_min_duration_statement", "duration", "none",
+              "Statements that take as long are logged, without their values; 0 is all of them."},
 };
 
 std::vector<setting> routes_settings_table() {

@@ -5,6 +5,7 @@
 #include "protocol/sqlstate.hpp"
 #include "proxy/session/client_session.hpp"
 #include "proxy/session/forward_cancel.hpp"
+#include "proxy/session/slow_statement.hpp"
 
 namespace proxy {
 
@@ -90,7 +91,10 @@ task<client_session::step<client_session::entered_ptr>> client_session::enter(co
 
 task<ending> client_session::relay_until_end(entered_ptr entered, std::shared_ptr<client_session> self) {
   if (!co_await client_.write_all(as_bytes(entered->greeting))) co_return ending::quiet("the client left");
-  relay_.emplace(home_, client_, server_, meter_, route_->limits);
+  relay_.emplace(home_, client_, server_, meter_, route_->limits, [this](clock::duration took, std::string_view text) {
+    const auto& least = route_->limits.log_min_duration_statement;
+    if (least && took >= *least) log_slow(log_level(), name(), took, text);
+  });
   meter_.lease_began(clock::now());
   state_ = session_state::relaying;
   deadline_ = clock::time_point::max();

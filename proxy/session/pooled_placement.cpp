@@ -33,6 +33,7 @@ void pooled_session::go(routing::route where) {
   what_.where = std::move(where);
   pool_ = home_.shared().pools.of(what_.where.server);
   wish_ = wish_for(id_, home_.number(), what_.who, what_.where);
+  watch_statements();
 }
 
 // Whoever comes to a place from another, or had none yet, is a new session there.

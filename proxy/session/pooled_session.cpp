@@ -10,6 +10,7 @@
 #include "protocol/startup_options.hpp"
 #include "proxy/session/forward_cancel.hpp"
 #include "proxy/session/placement.hpp"
+#include "proxy/session/slow_statement.hpp"
 #include "proxy/worker.hpp"
 
 namespace proxy {
@@ -54,6 +55,7 @@ task<ending> pooled_session::run(std::shared_ptr<void> alive) {
   traffic_.begin_speech(what_.who);
   listen_to_table();
   wish_ = wish_for(id_, home_.number(), what_.who, what_.where);
+  watch_statements();
   auto over = co_await greet();
   greeting_until_ = clock::time_point::max();
   greeted_ = !over;
@@ -140,6 +142,7 @@ task<std::optional<ending>> pooled_session::converse() {
     if (!std::exchange(dresses, false)) to_server.clear();
     to_client.clear();
     const step next = traffic_.advance(to_server, to_client);
+    follow_rounds();
     if (connection_) connection_->send(to_server);
     send_to_client(to_client);
     if (end_) co_return *end_;
@@ -244,6 +247,7 @@ void pooled_session::on_server(std::span<const std::byte> chunk) {
   to_server.clear();
   to_client.clear();
   const outcome state = traffic_.from_server(chunk, to_client, to_server);
+  follow_rounds();
   connection_->send(to_server);
   switch (state) {
     case outcome::leased: break;
@@ -328,6 +332,7 @@ void pooled_session::on_publish() {
   listen_to_table();
   // Limits hold at once, whatever else waits for the next transaction.
   if (const auto now = around_.look_up()) what_.where.limits = now->limits;
+  watch_statements();
   follow_when_pinned();
   if (queue_) queue_->cancel();  // it asks anew, of wherever the table says now
   wake();
@@ -357,6 +362,18 @@ void pooled_session::settle_lease() {
   const auto now = clock::now();
   meter_.lease_ended(now);
   meter_.settle(traffic_.tally(), what_.where.limits, now);
+}
+
+void pooled_session::watch_statements() {
+  traffic_.shown().watch(what_.where.limits.log_min_duration_statement.has_value());
+}
+
+void pooled_session::follow_rounds() {
+  const auto took = meter_.follow(traffic_.rounds());
+  if (!took || !traffic_.shown().watching()) return;
+  const auto& least = what_.where.limits.log_min_duration_statement;
+  if (least && *took >= *least) log_slow(around_.log_level(), around_.name(), *took, traffic_.shown().text());
+  traffic_.shown().clear();
 }
 
 // Those in time. What was used so far is told meanwhile.

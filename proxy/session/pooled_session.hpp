@@ -113,6 +113,8 @@ class pooled_session final : private lessee {
   task<void> pay_debt();
   void keep_limits(clock::time_point now);
   void settle_lease();
+  void follow_rounds();
+  void watch_statements();
   [[nodiscard]] session_terms terms() const;
 
   // In pooled_placement.cpp.

@@ -48,6 +48,23 @@ void session_meter::lease_ended(clock::time_point now) {
   times_.leases.observe(std::chrono::duration_cast<std::chrono::microseconds>(now - leased_at_));
 }
 
+// Several that end at one look have shared the time since the first began.
+std::optional<clock::duration> session_meter::follow(const statement_rounds& at) {
+  const std::uint32_t ended = at.ended - std::exchange(rounds_ended_, at.ended);
+  if (ended == 0) {
+    if (at.open && !round_since_) round_since_ = clock::now();
+    return std::nullopt;
+  }
+  if (!round_since_) return std::nullopt;  // nothing ran: a Sync by itself
+  const auto now = clock::now();
+  const auto each = (now - *round_since_) / ended;
+  for (std::uint32_t i = 0; i < ended; ++i) {
+    times_.queries.observe(std::chrono::duration_cast<std::chrono::microseconds>(each));
+  }
+  round_since_ = at.open ? std::optional(now) : std::nullopt;
+  return each;
+}
+
 void session_meter::settle(desk::traffic_tally& traffic, const routing::limits& limits, clock::time_point now) {
   if (!account_) return;
   if (busy_since_ && now > *busy_since_) pending_.busy += microseconds(now - std::exchange(*busy_since_, now));

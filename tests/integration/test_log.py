@@ -7,6 +7,7 @@ from contextlib import closing
 import psycopg2
 import pytest
 from lodge import Lodge, eventually, standard_routes
+from test_attacks import SYNC, answers, pbe
 from test_pooling import TRUST
 from wire import ServerError, query
 
@@ -48,6 +49,35 @@ def test_who_says_nothing_leaves_no_line(start_lodge, postgres):
         with lodge.login("trusted.globex", "crm"):
             lodge.wait_for_log(": begins: ")
         assert len(re.findall("session [0-9]+ from", lodge.log())) <= 2
+
+
+# --- slow statements ---
+
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+def test_slow_statements_are_told_without_their_values(start_lodge, postgres, mode):
+    table = standard_routes(postgres.host, pool=mode)
+    table["tenants"]["globex"]["limits"] = {"log_min_duration_statement": "100ms"}
+    with start_lodge(table, TRUST) as lodge, lodge.login("trusted.globex", "crm") as wire:
+        wire.rows("SELECT 'quick secret'")
+        wire.rows("SELECT pg_sleep(0.2), 'secret' -- secret")
+        line = lodge.wait_for_log("duration: ")
+        assert ", tenant globex: duration: " in line
+        assert line.endswith("ms  statement: SELECT pg_sleep(?), ?\n")
+        assert 200 <= float(re.search(r"duration: ([0-9.]+) ms", line)[1]) < 10_000
+        since = lodge.mark()
+        wire.send(pbe("SELECT pg_sleep(0.2), $1::text", "secret parameter") + SYNC)
+        assert answers(wire)[1] == []
+        assert "statement: SELECT pg_sleep(?), $1::text\n" in lodge.wait_for_log("duration: ", since=since)
+        with lodge.login("trusted.soylent", "crm") as other:  # it has no such limit
+            other.rows("SELECT pg_sleep(0.2)")
+        assert lodge.log().count("duration: ") == 2
+
+        # A change holds for sessions that are there.
+        lodge.reload(standard_routes(postgres.host, pool=mode))
+        wire.rows("SELECT 1")
+        wire.rows("SELECT pg_sleep(0.2)")
+        assert lodge.log().count("duration: ") == 2
+        assert "secret" not in lodge.log()
 
 
 # --- how much, and in which form ---
