@@ -253,6 +253,9 @@ void read_admin(const yaml_value& admin, admin_settings& into) {
   if (const auto most = admin.find("metrics_tenants")) {
     into.metrics_tenants = most->integer(0, most_metrics_tenants).value_or(into.metrics_tenants);
   }
+  if (const auto period = admin.find("stats_period")) {
+    into.stats_period = period->duration(yaml_value::zero::refused).value_or(into.stats_period);
+  }
   if (const auto http = admin.find("http")) into.http = read_host_and_port(*http, "127.0.0.1:9632").value_or("");
 }
 
@@ -303,6 +306,7 @@ void read_timeouts(const yaml_value& timeouts, timeout_settings& into) {
   read("server_idle", allowed, into.server_idle);
   read("server_lifetime", allowed, into.server_lifetime);
   read("query_wait", refused, into.query_wait);
+  read("query_wait_notify", allowed, into.query_wait_notify);
   read("drain", refused, into.drain);
   read("unready", allowed, into.unready);
   read("upgrade", allowed, into.upgrade);

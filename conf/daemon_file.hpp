@@ -57,6 +57,7 @@ struct admin_settings {
   std::vector<std::string> users, stats_users;
   std::string http;  ///< host:port; empty: none
   std::uint32_t metrics_tenants = 50;
+  std::chrono::milliseconds stats_period{60'000};
 };
 
 enum class log_format : std::uint8_t { text, json };
@@ -87,6 +88,7 @@ struct timeout_settings {
   ms server_idle{600'000};
   ms server_lifetime{3'600'000};
   ms query_wait{30'000};
+  ms query_wait_notify{5'000};  ///< 0: never
   ms drain{60'000};
   ms unready{0};        ///< from SIGTERM and /readyz saying no until the doors close
   ms upgrade{600'000};  ///< how long sessions of the process that was replaced go on before it drains; 0: for ever

@@ -200,9 +200,10 @@ class daemon_writer {
       bool zero_is_for_ever;  // with the lodge, too
     };
     constexpr std::array rows{
-        row{"startup", "client_login_timeout", false},   row{"connect", "server_connect_timeout", false},
-        row{"idle", "client_idle_timeout", true},        row{"server_idle", "server_idle_timeout", true},
-        row{"server_lifetime", "server_lifetime", true}, row{"query_wait", "query_wait_timeout", false}};
+        row{"startup", "client_login_timeout", false},      row{"connect", "server_connect_timeout", false},
+        row{"idle", "client_idle_timeout", true},           row{"server_idle", "server_idle_timeout", true},
+        row{"server_lifetime", "server_lifetime", true},    row{"query_wait", "query_wait_timeout", false},
+        row{"query_wait_notify", "query_wait_notify", true}};
     text_ += "\ntimeouts:\n";
     for (const row& one : rows) {
       auto time = global_.seconds(one.setting);

@@ -69,6 +69,8 @@ std::vector<setting> daemon_settings_table() {
        force::yes, "", restart},
       {daemon, "admin.metrics_tenants", "integer", "50",
        "How many tenants /metrics names, those that use most; the others are told together. At most 500."},
+      {daemon, "admin.stats_period", "duration", "60s",
+       "The averages of SHOW STATS are those of the last such period that is over."},
       {daemon, "peers", "list of addresses", "[]",
        "host:port of the other lodges behind the same balancer: each is shown the cancel requests that belong to no "
        "session here, by TLS where it offers that."},
@@ -102,6 +104,8 @@ std::vector<setting> daemon_settings_table() {
        "How long a server connection is used at all; 0 is for ever."},
       {daemon, "timeouts.query_wait", "duration", "30s",
        "How long a client may be made to wait, where limits.wait says nothing."},
+      {daemon, "timeouts.query_wait_notify", "duration", "5s",
+       "A client that waits for longer is told so once, by a notice; 0 is never."},
       {daemon, "timeouts.drain", "duration", "60s", "How long sessions may go on after SIGTERM."},
       {daemon, "timeouts.unready", "duration", "0",
        "How long new clients are still let in after SIGTERM, while /readyz says no: the time a balancer needs to see "
@@ -144,6 +148,8 @@ constexpr std::array route_block{
     route_row{"limits.idle_in_transaction", "duration", "none", "How long a transaction may be idle; 0 is for ever."},
     route_row{"limits.wait", "duration", "timeouts.query_wait",
               "How long a client may be made to wait; 0 is not at all."},
+    route_row{"limits.log_min_duration_statement", "duration", "none",
+              "Statements that take as long are logged, without their values; 0 is all of them."},
 };
 
 std::vector<setting> routes_settings_table() {

@@ -168,6 +168,7 @@ routing::limits rule_reader::read_limits(const yaml_value& section) {
   time("transaction_time", made.transaction_time);
   time("idle_in_transaction", made.idle_in_transaction);
   time("wait", made.wait);
+  time("log_min_duration_statement", made.log_min_duration_statement);
   if (made.connections && made.min_connections && *made.min_connections > *made.connections) {
     section.find("min_connections")
         ->error("is more than connections; write at most " + std::to_string(*made.connections));

@@ -59,6 +59,9 @@ class frame_scanner {
   /// `rules` must outlive the scanner.
   explicit frame_scanner(const frame_rules& rules) : rules_(&rules) {}
 
+  /// Other rules from the next message on, which must allow the same types.
+  void look_by(const frame_rules& rules) { rules_ = &rules; }
+
   struct outcome {
     std::size_t accepted = 0;   ///< bytes from the chunk's start that may be passed on
     std::optional<errc> error;  ///< then the frame after them is not to be passed on, and the scanner is done for

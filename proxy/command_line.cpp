@@ -24,6 +24,21 @@ void add_usage_options(CLI::App& usage, usage_arguments& into) {
   usage.footer("Counted are the intervals that ended at --from or later, and before --to.");
 }
 
+void add_top_options(CLI::App& top, top_arguments& into) {
+  top.add_option("--url", into.url,
+                 "the console: postgres://postgres@127.0.0.1:6432/pglodge; if left out, the first door of the daemon's "
+                 "file, as the first of admin.users");
+  top.add_option("--interval", into.interval, "how long one look lasts: 500ms, 2s, 1m")->capture_default_str();
+  top.add_option("--sort", into.sort,
+                 "tenant, clients, active, waiting, tx, statements, errors, bytes, time, wait or busy")
+      ->capture_default_str();
+  top.add_flag("--once", into.once, "print one table, for scripts");
+  top.add_flag("--all", into.all, "tenants that do nothing, too");
+  top.footer(
+      "Passwords come from PGPASSWORD or ~/.pgpass. Keys: the letter of a column sorts, r turns, i shows idle "
+      "tenants, q leaves.");
+}
+
 }  // namespace
 
 std::expected<command_line, int> parse_command_line(int argc, const char* const* argv) {
@@ -48,6 +63,10 @@ std::expected<command_line, int> parse_command_line(int argc, const char* const*
   auto* usage = with_config(app.add_subcommand("usage", "sum what tenants used, from the usage ledger"));
   usage->callback([&] { line.what = command::usage; });
   add_usage_options(*usage, line.usage);
+
+  auto* top = with_config(app.add_subcommand("top", "show what tenants do now, by the console"));
+  top->callback([&] { line.what = command::top; });
+  add_top_options(*top, line.top);
 
   auto* import =
       app.add_subcommand("import-pgbouncer", "make both files from PgBouncer's, and say what has no counterpart");

@@ -15,6 +15,7 @@ enum class command {
   check,             ///< validate both files
   route,             ///< explain where a URL or tenant goes
   usage,             ///< sum the usage ledger
+  top,               ///< show what tenants do now
   import_pgbouncer,  ///< make both files from PgBouncer's
 };
 
@@ -25,6 +26,14 @@ struct usage_arguments {
   desk::usage_format format = desk::usage_format::table;
 };
 
+/// Of `top`, as they were written.
+struct top_arguments {
+  std::string url;  ///< of the console; empty: by the daemon's file
+  std::string interval = "2s";
+  std::string sort = "busy";
+  bool once = false, all = false;
+};
+
 struct command_line {
   command what = command::serve;
   std::filesystem::path config = "/etc/pglodge/pglodge.yaml";
@@ -32,6 +41,7 @@ struct command_line {
   std::filesystem::path ini;                    ///< for `import-pgbouncer`: PgBouncer's file
   std::optional<std::filesystem::path> folder;  ///< likewise: where to write; nothing is standard output
   usage_arguments usage;
+  top_arguments top;
 };
 
 /// Exit codes of the program.

@@ -1,4 +1,4 @@
-// The commands that look and leave: check, route, usage and import-pgbouncer.
+// The commands that look and leave: check, route, usage, top and import-pgbouncer.
 #pragma once
 
 #include <filesystem>
@@ -24,5 +24,9 @@ int import_pgbouncer(const std::filesystem::path& ini, const std::optional<std::
 /// `pglodge usage`: prints what each tenant used, and on standard error each line of the ledger that does not count.
 /// Returns the exit code: 1 if there is no ledger or it cannot be read, 2 for times or a tenant that are none.
 int usage(const std::filesystem::path& config, const usage_arguments& arguments);
+
+/// `pglodge top`: shows, over the console, what tenants do: live in a terminal, or once. Returns the exit code: 1 if
+/// the console cannot be reached, is none or closes; 2 for arguments that make no sense, or where there is no terminal.
+int show_top(const std::filesystem::path& config, const top_arguments& arguments);
 
 }  // namespace proxy

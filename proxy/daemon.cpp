@@ -69,7 +69,7 @@ class daemon {
   daemon(const std::filesystem::path& config, std::vector<std::string> command)
       : command_(std::move(command)),
         reloader_(main_, shared_.auth, config, [this](const snapshot_ptr& next) { publish(next); }),
-        console_(main_, reloader_, shared_.accounts, workers_, hands()) {
+        console_(main_, reloader_, shared_, workers_, hands()) {
     shared_.house = &console_;
     reloader_.on_begin([this] {
       if (!succeeded_) service_manager::reloading();
@@ -99,6 +99,7 @@ class daemon {
     asio::co_spawn(main_, hear_signals(), asio::detached);
     asio::co_spawn(main_, keep_watch(), asio::detached);
     asio::co_spawn(main_, memory_.run(), asio::detached);
+    asio::co_spawn(main_, tell_repeats(), asio::detached);
     reloader_.start_watching();
     for (const auto& door : doors_) door->start();
     spdlog::info("pglodge {} serves on {} with {} worker(s), {} tenant(s)", PGLODGE_VERSION, door_names(),
@@ -117,6 +118,7 @@ class daemon {
     for (const int number : {SIGTERM, SIGINT}) ::signal(number, SIG_DFL);
     if (usage_) usage_->stop();
     shared_.close();
+    desk::tell_last_repeats();
     spdlog::info("pglodge has left");
     return exit_done;
   }
@@ -256,6 +258,17 @@ class daemon {
     if (desk_) desk_->publish(next);
     if (next->settings->admin.http != desk_address_)
       spdlog::warn("a change of admin.http takes an upgrade (SIGUSR2) or a restart; it stays as it was");
+  }
+
+  // Of lines that were held back.
+  task<void> tell_repeats() {
+    timer pause(main_);
+    for (;;) {
+      pause.expires_after(std::chrono::seconds(1));
+      auto [error] = co_await pause.async_wait(no_throw);
+      if (error) co_return;
+      desk::tell_repeats();
+    }
   }
 
   task<void> hear_signals() {

@@ -122,6 +122,7 @@ desk::lodge_reading front_desk::read() {
   now.config_version = current_->version;
   now.reload = reload_;
   read_tenants(now);
+  now.queries = shared_.times.queries.read();
   now.leases = shared_.times.leases.read();
   now.waits = shared_.times.waits.read();
   return now;

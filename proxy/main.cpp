@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
       case proxy::command::check: return proxy::check(line->config);
       case proxy::command::route: return proxy::route(line->config, line->subject);
       case proxy::command::import_pgbouncer: return proxy::import_pgbouncer(line->ini, line->folder);
+      case proxy::command::top: return proxy::show_top(line->config, line->top);
       case proxy::command::usage: return proxy::usage(line->config, line->usage);
     }
   } catch (const std::exception& error) {

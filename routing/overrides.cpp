@@ -19,6 +19,11 @@ std::string_view overrides::of(std::string_view tenant) const {
   return found == tenants.end() ? "" : to_string(found->second.state);
 }
 
+std::string_view overrides::log_level_of(std::string_view tenant) const {
+  const auto found = log_levels.find(tenant);
+  return found == log_levels.end() ? std::string_view() : std::string_view(found->second);
+}
+
 void overrides::apply(route& where) const {
   if (const auto found = tenants.find(where.tenant.str()); found != tenants.end() && !where.tenant.empty()) {
     where.state = found->second.state;

@@ -1,5 +1,6 @@
-// What an administrator has laid over the table at the console: states of tenants, places that are paused or closed. It
-// is not in the files, so a reload does not take it away; whoever laid it there takes it back.
+// What an administrator has laid over the table at the console: states of tenants, places that are paused or closed,
+// how much is logged of a tenant. It is not in the files, so a reload does not take it away; whoever laid it there
+// takes it back.
 //
 // A name that the table does not know (any more) has no effect, and is kept: the table may know it again.
 #pragma once
@@ -27,12 +28,15 @@ struct overrides {
   };
   std::map<std::string, of_tenant, std::less<>> tenants;
   std::map<std::string, of_place, std::less<>> places;
+  std::map<std::string, std::string, std::less<>> log_levels;  ///< by tenant; words of log.level
   bool everything_paused = false;
 
   [[nodiscard]] bool is_paused(std::string_view place) const;
   [[nodiscard]] bool is_disabled(std::string_view place) const;
   /// The tenant's override in a word; empty: none.
   [[nodiscard]] std::string_view of(std::string_view tenant) const;
+  /// How much is logged of the tenant's sessions; empty: as much as of others.
+  [[nodiscard]] std::string_view log_level_of(std::string_view tenant) const;
   /// Changes a route's state and message to what holds.
   void apply(route& where) const;
 

@@ -58,6 +58,7 @@ struct limits {
   std::optional<std::uint32_t> clients, connections, min_connections, weight, queries_per_second, burst;
   std::optional<std::uint64_t> bytes_per_second;
   std::optional<std::chrono::milliseconds> query_time, transaction_time, idle_in_transaction, wait;
+  std::optional<std::chrono::milliseconds> log_min_duration_statement;  ///< what takes as long is logged
   friend bool operator==(const limits&, const limits&) = default;
 };
 

@@ -49,7 +49,8 @@ limits merged(const limits& own, const limits& inherited) {
           .query_time = either(own.query_time, inherited.query_time),
           .transaction_time = either(own.transaction_time, inherited.transaction_time),
           .idle_in_transaction = either(own.idle_in_transaction, inherited.idle_in_transaction),
-          .wait = either(own.wait, inherited.wait)};
+          .wait = either(own.wait, inherited.wait),
+          .log_min_duration_statement = either(own.log_min_duration_statement, inherited.log_min_duration_statement)};
 }
 
 // Later values take the place of earlier ones of the same name, whatever its case.

@@ -1,11 +1,10 @@
 #include "proxy/auth/auth_source.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <exception>
 #include <utility>
 
 #include "conf/words.hpp"
+#include "proxy/desk/log_line.hpp"
 #include "proxy/random.hpp"
 
 namespace proxy {
@@ -92,7 +91,7 @@ void auth_source::answer(const std::string& role) {
   try {
     found = put_question(role);
   } catch (const std::exception& error) {
-    spdlog::error("auth.query for role {}: {}", conf::in_quotes(role), error.what());
+    desk::say_bounded(spdlog::level::err, "auth.query for role {}: {}", conf::in_quotes(role), error.what());
   }
   std::vector<std::weak_ptr<waiter>> waiting;
   {
@@ -105,10 +104,12 @@ void auth_source::answer(const std::string& role) {
 auth_source::finding auth_source::put_question(const std::string& role) {
   auto answered = query_->ask(role, tools_.stop.get_token());
   if (!answered) {
-    spdlog::error("role {} cannot be authenticated now: {}", conf::in_quotes(role), answered.error());
+    desk::say_bounded(spdlog::level::err, "role {} cannot be authenticated now: {}", conf::in_quotes(role),
+                      answered.error());
     return std::unexpected(failure::unavailable);
   }
-  if (!answered->remark.empty()) spdlog::warn("auth.query for role {}: {}", conf::in_quotes(role), answered->remark);
+  if (!answered->remark.empty())
+    desk::say_bounded(spdlog::level::warn, "auth.query for role {}: {}", conf::in_quotes(role), answered->remark);
   const std::scoped_lock lock(mutex_);
   if (!answered->secret) return put_mock(role);
   auto known = std::make_shared<const stored_secret>(*std::move(answered->secret));

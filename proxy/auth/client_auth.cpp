@@ -1,7 +1,5 @@
 #include "proxy/auth/client_auth.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <array>
 #include <utility>
 
@@ -11,6 +9,7 @@
 #include "protocol/scram_messages.hpp"
 #include "protocol/scram_server_fsm.hpp"
 #include "protocol/sqlstate.hpp"
+#include "proxy/desk/log_line.hpp"
 #include "proxy/random.hpp"
 
 namespace proxy {
@@ -245,8 +244,8 @@ std::unexpected<ending> client_auth::not_computed(slow_refusal why) const {
 }
 
 void client_auth::log_failure(std::string_view why) const {
-  spdlog::info("{}: authentication of role {} by {} failed: {}", request_.session, conf::in_quotes(request_.role),
-               conf::to_string(request_.method), why);
+  desk::say_bounded(spdlog::level::info, "{}: authentication of role {} by {} failed: {}", request_.session,
+                    conf::in_quotes(request_.role), conf::to_string(request_.method), why);
 }
 
 }  // namespace proxy

@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <iterator>
 #include <mutex>
@@ -37,9 +39,10 @@ std::string in_words(const kill_target& whom) {
 
 }  // namespace
 
-caretaker::caretaker(asio::io_context& main, reloader& files, const desk::tenant_accounts& accounts,
+caretaker::caretaker(asio::io_context& main, reloader& files, shared_state& shared,
                      const std::vector<std::unique_ptr<worker>>& workers, daemon_hands hands)
-    : main_(main), files_(files), accounts_(accounts), workers_(workers), hands_(std::move(hands)) {
+    : main_(main), files_(files), shared_(shared), workers_(workers), hands_(std::move(hands)) {
+  asio::co_spawn(main_, keep_periods(), asio::detached);
   files_.on_verdict([this](const reloader::verdict& judged) {
     std::string words = judged.errors.empty() ? "version " + std::to_string(judged.version) : "refused";
     for (const auto& one : judged.errors.empty() ? judged.changes : judged.errors) words += "; " + one;
@@ -82,7 +85,7 @@ void caretaker::events(reply<std::vector<event>> to) {
   asio::post(main_, [this, to = std::move(to)] { to({events_.begin(), events_.end()}); });
 }
 
-std::vector<std::pair<std::string, desk::usage_counts>> caretaker::usage() { return accounts_.counts(); }
+std::vector<std::pair<std::string, desk::usage_counts>> caretaker::usage() { return shared_.accounts.counts(); }
 
 void caretaker::reload(const std::string& by, reply<reload_outcome> to) {
   asio::post(main_, [this, by, to = std::move(to)] {
@@ -121,6 +124,18 @@ void caretaker::note(const std::string& by, const std::string& kind, const std::
   spdlog::warn("console, {}: {} {} {}", by, kind, subject, what);
   event made{std::chrono::system_clock::now(), kind, subject, what, by};
   asio::post(main_, [this, made = std::move(made)]() mutable { remember(std::move(made)); });
+}
+
+// Begins when the main thread's loop runs: then there is a configuration.
+task<void> caretaker::keep_periods() {
+  timer pause(main_);
+  for (;;) {
+    pause.expires_after(files_.current()->settings->admin.stats_period);
+    auto [error] = co_await pause.async_wait(no_throw);
+    if (error) co_return;
+    auto end_it = [this]() noexcept { period_.end(shared_.accounts, clock::now()); };
+    shared_.computing.try_post(std::move(end_it));
+  }
 }
 
 void caretaker::remember(event what) {

@@ -26,7 +26,8 @@ class caretaker final : public house {
     std::function<void()> apply_log;  ///< `log_level` has changed
     std::function<std::string()> doors;
   };
-  caretaker(asio::io_context& main, reloader& files, const desk::tenant_accounts& accounts,
+  /// Of `shared`, what is to be told of is read, and what takes long is done by `computing`.
+  caretaker(asio::io_context& main, reloader& files, shared_state& shared,
             const std::vector<std::unique_ptr<worker>>& workers, daemon_hands hands);
 
   /// Laid over the configuration's level; empty: none. Main thread only.
@@ -38,6 +39,7 @@ class caretaker final : public house {
   void status(reply<status_facts> to) override;
   void events(reply<std::vector<event>> to) override;
   std::vector<std::pair<std::string, desk::usage_counts>> usage() override;
+  std::shared_ptr<const desk::stats_period::reading> last_period() override { return period_.last(); }
   void reload(const std::string& by, reply<reload_outcome> to) override;
   void shut_down(const std::string& by, bool drain) override;
   void lay_over(const std::string& by, const std::string& what, const std::string& subject, override_change change,
@@ -49,10 +51,12 @@ class caretaker final : public house {
 
  private:
   void remember(event what);
+  task<void> keep_periods();
 
   asio::io_context& main_;
   reloader& files_;
-  const desk::tenant_accounts& accounts_;
+  shared_state& shared_;
+  desk::stats_period period_;
   const std::vector<std::unique_ptr<worker>>& workers_;
   const daemon_hands hands_;
   const std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();

@@ -76,7 +76,7 @@ task<answer> clerk::carry_out(const command& what) {
     case verb::reconnect:
     case verb::wait_close: co_return co_await reconnect(what);
     case verb::set:
-    case verb::reset: co_return set_log_level(what);
+    case verb::reset: co_return co_await set_log_level(what);
     case verb::hold:
     case verb::release:
     case verb::suspend:
@@ -128,7 +128,7 @@ task<answer> clerk::show(const command& what) {
     case thing::stats_averages:
     case thing::totals: {
       std::function<made()> make = [&of = house_, now, shown = what.shown] {
-        return shown == thing::usage ? show_usage(of.usage()) : show_stats(shown, *now, of.usage());
+        return shown == thing::usage ? show_usage(of.usage()) : show_stats(shown, *now, of.usage(), *of.last_period());
       };
       co_return co_await made_apart(std::move(make));
     }
@@ -188,23 +188,27 @@ task<answer> clerk::reload() {
   co_return answer::refused(std::move(why));
 }
 
-answer clerk::set_log_level(const command& what) {
+task<answer> clerk::set_log_level(const command& what) {
   const bool known =
       routing::same_setting(what.subject, "log_level") || routing::same_setting(what.subject, "log.level");
   if (!known) {
-    return answer::refused(refusal(sqlstate::undefined_object, "the console sets no " + conf::in_quotes(what.subject),
-                                   "It sets log_level. Everything else is changed in the files: SHOW CONFIG."));
+    co_return answer::refused(refusal(sqlstate::undefined_object,
+                                      "the console sets no " + conf::in_quotes(what.subject),
+                                      "It sets log_level. Everything else is changed in the files: SHOW CONFIG."));
   }
   const auto levels = log_levels();
   const auto level =
       std::ranges::find_if(levels, [&](std::string_view one) { return routing::same_setting(one, what.value); });
   const bool valid = what.what == verb::reset || level != levels.end();
   if (!valid) {
-    return answer::refused(refusal(sqlstate::invalid_parameter_value, conf::in_quotes(what.value) + " is no log level",
-                                   "Write " + conf::any_of_words(levels) + "."));
+    co_return answer::refused(refusal(sqlstate::invalid_parameter_value,
+                                      conf::in_quotes(what.value) + " is no log level",
+                                      "Write " + conf::any_of_words(levels) + "."));
   }
-  house_.set_log_level(by_, what.what == verb::reset ? std::string() : std::string(*level));
-  return {};
+  std::string word = what.what == verb::reset ? std::string() : std::string(*level);
+  if (!what.tenant.empty()) co_return co_await lay_log_level(what, std::move(word));
+  house_.set_log_level(by_, word);
+  co_return answer();
 }
 
 task<answer> clerk::kill_sessions(kill_target whom) {

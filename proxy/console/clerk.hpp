@@ -39,12 +39,14 @@ class clerk {
   task<answer> made_apart(std::function<std::expected<table, pgwire::error_report>()> make);
   task<answer> reload();
   task<answer> lay_over(const command& what);
+  task<answer> lay(std::string what, std::string subject, house::override_change change);
+  task<answer> lay_log_level(const command& what, std::string level);
   task<answer> pause(const command& what);
   task<answer> kill(const command& what);
   task<answer> kill_sessions(kill_target whom);
   task<std::optional<answer>> wait_until_closed(std::string place);
   task<std::optional<answer>> wait_until_renewed(std::string server);
-  answer set_log_level(const command& what);
+  task<answer> set_log_level(const command& what);
   task<answer> reconnect(const command& what);
 
   [[nodiscard]] std::optional<answer> unknown_place(const std::string& place) const;

@@ -98,8 +98,17 @@ task<answer> clerk::lay_over(const command& what) {
     if (auto unknown = unknown_place(what.subject); unknown && !(takes_back && laid)) co_return std::move(*unknown);
     change = [what](const routing::route_table&, routing::overrides& over) { return change_place(what, over); };
   }
-  std::function<void(reply<outcome>)> ask = [this, &what, &change](reply<outcome> to) {
-    house_.lay_over(by_, std::string(name_of(what.what)), what.subject, std::move(change), std::move(to));
+  std::string word(name_of(what.what));
+  answer made = co_await lay(std::move(word), what.subject, std::move(change));
+  if (made.error && made.error->code == sqlstate::invalid_catalog_name && is_of_tenant(what.what))
+    made.error = no_such_tenant(*home_.current(), what.subject);
+  co_return made;
+}
+
+// `what` and `subject` are for the log.
+task<answer> clerk::lay(std::string what, std::string subject, house::override_change change) {
+  std::function<void(reply<outcome>)> ask = [this, &what, &subject, &change](reply<outcome> to) {
+    house_.lay_over(by_, what, subject, std::move(change), std::move(to));
   };
   auto came = co_await hear<outcome>(std::move(ask));
   answer made;
@@ -107,10 +116,27 @@ task<answer> clerk::lay_over(const command& what) {
     made.error = refusal(sqlstate::query_canceled, "the command was cancelled");
   } else if (*came) {
     made.error = std::move(**came);
-    if (made.error->code == sqlstate::invalid_catalog_name && is_of_tenant(what.what))
-      made.error = no_such_tenant(*home_.current(), what.subject);
   }
   co_return made;
+}
+
+// Empty: as of others again.
+task<answer> clerk::lay_log_level(const command& what, std::string level) {
+  const bool known = route_of(*home_.current()->routes, what.tenant).has_value();
+  const bool laid = home_.current()->overrides->log_levels.contains(what.tenant);
+  const bool takes_back = level.empty() && laid;
+  if (!known && !takes_back) co_return answer::refused(no_such_tenant(*home_.current(), what.tenant));
+  house::override_change change = [tenant = what.tenant, level](const routing::route_table&,
+                                                                routing::overrides& over) -> outcome {
+    if (level.empty()) {
+      over.log_levels.erase(tenant);
+    } else {
+      over.log_levels[tenant] = level;
+    }
+    return std::nullopt;
+  };
+  std::string word = "log_level " + (level.empty() ? "DEFAULT" : level);
+  co_return co_await lay(std::move(word), what.tenant, std::move(change));
 }
 
 }  // namespace proxy::console

@@ -1,6 +1,7 @@
 // A console command as a value, and how it is read from a client's text.
 //
 //   SHOW thing ['argument'] [LIKE 'pattern'] [ORDER BY column [ASC | DESC]] [LIMIT n]
+//   SET setting = value [FOR TENANT 'tenant']
 //
 // and the others, see CONSOLE.md. Where a word stands for a name, a literal, a quoted name or, in a prepared statement,
 // a parameter may stand as well. What drivers and psql send of themselves is understood, too, and answered without the
@@ -78,6 +79,7 @@ struct command {
   thing shown = thing::help;     ///< of SHOW
   std::string subject;           ///< a database, a tenant, a client's number, a URL, a setting; empty: all, or none
   std::string value;             ///< SET: the value, empty is DEFAULT; SUSPEND: the message; SHUTDOWN: the mode
+  std::string tenant;            ///< SET, RESET: for this one only; empty: for all
   refinement how;                ///< of SHOW
   std::string tag;               ///< what it is called when it is done
   std::optional<columns> heads;  ///< talk that gives rows: these

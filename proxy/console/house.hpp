@@ -8,12 +8,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "protocol/error_response.hpp"
+#include "proxy/desk/stats_period.hpp"
 #include "proxy/desk/usage_counts.hpp"
 #include "proxy/io.hpp"
 #include "proxy/pool/wish.hpp"
@@ -87,6 +89,9 @@ class house {
   virtual void events(reply<std::vector<event>> to) = 0;
   /// What has been counted for each tenant since the lodge started. O(tenants): not for an event loop.
   virtual std::vector<std::pair<std::string, desk::usage_counts>> usage() = 0;
+
+  /// The same for the last period that is over. Quick.
+  virtual std::shared_ptr<const desk::stats_period::reading> last_period() = 0;
 
   // `by` is who wants it, for the log and the events.
 

@@ -72,6 +72,7 @@ class parser {
                       : form->what == verb::shutdown ? shutdown()
                       : form->what == verb::kill     ? kill()
                       : form->what == verb::set      ? set()
+                      : form->what == verb::reset    ? take_subject(*form) && for_tenant()
                                                      : take_subject(*form);
     if (fine && now().what != token::kind::end) fail("unexpected " + conf::in_quotes(now().text), {});
     if (error_) return std::unexpected(std::move(*error_));
@@ -176,10 +177,11 @@ class parser {
     }
   }
   // The empty name would mean "all".
-  bool take_named(std::string_view what) {
+  bool take_named(std::string_view what) { return take_named(what, made_.subject); }
+  bool take_named(std::string_view what, std::string& into) {
     open_ = false;
-    if (!take(made_.subject, what)) return false;
-    if (!made_.subject.empty() || open_) return true;
+    if (!take(into, what)) return false;
+    if (!into.empty() || open_) return true;
     return fail("an empty name", {}, sqlstate::invalid_parameter_value);
   }
 
@@ -207,9 +209,15 @@ class parser {
     }
     if (accept("DEFAULT")) {
       made_.what = verb::reset;
-      return true;
+      return for_tenant();
     }
-    return take(made_.value, "a value");
+    return take(made_.value, "a value") && for_tenant();
+  }
+
+  bool for_tenant() {
+    if (!accept("FOR")) return true;
+    if (!accept("TENANT")) return fail("expected TENANT behind FOR", "SET setting = value FOR TENANT 'tenant'");
+    return take_named("a tenant", made_.tenant);
   }
 
   bool show() {

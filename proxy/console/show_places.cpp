@@ -134,7 +134,7 @@ table show_lists(const snapshot& now, const client_list& clients, const pool_lis
       {"tenants", now.routes->tenants().size()},
       {"patterns", now.routes->patterns().size()},
       {"servers", parts.servers.size()},
-      {"overrides", now.overrides->tenants.size() + now.overrides->places.size()},
+      {"overrides", now.overrides->tenants.size() + now.overrides->places.size() + now.overrides->log_levels.size()},
   };
   std::vector<row> rows;
   rows.reserve(items.size());

@@ -32,7 +32,8 @@ constexpr std::array help{
     help_line{"KILL [db]", "pauses it and ends its sessions, until RESUME"},
     help_line{"KILL_CLIENT id, KILL TENANT 'tenant'", "ends sessions"},
     help_line{"RELOAD", "reads both files again"},
-    help_line{"SET log_level = level, RESET log_level", "until it is taken back or the lodge ends"},
+    help_line{"SET log_level = level [FOR TENANT 'tenant'], RESET log_level [FOR TENANT 'tenant']",
+              "until it is taken back or the lodge ends"},
     help_line{"SHUTDOWN [WAIT_FOR_CLIENTS]", "ends the lodge now, or when its sessions are idle"},
 };
 
@@ -78,6 +79,7 @@ values values_of(const conf::daemon_settings& now) {
   all.emplace_back("admin.stats_users", joined(now.admin.stats_users));
   all.emplace_back("admin.http", now.admin.http);
   all.emplace_back("admin.metrics_tenants", std::to_string(now.admin.metrics_tenants));
+  all.emplace_back("admin.stats_period", milliseconds(now.admin.stats_period));
   all.emplace_back("peers", joined(now.peers));
   all.emplace_back("resources.clients", now.resources.clients ? std::to_string(*now.resources.clients) : "none");
   all.emplace_back("resources.memory", now.resources.memory ? std::to_string(*now.resources.memory) + "B" : "none");
@@ -92,6 +94,7 @@ values values_of(const conf::daemon_settings& now) {
   all.emplace_back("timeouts.server_idle", milliseconds(time.server_idle));
   all.emplace_back("timeouts.server_lifetime", milliseconds(time.server_lifetime));
   all.emplace_back("timeouts.query_wait", milliseconds(time.query_wait));
+  all.emplace_back("timeouts.query_wait_notify", milliseconds(time.query_wait_notify));
   all.emplace_back("timeouts.drain", milliseconds(time.drain));
   all.emplace_back("timeouts.unready", milliseconds(time.unready));
   all.emplace_back("timeouts.upgrade", milliseconds(time.upgrade));

@@ -136,6 +136,8 @@ std::expected<table, pgwire::error_report> show_tenant(const snapshot_ptr& now, 
     }
     rows.push_back({"guard", where->guard ? "on" : "off"});
     rows.push_back({"users", joined(where->users, [](const std::string& one) { return one; })});
+    const auto log_level = now->overrides->log_level_of(tenant);
+    if (!log_level.empty()) rows.push_back({"log_level", std::string(log_level) + ", by the console"});
     if (const auto over = now->overrides->tenants.find(tenant); over != now->overrides->tenants.end()) {
       rows.push_back({"message", over->second.message});
     } else if (!where->message.empty()) {

@@ -50,7 +50,8 @@ table show_events(const std::vector<event>& events);
 
 // In show_counts.cpp.
 using usage_list = std::vector<std::pair<std::string, desk::usage_counts>>;
-table show_stats(thing what, const snapshot& now, const usage_list& usage);
+/// `period`: what the averages are taken over.
+table show_stats(thing what, const snapshot& now, const usage_list& usage, const desk::stats_period::reading& period);
 table show_usage(const usage_list& usage);
 
 /// "2026-01-31 23:59:59 UTC"

@@ -24,6 +24,11 @@ std::optional<std::size_t> find_column(const columns& heads, const std::string& 
   return std::nullopt;
 }
 
+// As many keys as are sorted in well under a millisecond.
+constexpr std::size_t run_length = 512;
+
+bool is_number(const column& one) { return one.type == column_type::int8 || one.type == column_type::int4; }
+
 std::int64_t number_of(const std::string& text) {
   std::int64_t number = 0;
   std::from_chars(text.data(), text.data() + text.size(), number);
@@ -86,6 +91,7 @@ selection::selection(table from, refinement how, std::optional<std::size_t> orde
     : from_(std::move(from)),
       how_(std::move(how)),
       order_(order),
+      by_number_(order_ && is_number(from_.heads[*order_])),
       left_(how_.limit.value_or(std::numeric_limits<std::uint64_t>::max())) {}
 
 bool selection::fits() const {
@@ -103,39 +109,57 @@ selection::step selection::next() {
     --left_;
     return step::found;
   }
-  if (!sorted_) {
-    if (at_ < from_.size) {
-      from_.read(at_, row_);
-      if (fits()) keys_.emplace_back(std::move(row_[*order_]), at_);
-      ++at_;
-    } else {
-      sort();
-    }
+  if (merging_) return take_merged();
+  if (at_ == from_.size) {
+    begin_merging();
     return step::busy;
   }
-  if (at_ == keys_.size()) return step::end;
-  from_.read(keys_[at_++].second, row_);
-  --left_;
-  return step::found;
+  from_.read(at_, row_);
+  if (fits()) keys_.emplace_back(std::move(row_[*order_]), at_);
+  ++at_;
+  if (keys_.size() - run_begins_ == run_length) end_run();
+  return step::busy;
 }
 
-// Nulls are the greatest, as in PostgreSQL; among equals the table's own order stays, by the row's number rather than
-// by stable_sort, whose scratch memory libstdc++ 12 takes from a function that clang 19 calls deprecated.
-void selection::sort() {
-  const bool by_number =
-      from_.heads[*order_].type == column_type::int8 || from_.heads[*order_].type == column_type::int4;
-  const auto less = [by_number](const auto& a, const auto& b) {
-    if (!a || !b) return a && !b;
-    return by_number ? number_of(*a) < number_of(*b) : *a < *b;
+// Nulls are the greatest, as in PostgreSQL; among equals the table's own order stays, by the row's number.
+bool selection::comes_first(const sort_key& a, const sort_key& b) const {
+  const auto less = [this](const std::optional<std::string>& one, const std::optional<std::string>& other) {
+    if (!one || !other) return one && !other;
+    return by_number_ ? number_of(*one) < number_of(*other) : *one < *other;
   };
-  std::ranges::sort(keys_, [&](const auto& a, const auto& b) {
-    const auto& first = how_.descending ? b.first : a.first;
-    const auto& second = how_.descending ? a.first : b.first;
-    if (less(first, second)) return true;
-    return !less(second, first) && a.second < b.second;
-  });
-  sorted_ = true;
-  at_ = 0;
+  const auto& first = how_.descending ? b.first : a.first;
+  const auto& second = how_.descending ? a.first : b.first;
+  if (less(first, second)) return true;
+  return !less(second, first) && a.second < b.second;
+}
+
+void selection::end_run() {
+  if (run_begins_ == keys_.size()) return;
+  std::ranges::sort(keys_.begin() + static_cast<std::ptrdiff_t>(run_begins_), keys_.end(),
+                    [this](const sort_key& a, const sort_key& b) { return comes_first(a, b); });
+  runs_.push_back({run_begins_, keys_.size()});
+  run_begins_ = keys_.size();
+}
+
+void selection::begin_merging() {
+  end_run();
+  std::ranges::make_heap(runs_, [this](const run& a, const run& b) { return comes_first(keys_[b.at], keys_[a.at]); });
+  merging_ = true;
+}
+
+selection::step selection::take_merged() {
+  if (runs_.empty()) return step::end;
+  const auto later = [this](const run& a, const run& b) { return comes_first(keys_[b.at], keys_[a.at]); };
+  std::ranges::pop_heap(runs_, later);
+  run& first = runs_.back();
+  from_.read(keys_[first.at++].second, row_);
+  if (first.at == first.end) {
+    runs_.pop_back();
+  } else {
+    std::ranges::push_heap(runs_, later);
+  }
+  --left_;
+  return step::found;
 }
 
 }  // namespace proxy::console

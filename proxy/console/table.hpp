@@ -2,7 +2,8 @@
 // tenants costs what one row costs, however slowly its reader reads.
 //
 // A selection is what LIKE, ORDER BY and LIMIT leave of it. It works in steps, one row a step, since whoever drives it
-// has other things to do in between; ORDER BY remembers the key of each row, not the row.
+// has other things to do in between; ORDER BY remembers the key of each row, not the row. It sorts in runs as rows are
+// read, and merges the runs as they are wanted, so that no step takes much longer than another.
 #pragma once
 
 #include <cstddef>
@@ -71,13 +72,23 @@ class selection {
  private:
   selection(table from, refinement how, std::optional<std::size_t> order);
   [[nodiscard]] bool fits() const;
-  void sort();
+  using sort_key = std::pair<std::optional<std::string>, std::size_t>;  ///< and the row's number
+  [[nodiscard]] bool comes_first(const sort_key& a, const sort_key& b) const;
+  void end_run();
+  void begin_merging();
+  step take_merged();
 
   table from_;
   refinement how_;
   std::optional<std::size_t> order_;
-  std::vector<std::pair<std::optional<std::string>, std::size_t>> keys_;
-  bool sorted_ = false;
+  bool by_number_ = false;
+  std::vector<sort_key> keys_;
+  std::size_t run_begins_ = 0;  ///< the run that is being read, in keys_
+  struct run {
+    std::size_t at, end;  ///< what is left of it, in keys_
+  };
+  std::vector<run> runs_;  ///< once all is read a heap: what comes first is its top
+  bool merging_ = false;
   std::size_t at_ = 0;
   std::uint64_t left_;
   row row_;

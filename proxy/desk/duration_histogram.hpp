@@ -55,8 +55,9 @@ class duration_histogram {
 
 /// Those of all sessions together.
 struct session_times {
-  duration_histogram leases;  ///< a shared server connection on loan
-  duration_histogram waits;   ///< in the queue for one, or for the tenant's rates
+  duration_histogram queries;  ///< from a query, or a pipeline's first statement, to the server's ReadyForQuery
+  duration_histogram leases;   ///< a shared server connection on loan
+  duration_histogram waits;    ///< in the queue for one, or for the tenant's rates
 };
 
 }  // namespace proxy::desk

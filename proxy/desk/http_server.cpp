@@ -1,6 +1,5 @@
 #include "proxy/desk/http_server.hpp"
 
-#include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -21,6 +20,7 @@
 #include <vector>
 
 #include "conf/names.hpp"
+#include "proxy/desk/log_line.hpp"
 #include "proxy/io.hpp"
 
 namespace proxy::desk {
@@ -215,7 +215,7 @@ http_answer http_server::impl::answer_to(const parser& read) {
   try {
     return answer_(path.substr(0, path.find('?')));
   } catch (const std::exception& error) {
-    spdlog::error("no answer to an HTTP request: {}", error.what());
+    say_bounded(spdlog::level::err, "no answer to an HTTP request: {}", error.what());
     return in_words(http::status::internal_server_error);
   }
 }

@@ -1,13 +1,21 @@
 #include "proxy/desk/log.hpp"
 
 #include <spdlog/formatter.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <array>
 #include <chrono>
+#include <cstdio>
+#include <cstdlib>
 #include <ctime>
 #include <memory>
+#include <mutex>
+
+#include "proxy/desk/log_line.hpp"
+#include "proxy/desk/log_repeats.hpp"
 
 namespace proxy::desk {
 namespace {
@@ -59,25 +67,35 @@ time_text in_utc(spdlog::log_clock::time_point when) {
   return {std::string(stamp.data(), n), std::move(micros)};
 }
 
+// As sd-daemon(3): the priorities of syslog.
+char priority_of(int level) {
+  switch (level) {
+    case spdlog::level::critical: return '2';
+    case spdlog::level::err: return '3';
+    case spdlog::level::warn: return '4';
+    case spdlog::level::info: return '6';
+    default: return '7';
+  }
+}
+
+std::string_view word_of(int level) {
+  const auto word = spdlog::level::to_string_view(static_cast<spdlog::level::level_enum>(level));
+  return {word.data(), word.size()};
+}
+
 // {"time":"…","level":"…","message":"…"}, one object a line.
-void append_json(const spdlog::details::log_msg& message, std::string& line) {
-  const time_text time = in_utc(message.time);
-  const auto level = spdlog::level::to_string_view(message.level);
+void append_json(const log_line_text& message, std::string& line) {
+  const time_text time = in_utc(message.when);
   line += "{\"time\":\"" + time.seconds + "." + time.micros + "Z\",\"level\":\"";
-  line.append(level.data(), level.size());
+  line += word_of(message.weight);
   line += "\",\"message\":\"";
-  append_json_escaped({message.payload.data(), message.payload.size()}, line);
+  append_json_escaped(message.text, line);
   line += "\"}\n";
 }
 
-// time, level, message. Names come from clients: a control character must not start a line of its own.
-void append_text(const spdlog::details::log_msg& message, std::string& line) {
-  const time_text time = in_utc(message.time);
-  const auto level = spdlog::level::to_string_view(message.level);
-  line += time.seconds + "." + time.micros.substr(0, 3) + "Z ";
-  line.append(level.data(), level.size());
-  line += ' ';
-  for (const char c : std::string_view(message.payload.data(), message.payload.size())) {
+// Names come from clients: a control character must not start a line of its own.
+void append_plain(std::string_view text, std::string& line) {
+  for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte < 0x20 || byte == 0x7F) {
       line += "\\x";
@@ -92,19 +110,66 @@ void append_text(const spdlog::details::log_msg& message, std::string& line) {
 
 class line_formatter final : public spdlog::formatter {
  public:
-  explicit line_formatter(log_format format) : format_(format) {}
+  line_formatter(log_format format, bool to_journal) : format_(format), to_journal_(to_journal) {}
   void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& out) override {
-    std::string line;
-    format_ == log_format::json ? append_json(message, line) : append_text(message, line);
+    const std::string_view text(message.payload.data(), message.payload.size());
+    const std::string line = format_line(
+        {message.level, text, std::chrono::time_point_cast<clock::duration>(message.time)}, format_, to_journal_);
     out.append(line.data(), line.data() + line.size());
   }
   [[nodiscard]] std::unique_ptr<spdlog::formatter> clone() const override {
-    return std::make_unique<line_formatter>(format_);
+    return std::make_unique<line_formatter>(format_, to_journal_);
   }
 
  private:
+  using clock = std::chrono::system_clock;
   log_format format_;
+  bool to_journal_;
 };
+
+// How many lines from one place are written in one window of log_repeats. Warnings tell of a state, which lasts; a line
+// of less weight tells of one session, and a few of those are wanted each.
+constexpr std::size_t most_warnings = 1;
+constexpr std::size_t most_others = 20;
+
+class stderr_sink final : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  enum class which : std::uint8_t { due, all };
+  void tell(which ones) {
+    const std::scoped_lock lock(mutex_);
+    const auto now = log_repeats::clock::now();
+    for (const auto& one : ones == which::all ? repeats_.rest(now) : repeats_.due(now)) {
+      write(spdlog::details::log_msg({}, static_cast<spdlog::level::level_enum>(one.level), one.text));
+    }
+  }
+
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    if (!message.source.empty()) {
+      const std::string_view text(message.payload.data(), message.payload.size());
+      const std::size_t most = message.level >= spdlog::level::warn ? most_warnings : most_others;
+      const log_repeats::place from(message.source.filename, message.source.line);
+      if (!repeats_.passes(from, message.level, text, most, log_repeats::clock::now())) return;
+    }
+    write(message);
+  }
+  void flush_() override {}
+
+ private:
+  void write(const spdlog::details::log_msg& message) {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    std::fwrite(line.data(), 1, line.size(), stderr);
+    std::fflush(stderr);
+  }
+
+  log_repeats repeats_;
+};
+
+const std::shared_ptr<stderr_sink>& the_sink() {
+  static const auto sink = std::make_shared<stderr_sink>();
+  return sink;
+}
 
 }  // namespace
 
@@ -134,15 +199,50 @@ void append_json_escaped(std::string_view text, std::string& out) {
   }
 }
 
+std::string format_line(const log_line_text& line, log_format format, bool to_journal) {
+  std::string made;
+  if (to_journal) made = {'<', priority_of(line.weight), '>'};
+  if (format == log_format::json) {
+    append_json(line, made);
+    return made;
+  }
+  if (!to_journal) {
+    const time_text time = in_utc(line.when);
+    made += time.seconds + "." + time.micros.substr(0, 3) + "Z ";
+    made += word_of(line.weight);
+    made += ' ';
+  }
+  append_plain(line.text, made);
+  return made;
+}
+
+bool is_journal(const char* variable, int descriptor) {
+  struct stat there{};
+  if (variable == nullptr || ::fstat(descriptor, &there) != 0) return false;
+  return std::to_string(there.st_dev) + ":" + std::to_string(there.st_ino) == variable;
+}
+
 void configure_log(std::string_view level, log_format format) {
   static const auto logger = [] {
-    auto made = std::make_shared<spdlog::logger>("pglodge", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    auto made = std::make_shared<spdlog::logger>("pglodge", the_sink());
     spdlog::set_default_logger(made);
     return made;
   }();
-  logger->set_formatter(std::make_unique<line_formatter>(format));
+  static const bool to_journal = is_journal(std::getenv("JOURNAL_STREAM"), STDERR_FILENO);
+  logger->set_formatter(std::make_unique<line_formatter>(format, to_journal));
   logger->set_level(spdlog::level::from_str(std::string(level)));
-  logger->flush_on(spdlog::level::trace);
 }
+
+spdlog::logger& log_of_any_level() {
+  static const auto logger = [] {
+    auto made = std::make_shared<spdlog::logger>("pglodge", the_sink());
+    made->set_level(spdlog::level::trace);
+    return made;
+  }();
+  return *logger;
+}
+
+void tell_repeats() { the_sink()->tell(stderr_sink::which::due); }
+void tell_last_repeats() { the_sink()->tell(stderr_sink::which::all); }
 
 }  // namespace proxy::desk

@@ -131,6 +131,9 @@ std::string metrics_text(const lodge_reading& now) {
   }
   add_servers(out, now.servers);
   add_usage(out, now);
+  add_histogram(out, "pglodge_query_duration_seconds",
+                "How long servers took for queries: from a query, or the first statement of a pipeline, to its end.",
+                now.queries);
   add_histogram(out, "pglodge_transaction_duration_seconds",
                 "How long clients had a shared server connection on loan: for a transaction, or longer if pinned.",
                 now.leases);

@@ -44,7 +44,7 @@ struct lodge_reading {
   reload_state reload;
   usage_counts total;                 ///< of all tenants, since the start
   std::vector<tenant_usage> tenants;  ///< as `tenant_ranking` gives them
-  duration_histogram::reading leases, waits;
+  duration_histogram::reading queries, leases, waits;
 };
 
 /// Prometheus' text format, version 0.0.4.

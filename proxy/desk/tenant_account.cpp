@@ -6,16 +6,23 @@
 namespace proxy::desk {
 
 std::optional<tenant_account::visit> tenant_account::enter(std::optional<std::uint32_t> most, clock::time_point now) {
+  if (!come(most, now)) return std::nullopt;
+  if (counted_at_) counted_at_->come(std::nullopt, now);
+  return visit(shared_from_this());
+}
+
+bool tenant_account::come(std::optional<std::uint32_t> most, clock::time_point now) {
   const std::scoped_lock lock(mutex_);
-  if (most && clients_ >= *most) return std::nullopt;
+  if (most && clients_ >= *most) return false;
   sum_up(now);
   ++clients_;
   peak_ = std::max(peak_, clients_);
   interval_peak_ = std::max(interval_peak_, clients_);
-  return visit(shared_from_this());
+  return true;
 }
 
 void tenant_account::leave() {
+  if (counted_at_) counted_at_->leave();
   const std::scoped_lock lock(mutex_);
   sum_up(clock::now());
   --clients_;
@@ -33,6 +40,7 @@ void tenant_account::add(const usage_counts& more) {
     const std::uint64_t amount = more.*all_usage_counts[i].value;
     if (amount != 0) sums_[i].fetch_add(amount, std::memory_order_relaxed);
   }
+  if (counted_at_) counted_at_->add(more);
 }
 
 usage_counts tenant_account::counts(clock::time_point now) const {
@@ -59,14 +67,34 @@ std::uint32_t tenant_account::clients() const {
   return clients_;
 }
 
-std::shared_ptr<tenant_account> tenant_accounts::of(const std::string& tenant) {
+std::shared_ptr<tenant_account> tenant_accounts::of(const std::string& tenant, named_by whom) {
   const std::scoped_lock lock(mutex_);
+  if (const auto found = by_tenant_.find(tenant); found != by_tenant_.end()) return found->second;
+  if (whom == named_by::table || tenant.empty()) return open(tenant);
+  if (by_clients_ >= most_by_clients_) return open_for_now(tenant);
+  ++by_clients_;
+  return open(tenant);
+}
+
+std::shared_ptr<tenant_account> tenant_accounts::open(const std::string& tenant) {
   auto& account = by_tenant_[tenant];
   if (!account) {
     account = std::make_shared<tenant_account>(tenant);
     in_order_.push_back(account);
   }
   return account;
+}
+
+std::shared_ptr<tenant_account> tenant_accounts::open_for_now(const std::string& tenant) {
+  auto& kept = for_now_[tenant];
+  if (auto there = kept.lock()) return there;
+  auto made = std::make_shared<tenant_account>(tenant, open({}));
+  kept = made;
+  if (for_now_.size() >= sweep_at_) {
+    std::erase_if(for_now_, [](const auto& each) { return each.second.expired(); });
+    sweep_at_ = std::max(sweep_at_, for_now_.size() * 2);
+  }
+  return made;
 }
 
 std::vector<std::shared_ptr<tenant_account>> tenant_accounts::all() const {

@@ -1,6 +1,10 @@
 // What a tenant uses: one account for all its sessions, whatever worker they live on. And the accounts of all tenants
 // that have had a session since the start.
 //
+// A tenant that the table does not name by its id may have been thought up by a client. Of those only so many get an
+// account that stays. What others use is counted with the sessions that have no tenant, and they have an account of
+// their own, for their limits, only while they have a session.
+//
 // Sessions add what they have counted at the end of a transaction and a few times a second, so that traffic costs a few
 // additions without a lock. Sessions come and go under one, which is where the length of sessions is summed up.
 #pragma once
@@ -28,7 +32,9 @@ class tenant_account : public std::enable_shared_from_this<tenant_account> {
  public:
   using clock = std::chrono::steady_clock;
 
-  explicit tenant_account(std::string tenant) : tenant_(std::move(tenant)) {}
+  /// `counted_at`: where what it uses is counted, too.
+  explicit tenant_account(std::string tenant, std::shared_ptr<tenant_account> counted_at = nullptr)
+      : tenant_(std::move(tenant)), counted_at_(std::move(counted_at)) {}
   tenant_account(const tenant_account&) = delete;
   tenant_account& operator=(const tenant_account&) = delete;
 
@@ -70,10 +76,12 @@ class tenant_account : public std::enable_shared_from_this<tenant_account> {
   rate_limit bytes;
 
  private:
+  bool come(std::optional<std::uint32_t> most, clock::time_point now);
   void leave();
   void sum_up(clock::time_point now) const;
 
   const std::string tenant_;
+  const std::shared_ptr<tenant_account> counted_at_;
   std::array<std::atomic<std::uint64_t>, all_usage_counts.size()> sums_{};
   mutable std::mutex mutex_;
   std::uint32_t clients_ = 0;
@@ -84,10 +92,20 @@ class tenant_account : public std::enable_shared_from_this<tenant_account> {
   mutable std::uint64_t connected_ = 0;
 };
 
+/// Who says that there is such a tenant.
+enum class named_by : std::uint8_t {
+  table,
+  client,  ///< the table has a pattern for it, or takes whoever comes
+};
+
 class tenant_accounts {
  public:
+  static constexpr std::size_t most_named_by_clients = 250'000;
+
+  explicit tenant_accounts(std::size_t most_by_clients = most_named_by_clients) : most_by_clients_(most_by_clients) {}
+
   /// Opens one at a tenant's first session.
-  std::shared_ptr<tenant_account> of(const std::string& tenant);
+  std::shared_ptr<tenant_account> of(const std::string& tenant, named_by whom = named_by::table);
   /// Those with anything to tell, in no order. Since the start.
   [[nodiscard]] std::vector<std::pair<std::string, usage_counts>> counts() const;
   /// The same, but peaks are those since the last call: for the one that writes them down.
@@ -101,10 +119,16 @@ class tenant_accounts {
 
  private:
   [[nodiscard]] std::vector<std::shared_ptr<tenant_account>> all() const;
+  std::shared_ptr<tenant_account> open(const std::string& tenant);
+  std::shared_ptr<tenant_account> open_for_now(const std::string& tenant);
 
+  const std::size_t most_by_clients_;
   mutable std::mutex mutex_;
   std::unordered_map<std::string, std::shared_ptr<tenant_account>> by_tenant_;
   std::vector<std::shared_ptr<tenant_account>> in_order_;  ///< as they were opened; none is ever closed
+  std::size_t by_clients_ = 0;                             ///< of them
+  std::unordered_map<std::string, std::weak_ptr<tenant_account>> for_now_;
+  std::size_t sweep_at_ = 1024;  ///< so many of those, and what is gone is swept out
 };
 
 }  // namespace proxy::desk

@@ -30,6 +30,7 @@ json::object limits_of(const routing::limits& limits) {
   add("transaction_time_ms", limits.transaction_time);
   add("idle_in_transaction_ms", limits.idle_in_transaction);
   add("wait_ms", limits.wait);
+  add("log_min_duration_statement_ms", limits.log_min_duration_statement);
   return told;
 }
 

@@ -26,12 +26,14 @@ std::optional<tenant_state> state_named(std::string_view word) {
 }
 
 json::object written(const routing::overrides& overrides) {
-  json::object tenants, places;
+  json::object tenants, places, levels;
   for (const auto& [id, of] : overrides.tenants) {
     tenants[id] = {{"state", std::string(routing::to_string(of.state))}, {"message", of.message}};
   }
   for (const auto& [name, of] : overrides.places) places[name] = {{"paused", of.paused}, {"disabled", of.disabled}};
+  for (const auto& [id, level] : overrides.log_levels) levels[id] = level;
   json::object all;
+  all["log_levels"] = std::move(levels);
   all["tenants"] = std::move(tenants);
   all["places"] = std::move(places);
   all["everything_paused"] = overrides.everything_paused;
@@ -52,6 +54,11 @@ std::expected<routing::overrides, std::string> read_overrides(const json::object
   if (const auto* places = all.if_contains("places")) {
     for (const auto& [name, of] : places->as_object()) {
       read.places[std::string(name)] = {of.at("paused").as_bool(), of.at("disabled").as_bool()};
+    }
+  }
+  if (const auto* levels = all.if_contains("log_levels")) {
+    for (const auto& [id, level] : levels->as_object()) {
+      read.log_levels[std::string(id)] = json::value_to<std::string>(level);
     }
   }
   if (const auto* paused = all.if_contains("everything_paused")) read.everything_paused = paused->as_bool();

@@ -1,7 +1,5 @@
 #include "proxy/session/client_session.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <utility>
 
 #include "protocol/frontend_messages.hpp"
@@ -146,13 +144,14 @@ void client_session::log_end(const ending& why) const {
   const std::string reason =
       why.tell_client ? why.report.severity + " " + why.report.code + ": " + why.report.message : why.report.message;
   if (!route_) {
-    spdlog::log(why.tell_client ? spdlog::level::info : spdlog::level::debug, "{}: {}", name(), reason);
+    const auto level = why.tell_client ? spdlog::level::info : spdlog::level::debug;
+    desk::say_bounded_of(log_level(), level, "{}: {}", name(), reason);
     return;
   }
   const auto& all = meter_.so_far();
   const std::chrono::duration<double> length = clock::now() - since_;
-  spdlog::info("{}: ends after {:.3f} s, {} transactions, {} bytes in, {} out: {}", name(), length.count(),
-               all.transactions, all.bytes_in, all.bytes_out, reason);
+  desk::say_of(log_level(), spdlog::level::info, "{}: ends after {:.3f} s, {} transactions, {} bytes in, {} out: {}",
+               name(), length.count(), all.transactions, all.bytes_in, all.bytes_out, reason);
 }
 
 void client_session::on_tick(clock::time_point now) {
@@ -225,6 +224,12 @@ void client_session::cancel_waits() {
   if (pooled_) pooled_->cancel_waits();
   if (console_) console_->cancel_waits();
   if (cancel_dial_) cancel_dial_->cancel();
+}
+
+desk::own_level client_session::log_level() const {
+  const auto word = home_.current()->overrides->log_level_of(who_.tenant.str());
+  if (word.empty()) return std::nullopt;
+  return spdlog::level::from_str(std::string(word));
 }
 
 std::string client_session::name() const {

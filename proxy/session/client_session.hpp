@@ -127,6 +127,7 @@ class client_session final : private pooled_session::host {
   void cancel_waits();
   [[nodiscard]] std::optional<ending> why_leave(const step<routing::route>& now) const;
   [[nodiscard]] std::string name() const override;
+  [[nodiscard]] desk::own_level log_level() const override;
   void set_tenant(const routing::tenant_id& tenant) override { who_.tenant = tenant; }
 
   worker& home_;

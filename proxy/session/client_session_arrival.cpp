@@ -1,6 +1,4 @@
 // How a session comes in: what its client wants, whose it is, who it is, and where that leads.
-#include <spdlog/spdlog.h>
-
 #include <utility>
 
 #include "protocol/sqlstate.hpp"
@@ -56,8 +54,8 @@ task<client_session::step<session_request>> client_session::come_in() {
   // By passthrough the server has yet to say who this is: nobody opens accounts or fills a tenant's up without.
   if (pass_ && !meter_.enter(*route_)) co_return std::unexpected(ending::too_many_clients(*route_));
 
-  spdlog::info("{}: begins: user {}, by {}{}{}, at {}/{}", name(), who_.user, who_.hint,
-               who_.hint.empty() ? "" : " and ", route_->rule, route_->server->name, route_->database);
+  desk::say_of(log_level(), spdlog::level::info, "{}: begins: user {}, by {}{}{}, at {}/{}", name(), who_.user,
+               who_.hint, who_.hint.empty() ? "" : " and ", route_->rule, route_->server->name, route_->database);
   co_return std::move(*request);
 }
 

@@ -1,12 +1,11 @@
 // A session with a server connection of its own: how it comes by that, what passes, and when it has to end.
-#include <spdlog/spdlog.h>
-
 #include <utility>
 
 #include "protocol/backend_messages.hpp"
 #include "protocol/sqlstate.hpp"
 #include "proxy/session/client_session.hpp"
 #include "proxy/session/forward_cancel.hpp"
+#include "proxy/session/slow_statement.hpp"
 
 namespace proxy {
 
@@ -92,7 +91,10 @@ task<client_session::step<client_session::entered_ptr>> client_session::enter(co
 
 task<ending> client_session::relay_until_end(entered_ptr entered, std::shared_ptr<client_session> self) {
   if (!co_await client_.write_all(as_bytes(entered->greeting))) co_return ending::quiet("the client left");
-  relay_.emplace(home_, client_, server_, meter_, route_->limits);
+  relay_.emplace(home_, client_, server_, meter_, route_->limits, [this](clock::duration took, std::string_view text) {
+    const auto& least = route_->limits.log_min_duration_statement;
+    if (least && took >= *least) log_slow(log_level(), name(), took, text);
+  });
   meter_.lease_began(clock::now());
   state_ = session_state::relaying;
   deadline_ = clock::time_point::max();
@@ -136,7 +138,7 @@ void client_session::keep_limits(clock::time_point now) {
   if (what != exceeded::none && !streams && at.running) {
     // A server notices that its client is gone when it next talks to it: what runs is told to stop in either case.
     if (auto request = cancel_handle_.own_request(); request && request->is_only()) {
-      spdlog::info("{}: {}", name(), time_limits::report(what, limits).message);
+      desk::say_of(log_level(), spdlog::level::info, "{}: {}", name(), time_limits::report(what, limits).message);
       send_cancel(home_.context(), std::move(*request));
     }
   }

@@ -18,6 +18,9 @@ namespace {
 // How often it is looked whether a cancel request has arrived that was on its way when the lease ended.
 constexpr std::chrono::milliseconds cancel_poll{5};
 
+// Shorter waiting is not told of, even where everything is.
+constexpr std::chrono::milliseconds worth_a_line{10};
+
 ending cancelled() {
   return ending::fatal(sqlstate::query_canceled, "canceling statement due to user request").as_error();
 }
@@ -77,10 +80,17 @@ class pooled_session::waiting_for {
   explicit waiting_for(pooled_session& who) : who_(who) {
     who_.cancel_.set_waiting(true);
     who_.waiting_since_ = clock::now();
+    who_.told_of_waiting_ = false;
   }
   ~waiting_for() {
-    who_.meter_.waited(clock::now() - *std::exchange(who_.waiting_since_, std::nullopt));
+    const auto time = clock::now() - *std::exchange(who_.waiting_since_, std::nullopt);
+    who_.waits_for_rate_ = false;
+    who_.meter_.waited(time);
     who_.cancel_.set_waiting(false);
+    if (time >= worth_a_line) {
+      desk::say_of(who_.around_.log_level(), spdlog::level::debug, "{}: waited for {:.3f} ms", who_.around_.name(),
+                   std::chrono::duration<double, std::milli>(time).count());
+    }
   }
   waiting_for(const waiting_for&) = delete;
   waiting_for& operator=(const waiting_for&) = delete;
@@ -107,9 +117,11 @@ task<std::expected<void, ending>> pooled_session::lease_in_turn() {
 task<std::optional<ending>> pooled_session::keep_pace() {
   const routing::limits limits = what_.where.limits;
   const auto begun = clock::now();
+  waits_for_rate_ = true;
   const auto due = meter_.pace(limits, begun, most_waiting());
   const auto until = begun + due.value_or(most_waiting());
   while (clock::now() < until && !end_ && !cancel_.requested()) co_await sleep_until(until);
+  waits_for_rate_ = false;
   if (end_) co_return end_;
   if (cancel_.requested()) co_return cancelled();
   if (due) co_return std::nullopt;
@@ -123,12 +135,40 @@ task<void> pooled_session::pay_debt() {
   settle_account();
   if (meter_.debt(what_.where.limits, clock::now()) <= clock::duration::zero()) co_return;
   const waiting_for mark(*this);
+  waits_for_rate_ = true;
   while (!end_ && !when_idle_) {
     const auto now = clock::now();
     const auto debt = meter_.debt(what_.where.limits, now);
     if (debt <= clock::duration::zero()) co_return;
     co_await sleep_until(now + debt);
   }
+}
+
+// A notice may stand between any two messages (PostgreSQL docs, 55.2.7), but only of what the client was greeted by.
+void pooled_session::tell_of_waiting(clock::time_point now) {
+  const auto after = home_.current()->settings->timeouts.query_wait_notify;
+  const bool due = waiting_since_ && greeted_ && !end_ && after.count() > 0 && now - *waiting_since_ >= after;
+  if (!due || told_of_waiting_ || !client_stream_whole()) return;
+  told_of_waiting_ = true;
+  pgwire::error_report notice{"NOTICE", "00000", "waiting for a server connection", {}, {}};
+  if (waits_for_rate_) {
+    notice.message = "waiting for the tenant's rate";
+    notice.detail = session_meter::too_fast(what_.where.limits).detail;
+  } else if (what_.where.state == routing::tenant_state::held) {
+    notice.message = "waiting for tenant \"" + what_.where.tenant.str() + "\" to be released";
+  } else {
+    notice.detail = ending::none_free(what_.where).report.detail;
+    if (what_.where.limits.connections) {
+      notice.detail += " limits.connections is " + std::to_string(*what_.where.limits.connections) + ".";
+    }
+    if (what_.where.pool_size) notice.detail += " pool.size is " + std::to_string(*what_.where.pool_size) + ".";
+    if (what_.where.server->max_connections) {
+      notice.detail += " max_connections is " + std::to_string(*what_.where.server->max_connections) + ".";
+    }
+  }
+  byte_run told;
+  told.insert(pgwire::encode_notice(notice));
+  send_to_client(told);
 }
 
 // Why who waits shall wait no longer.

@@ -1,6 +1,4 @@
 // Where a pooled session lives: by the table, and by what it says itself.
-#include <spdlog/spdlog.h>
-
 #include <utility>
 
 #include "protocol/sqlstate.hpp"
@@ -35,6 +33,7 @@ void pooled_session::go(routing::route where) {
   what_.where = std::move(where);
   pool_ = home_.shared().pools.of(what_.where.server);
   wish_ = wish_for(id_, home_.number(), what_.who, what_.where);
+  watch_statements();
 }
 
 // Whoever comes to a place from another, or had none yet, is a new session there.
@@ -68,7 +67,8 @@ std::optional<ending> pooled_session::go_to(const routing::tenant_id& tenant) {
   what_.who.tenant = tenant;
   go(std::move(*found));
   traffic_.go_along(terms());
-  spdlog::debug("{}: by its own word, to {}/{}", around_.name(), what_.where.server->name, what_.where.database);
+  desk::say_of(around_.log_level(), spdlog::level::debug, "{}: by its own word, to {}/{}", around_.name(),
+               what_.where.server->name, what_.where.database);
   return std::nullopt;
 }
 

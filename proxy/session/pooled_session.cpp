@@ -10,6 +10,7 @@
 #include "protocol/startup_options.hpp"
 #include "proxy/session/forward_cancel.hpp"
 #include "proxy/session/placement.hpp"
+#include "proxy/session/slow_statement.hpp"
 #include "proxy/worker.hpp"
 
 namespace proxy {
@@ -54,8 +55,10 @@ task<ending> pooled_session::run(std::shared_ptr<void> alive) {
   traffic_.begin_speech(what_.who);
   listen_to_table();
   wish_ = wish_for(id_, home_.number(), what_.who, what_.where);
+  watch_statements();
   auto over = co_await greet();
   greeting_until_ = clock::time_point::max();
+  greeted_ = !over;
   if (!over) over = co_await converse();
   if (!end_) end_ = std::move(*over);
   // What is pinned goes with the connection: locks and the like are to be gone now, not when somebody else comes.
@@ -139,6 +142,7 @@ task<std::optional<ending>> pooled_session::converse() {
     if (!std::exchange(dresses, false)) to_server.clear();
     to_client.clear();
     const step next = traffic_.advance(to_server, to_client);
+    follow_rounds();
     if (connection_) connection_->send(to_server);
     send_to_client(to_client);
     if (end_) co_return *end_;
@@ -243,6 +247,7 @@ void pooled_session::on_server(std::span<const std::byte> chunk) {
   to_server.clear();
   to_client.clear();
   const outcome state = traffic_.from_server(chunk, to_client, to_server);
+  follow_rounds();
   connection_->send(to_server);
   switch (state) {
     case outcome::leased: break;
@@ -253,8 +258,8 @@ void pooled_session::on_server(std::span<const std::byte> chunk) {
       give_back();
       break;
     case outcome::undressed:
-      spdlog::warn("{}: a server connection could not be dressed: {}", around_.name(),
-                   traffic_.undressed_why().message);
+      desk::say_bounded_of(around_.log_level(), spdlog::level::warn, "{}: a server connection could not be dressed: {}",
+                           around_.name(), traffic_.undressed_why().message);
       traffic_.explain_undressed(to_client);
       drop_connection();
       break;
@@ -327,6 +332,7 @@ void pooled_session::on_publish() {
   listen_to_table();
   // Limits hold at once, whatever else waits for the next transaction.
   if (const auto now = around_.look_up()) what_.where.limits = now->limits;
+  watch_statements();
   follow_when_pinned();
   if (queue_) queue_->cancel();  // it asks anew, of wherever the table says now
   wake();
@@ -358,6 +364,18 @@ void pooled_session::settle_lease() {
   meter_.settle(traffic_.tally(), what_.where.limits, now);
 }
 
+void pooled_session::watch_statements() {
+  traffic_.shown().watch(what_.where.limits.log_min_duration_statement.has_value());
+}
+
+void pooled_session::follow_rounds() {
+  const auto took = meter_.follow(traffic_.rounds());
+  if (!took || !traffic_.shown().watching()) return;
+  const auto& least = what_.where.limits.log_min_duration_statement;
+  if (least && *took >= *least) log_slow(around_.log_level(), around_.name(), *took, traffic_.shown().text());
+  traffic_.shown().clear();
+}
+
 // Those in time. What was used so far is told meanwhile.
 void pooled_session::keep_limits(clock::time_point now) {
   using exceeded = time_limits::exceeded;
@@ -370,7 +388,8 @@ void pooled_session::keep_limits(clock::time_point now) {
   if (what == exceeded::query_time) {
     auto cancel = cancel_.own_request();
     if (!cancel || !cancel->is_only()) return;
-    spdlog::info("{}: {}", around_.name(), time_limits::report(what, limits).message);
+    desk::say_of(around_.log_level(), spdlog::level::info, "{}: {}", around_.name(),
+                 time_limits::report(what, limits).message);
     traffic_.explain_cancel(time_limits::report(what, limits));
     send_cancel(home_.context(), std::move(*cancel));
     return;
@@ -387,6 +406,7 @@ void pooled_session::keep_limits(clock::time_point now) {
 void pooled_session::on_tick(clock::time_point now) {
   if (login_) login_->on_tick(now);
   keep_limits(now);
+  tell_of_waiting(now);
   if (now >= greeting_until_ && !end_) {
     leave_now(ending::fatal(sqlstate::query_canceled, "the startup took too long", "timeouts.startup has passed."));
   }

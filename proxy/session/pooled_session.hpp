@@ -18,6 +18,7 @@
 #include <string>
 
 #include "protocol/login_fsm.hpp"
+#include "proxy/desk/log_line.hpp"
 #include "proxy/pool/server_connection.hpp"
 #include "proxy/pool/server_pool.hpp"
 #include "proxy/session/cancel_registry.hpp"
@@ -47,6 +48,8 @@ class pooled_session final : private lessee {
     [[nodiscard]] virtual std::expected<pgwire::server_credentials, ending> log_in_as(const routing::route& where,
                                                                                       const server_access& how) = 0;
     [[nodiscard]] virtual std::string name() const = 0;
+    /// How much is logged of it.
+    [[nodiscard]] virtual desk::own_level log_level() const = 0;
     /// The session is this tenant's from now on.
     virtual void set_tenant(const routing::tenant_id& tenant) = 0;
 
@@ -116,6 +119,8 @@ class pooled_session final : private lessee {
   task<void> pay_debt();
   void keep_limits(clock::time_point now);
   void settle_lease();
+  void follow_rounds();
+  void watch_statements();
   [[nodiscard]] session_terms terms() const;
 
   // In pooled_placement.cpp.
@@ -137,6 +142,7 @@ class pooled_session final : private lessee {
   question ask();
   task<std::optional<ending>> hold();
   class waiting_for;
+  void tell_of_waiting(clock::time_point now);
   task<std::expected<void, ending>> lease_in_turn();
   task<std::optional<ending>> keep_pace();
   task<std::expected<void, ending>> lease();
@@ -184,6 +190,9 @@ class pooled_session final : private lessee {
   int rounds_ = 0;                    ///< of reading the client without a pause
   /// For its turn, for a connection or to be released.
   std::optional<clock::time_point> waiting_since_;
+  bool waits_for_rate_ = false;  ///< and not for a connection yet
+  bool told_of_waiting_ = false;
+  bool greeted_ = false;
   bool client_cut_ = false;  ///< a server was lost in the middle of a message to the client
   bool client_closed_ = false;
   bool begins_ = false;     ///< what was read last is not part of anything before

@@ -59,6 +59,7 @@ void pooled_traffic::put_on(const routing::session_state& worn, byte_run& to_ser
 
 void pooled_traffic::end_lease() {
   server_ = nullptr;
+  if (std::exchange(rounds_.open, false)) ++rounds_.ended;  // it came to nothing
   over_ = dressing_ = undressed_ = restoring_ = preparing_ = settling_ = barrier_ = rest_passes_ = copy_in_ =
       copy_ended_ = false;
   status_ = 'I';

@@ -44,6 +44,7 @@
 #include "proxy/session/byte_run.hpp"
 #include "proxy/session/inventory.hpp"
 #include "proxy/session/session_changes.hpp"
+#include "proxy/session/statement_round.hpp"
 #include "proxy/session/statement_tools.hpp"
 #include "proxy/session/tenant_speech.hpp"
 #include "proxy/session/time_limits.hpp"
@@ -146,6 +147,9 @@ class pooled_traffic {
   [[nodiscard]] traffic_moment moment() const {
     return {leased() && !answers_.empty(), status_ != 'I' || (leased() && unsynced_), false, transactions_, steps_};
   }
+  /// Which round the server is at, and its text; see statement_round.
+  [[nodiscard]] const statement_rounds& rounds() const { return rounds_; }
+  [[nodiscard]] round_text& shown() { return shown_; }
   /// The statement that runs is being cancelled for this reason, which the client is to hear instead of the server's.
   void explain_cancel(pgwire::error_report why) { cancelled_for_ = std::move(why); }
   /// Why dressing failed, as the server put it.
@@ -230,6 +234,7 @@ class pooled_traffic {
   void on_error(const pgwire::frame_piece& piece, byte_run& to_client);
   void on_ready(const pgwire::frame_piece& piece, byte_run& to_client, byte_run& to_server);
   void on_tag(const pgwire::frame_piece& piece);
+  void end_round();
   void on_parameter(const pgwire::frame_piece& piece, byte_run& to_client);
   void on_copy_in();
   void on_inventory(byte_run& to_server);
@@ -309,6 +314,8 @@ class pooled_traffic {
 
   desk::traffic_tally tally_;
   std::uint32_t transactions_ = 0, steps_ = 0;  // see traffic_moment
+  statement_rounds rounds_;
+  round_text shown_;
   std::optional<pgwire::error_report> cancelled_for_;
 
   pgwire::error_report undressed_why_;

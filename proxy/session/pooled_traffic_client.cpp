@@ -129,6 +129,7 @@ void pooled_traffic::count_statement(const frame_piece& piece) {
   if (!piece.begins || !runs || skipping_) return;
   ++tally_.statements;
   ++steps_;
+  rounds_.open = server_ != nullptr;
 }
 
 std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& piece, byte_run& to_server,
@@ -200,6 +201,7 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
 
 void pooled_traffic::on_query(const frame_piece& piece, byte_run& to_server) {
   const auto text = frontend::query::text_in(piece.body());
+  shown_.note(text, rounds_);
   const auto verdict = tools_.verdicts.of(text);
   expected entry{kind::query};
   if (verdict) {
@@ -248,6 +250,7 @@ bool pooled_traffic::on_bind(const frame_piece& piece, byte_run& to_server) {
   unsynced_ = true;
   const auto head = read_bind_head(piece.body());
   const client_statement what = head ? known_as(head->statement) : client_statement{};
+  if (what.statement) shown_.note(what.statement->text, rounds_);
   readiness ready;
   if (what.statement && what.at_server) {
     ready = have_prepared(what, to_server);

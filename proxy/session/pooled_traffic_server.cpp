@@ -266,6 +266,7 @@ void pooled_traffic::on_ready(const frame_piece& piece, byte_run& to_client, byt
     ++tally_.transactions;
     ++transactions_;
   }
+  if (whose == owner::client) end_round();
   switch (whose) {
     case owner::client:
       cancelled_for_.reset();
@@ -302,6 +303,17 @@ void pooled_traffic::on_ready(const frame_piece& piece, byte_run& to_client, byt
   give_answers(to_client);
   settle(to_server);
   settle_barrier();
+}
+
+// What the client has sent behind it is at work by now. Only the next round is looked at: each is looked at once.
+void pooled_traffic::end_round() {
+  ++rounds_.ended;
+  rounds_.open = false;
+  for (const expected& at : answers_.waiting()) {
+    const bool runs = at.what == kind::query || at.what == kind::execute || at.what == kind::function_call;
+    rounds_.open = rounds_.open || (runs && at.whose == owner::client);
+    if (rounds_.open || at.ends_with_ready()) return;
+  }
 }
 
 // The answer to `ask`, or an error instead.

@@ -30,8 +30,11 @@ struct relay::direction {
   relay_end fault;
 };
 
-relay::relay(worker& home, transport& client, transport& server, session_meter& meter, const routing::limits& limits)
-    : home_(home), client_(client), server_(server), meter_(meter), limits_(limits) {}
+relay::relay(worker& home, transport& client, transport& server, session_meter& meter, const routing::limits& limits,
+             round_ended ended)
+    : home_(home), client_(client), server_(server), meter_(meter), limits_(limits), round_ended_(std::move(ended)) {
+  traffic_.watch(limits_.log_min_duration_statement.has_value());
+}
 
 task<relay_end> relay::run(std::string early_client, std::string early_server, std::shared_ptr<void> keep_alive) {
   auto to_client = [](relay* self, std::string early, std::shared_ptr<void>) -> task<void> {
@@ -104,6 +107,7 @@ task<void> relay::pump(const direction& way, std::string early) {
       const auto chunk = scratch.first(read.bytes);
       (meter_.*way.count)(read.bytes);
       const auto verdict = (traffic_.*way.look)(chunk);
+      follow_rounds();
       auto rest = chunk.first(verdict.forward);
       const io_result wrote = way.to.write_some(rest);
       if (wrote.status == io_status::failed) co_return finish(way.sink_lost);
@@ -125,6 +129,15 @@ task<void> relay::pump(const direction& way, std::string early) {
   }
 }
 
+void relay::follow_rounds() {
+  const auto took = meter_.follow(traffic_.rounds());
+  if (took && traffic_.shown().watching()) {
+    round_ended_(*took, traffic_.shown().text());
+    traffic_.shown().clear();
+  }
+  traffic_.watch(limits_.log_min_duration_statement.has_value());
+}
+
 // What the tenant has had beyond its rates is waited for before more of its client is read.
 task<void> relay::keep_pace() {
   const auto begun = clock::now();
@@ -143,6 +156,7 @@ task<void> relay::keep_pace() {
 task<bool> relay::pass_on(const direction& way, std::string bytes) {
   (meter_.*way.count)(bytes.size());
   const auto verdict = (traffic_.*way.look)(as_bytes(bytes));
+  follow_rounds();
   bytes.resize(verdict.forward);
   if (!co_await write_aside(way, bytes)) co_return false;
   co_return settle(way, verdict);

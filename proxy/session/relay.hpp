@@ -9,10 +9,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "proxy/session/session_meter.hpp"
 #include "proxy/session/traffic_tracker.hpp"
@@ -37,7 +39,10 @@ enum class relay_end {
 class relay {
  public:
   /// All must outlive `run`; `limits` are the tenant's, whatever they become.
-  relay(worker& home, transport& client, transport& server, session_meter& meter, const routing::limits& limits);
+  /// `ended` hears how long a round took, and its text as far as it is known, while statements are to be logged.
+  using round_ended = std::function<void(clock::duration took, std::string_view text)>;
+  relay(worker& home, transport& client, transport& server, session_meter& meter, const routing::limits& limits,
+        round_ended ended);
 
   /// Carries bytes until one side ends. `early_client` and `early_server` are what each side sent before the relay
   /// began, from a message boundary on. `keep_alive` is held by both pumps: it must own this relay.
@@ -66,6 +71,7 @@ class relay {
   task<bool> pass_on(const direction& way, std::string bytes);
   task<bool> write_aside(const direction& way, const std::string& bytes);
   task<void> keep_pace();
+  void follow_rounds();
   bool settle(const direction& way, const traffic_tracker::verdict& verdict);
   void on_end_of(const direction& way);
   void on_loss_of(const direction& way);
@@ -80,6 +86,7 @@ class relay {
   relay_end end_ = relay_end::none;
   session_meter& meter_;
   const routing::limits& limits_;
+  const round_ended round_ended_;
   bool leave_when_idle_ = false;
   bool pausing_ = false;
   bool client_closed_ = false;

@@ -2,11 +2,10 @@
 
 #include <utility>
 
-#include <spdlog/spdlog.h>
-
 #include "protocol/saslprep.hpp"
 #include "protocol/sqlstate.hpp"
 #include "protocol/startup.hpp"
+#include "proxy/desk/log_line.hpp"
 #include "proxy/random.hpp"
 #include "proxy/session/secure_server.hpp"
 #include "proxy/worker.hpp"
@@ -87,8 +86,9 @@ task<server_login::failure_ptr> server_login::try_address(const routing::host& h
   // Refused both ways, the client is told what was said over TLS.
   if (in_plain_text && !over_tls->told.as_it_came.empty()) co_return over_tls;
   if (what_->how->first_in_plain_text()) {
-    spdlog::warn("server \"{}\": {} was tried in plain text, as tls.mode prefer says, for over TLS: {}",
-                 what_->server->name, routing::to_string(host), over_tls->why);
+    desk::say_bounded(spdlog::level::warn,
+                      "server \"{}\": {} was tried in plain text, as tls.mode prefer says, for over TLS: {}",
+                      what_->server->name, routing::to_string(host), over_tls->why);
   }
   co_return in_plain_text;
 }
@@ -207,10 +207,10 @@ task<server_login::failure_ptr> server_login::ask_client(pgwire::login_fsm& logi
   if (!answer) {
     if (answer.error() != read_failure::malformed) {
       if (login.plus_withheld()) {
-        spdlog::info(
-            "the client left when server \"{}\" asked for SCRAM: its channel binding, which some clients "
-            "demand, cannot pass through a lodge; another auth.method can offer the lodge's own",
-            what_->server->name);
+        desk::say_bounded(spdlog::level::info,
+                          "the client left when server \"{}\" asked for SCRAM: its channel binding, which some clients "
+                          "demand, cannot pass through a lodge; another auth.method can offer the lodge's own",
+                          what_->server->name);
       }
       co_return client_left();
     }

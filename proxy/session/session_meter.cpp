@@ -26,7 +26,9 @@ std::optional<desk::rate_limit::terms> byte_rate(const routing::limits& limits) 
 bool session_meter::enter(const routing::route& where) {
   const std::string& tenant = where.tenant.str();
   if (account_ && account_->tenant() == tenant) return true;
-  auto entered = accounts_.of(tenant)->enter(where.limits.clients);
+  const bool in_table = where.rule == "tenants." + tenant;
+  const auto account = accounts_.of(tenant, in_table ? desk::named_by::table : desk::named_by::client);
+  auto entered = account->enter(where.limits.clients);
   if (!entered) return false;
   if (account_) account_->add(std::exchange(pending_, {}));
   account_ = std::move(*entered);
@@ -44,6 +46,23 @@ void session_meter::lease_ended(clock::time_point now) {
   if (!since) return;
   pending_.busy += microseconds(now - *since);
   times_.leases.observe(std::chrono::duration_cast<std::chrono::microseconds>(now - leased_at_));
+}
+
+// Several that end at one look have shared the time since the first began.
+std::optional<clock::duration> session_meter::follow(const statement_rounds& at) {
+  const std::uint32_t ended = at.ended - std::exchange(rounds_ended_, at.ended);
+  if (ended == 0) {
+    if (at.open && !round_since_) round_since_ = clock::now();
+    return std::nullopt;
+  }
+  if (!round_since_) return std::nullopt;  // nothing ran: a Sync by itself
+  const auto now = clock::now();
+  const auto each = (now - *round_since_) / ended;
+  for (std::uint32_t i = 0; i < ended; ++i) {
+    times_.queries.observe(std::chrono::duration_cast<std::chrono::microseconds>(each));
+  }
+  round_since_ = at.open ? std::optional(now) : std::nullopt;
+  return each;
 }
 
 void session_meter::settle(desk::traffic_tally& traffic, const routing::limits& limits, clock::time_point now) {

@@ -12,6 +12,7 @@
 #include "proxy/desk/tenant_account.hpp"
 #include "proxy/desk/traffic_tally.hpp"
 #include "proxy/io.hpp"
+#include "proxy/session/statement_round.hpp"
 #include "routing/route.hpp"
 
 namespace proxy {
@@ -33,6 +34,9 @@ class session_meter {
     busy_since_ = now;
   }
   void lease_ended(clock::time_point now);
+
+  /// Looks where the session is with its rounds. Gives how long one took that has ended since the last look.
+  std::optional<clock::duration> follow(const statement_rounds& at);
 
   /// Tells the account what was counted, what the traffic came to included. A statement of `limits` was paid for
   /// by `pace` already, if `paid`.
@@ -68,6 +72,8 @@ class session_meter {
   desk::usage_counts pending_;
   std::optional<clock::time_point> busy_since_;  ///< of what the account has not heard of yet
   clock::time_point leased_at_;
+  std::optional<clock::time_point> round_since_;
+  std::uint32_t rounds_ended_ = 0;
   totals so_far_;
   std::uint32_t paid_ = 0;  ///< statements that `settle` does not charge any more
 };

@@ -1,5 +1,7 @@
 #include "proxy/session/traffic_tracker.hpp"
 
+#include <algorithm>
+
 #include "protocol/backend_messages.hpp"
 #include "protocol/error_response.hpp"
 
@@ -22,6 +24,22 @@ const frame_rules& client_rules() {
   return rules;
 }
 
+// The same for those whose statements may have to be shown.
+const frame_rules& watched_client_rules() {
+  static const frame_rules rules = [] {
+    frame_rules made = client_rules();
+    for (const char type : {'Q', 'P'}) rule_of(made, type).look = attention::want_body;
+    return made;
+  }();
+  return rules;
+}
+
+// Up to the first zero byte, or what there is.
+std::string_view string_in(std::span<const std::byte> bytes) {
+  const auto text = pgwire::as_text(bytes);
+  return text.substr(0, text.find('\0'));
+}
+
 const frame_rules& server_rules() {
   static const frame_rules rules = [] {
     frame_rules made = pgwire::backend_rules();
@@ -40,7 +58,7 @@ const frame_rules& server_rules() {
 traffic_tracker::traffic_tracker() : client_(client_rules()), server_(server_rules()) {}
 
 traffic_tracker::verdict traffic_tracker::from_client(std::span<const std::byte> chunk) {
-  const auto seen = client_.scan(chunk, [this](const pgwire::frame& frame) { client_message(frame.type); });
+  const auto seen = client_.scan(chunk, [this](const pgwire::frame& frame) { client_message(frame); });
   verdict result{seen.accepted, {}};
   if (seen.error) result.fault = traffic_fault{*seen.error, seen.type};
   return result;
@@ -63,10 +81,23 @@ traffic_moment traffic_tracker::moment() const {
   return {running, transaction_ != 'I' || unsynced_, !client_.at_boundary(), transactions_, steps_};
 }
 
-void traffic_tracker::client_message(char type) {
+void traffic_tracker::watch(bool wanted) {
+  if (shown_.watching() == wanted) return;
+  shown_.watch(wanted);
+  client_.look_by(wanted ? watched_client_rules() : client_rules());
+}
+
+void traffic_tracker::client_message(const pgwire::frame& frame) {
+  const char type = frame.type;
+  if (type == 'Q') shown_.note(string_in(frame.body), rounds_);
+  if (type == 'P' && !frame.body.empty()) {
+    const auto name = string_in(frame.body);
+    shown_.note(string_in(frame.body.subspan(std::min(name.size() + 1, frame.body.size()))), rounds_);
+  }
   if (type == 'Q' || type == 'F' || type == 'E') {
     ++tally_.statements;
     ++steps_;
+    rounds_.open = true;
   }
   if (type == 'E') ++executes_pending_;
   switch (type) {
@@ -114,6 +145,8 @@ void traffic_tracker::server_message(const pgwire::frame& frame) {
         --syncs_pending_;
       }
       if (syncs_pending_ == 0 && !unsynced_) executes_pending_ = 0;
+      ++rounds_.ended;
+      rounds_.open = queries_pending_ > 0 || executes_pending_ > 0;
       break;
     default:
       ++tally_.errors;

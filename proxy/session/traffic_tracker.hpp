@@ -17,6 +17,7 @@
 
 #include "protocol/frame_scanner.hpp"
 #include "proxy/desk/traffic_tally.hpp"
+#include "proxy/session/statement_round.hpp"
 #include "proxy/session/time_limits.hpp"
 #include "proxy/session/traffic_fault.hpp"
 
@@ -45,9 +46,14 @@ class traffic_tracker {
   /// What it has seen since somebody took it.
   [[nodiscard]] desk::traffic_tally& tally() { return tally_; }
   [[nodiscard]] traffic_moment moment() const;
+  /// Which round the server is at, and its text while that is watched; see statement_round. Of one whose statements
+  /// were prepared before there is none.
+  [[nodiscard]] const statement_rounds& rounds() const { return rounds_; }
+  [[nodiscard]] round_text& shown() { return shown_; }
+  void watch(bool wanted);
 
  private:
-  void client_message(char type);
+  void client_message(const pgwire::frame& frame);
   void server_message(const pgwire::frame& frame);
 
   pgwire::frame_scanner client_;
@@ -62,6 +68,8 @@ class traffic_tracker {
   bool server_said_fatal_ = false;
   bool client_terminated_ = false;
   desk::traffic_tally tally_;
+  statement_rounds rounds_;
+  round_text shown_;
   std::uint32_t transactions_ = 0, steps_ = 0;  ///< see traffic_moment
 };
 

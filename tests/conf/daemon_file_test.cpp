@@ -34,6 +34,8 @@ TEST_CASE("what is not written has its default", "[daemon]") {
   CHECK(settings.timeouts.server_idle == 10min);
   CHECK(settings.timeouts.server_lifetime == 1h);
   CHECK(settings.timeouts.query_wait == 30s);
+  CHECK(settings.timeouts.query_wait_notify == 5s);
+  CHECK(settings.admin.stats_period == 60s);
   CHECK(settings.timeouts.drain == 60s);
 }
 
@@ -117,10 +119,10 @@ TEST_CASE("where a rule's client comes from", "[daemon]") {
 
 TEST_CASE("the rest of the daemon's file", "[daemon]") {
   const auto settings = read(
-      "admin: { users: [postgres], stats_users: [], http: '127.0.0.1:9632', metrics_tenants: 7 }\n"
+      "admin: { users: [postgres], stats_users: [], http: '127.0.0.1:9632', metrics_tenants: 7, stats_period: 1s }\n"
       "log: { level: debug, format: json }\n"
-      "timeouts: { startup: 1s, connect: 500ms, idle: 1h, server_idle: 0, server_lifetime: 0s, query_wait: 2m, drain: "
-      "1ms, unready: 2s, upgrade: 0 }\n"
+      "timeouts: { startup: 1s, connect: 500ms, idle: 1h, server_idle: 0, server_lifetime: 0s, query_wait: 2m, "
+      "query_wait_notify: 0, drain: 1ms, unready: 2s, upgrade: 0 }\n"
       "peers: ['lodge2:6432', '[::1]:6433']\n"
       "resources: { clients: 100, memory: 64MiB }\n");
   CHECK(settings.resources.clients == 100U);
@@ -133,6 +135,8 @@ TEST_CASE("the rest of the daemon's file", "[daemon]") {
   CHECK(settings.admin.stats_users.empty());
   CHECK(settings.admin.http == "127.0.0.1:9632");
   CHECK(settings.admin.metrics_tenants == 7);
+  CHECK(settings.admin.stats_period == 1s);
+  CHECK(settings.timeouts.query_wait_notify == 0s);
   CHECK(settings.log.level == "debug");
   CHECK(settings.log.format == conf::log_format::json);
   CHECK(settings.timeouts.connect == 500ms);

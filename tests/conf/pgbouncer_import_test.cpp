@@ -175,6 +175,7 @@ TEST_CASE("import: times") {
   CHECK(plain.startup == ms(60'000));
   CHECK(plain.connect == ms(15'000));
   CHECK(plain.query_wait == ms(120'000));
+  CHECK(plain.query_wait_notify == ms(5'000));
   CHECK(plain.server_idle == ms(600'000));
   CHECK(plain.server_lifetime == ms(3'600'000));
   const auto made = import_settings(

@@ -108,8 +108,8 @@ TEST_CASE("a tenant says only what it says", "[routes]") {
       "    state: suspended\n"
       "    message: call us\n"
       "    limits: { clients: 1, connections: 2, min_connections: 0, weight: 3, queries_per_second: 4, burst: 5,\n"
-      "              bytes_per_second: 64KiB, query_time: 0, transaction_time: 1s, idle_in_transaction: 2s, wait: 3s "
-      "}\n"
+      "              bytes_per_second: 64KiB, query_time: 0, transaction_time: 1s, idle_in_transaction: 2s, wait: 3s, "
+      "              log_min_duration_statement: 0 }\n"
       "  \"trial-*\": { search_path: [a, public] }\n"
       "  \"*\": {}\n");
   CHECK(rule_of(parts, "nothing") == routing::rule{});
@@ -144,6 +144,7 @@ TEST_CASE("a tenant says only what it says", "[routes]") {
   CHECK(all.limits.transaction_time == 1s);
   CHECK(all.limits.idle_in_transaction == 2s);
   CHECK(all.limits.wait == 3s);
+  CHECK(all.limits.log_min_duration_statement == 0ms);
   CHECK(rule_of(parts, "trial-*").search_path->size() == 2);
 }
 

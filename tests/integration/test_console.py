@@ -139,6 +139,22 @@ def test_usage_and_stats_are_what_was_done(start_lodge, postgres):
             assert [int(totals[name]) for name in ("xact_count", "query_count")] == [7, 7]
 
 
+def test_averages_are_those_of_the_last_period(start_lodge, postgres):
+    admin = {**DAEMON["admin"], "stats_period": "1s"}
+    with start_lodge(routes(postgres), {**DAEMON, "admin": admin}) as lodge, Console(lodge) as console:
+        def averages():
+            return {name: int(value) for name, value in console("SHOW STATS LIKE 'shared'")[0].items()
+                    if name.startswith("avg_")}
+        assert set(averages().values()) == {0}
+        with lodge.login("trusted.globex", "crm") as client:
+            for _ in range(20):
+                client.rows("SELECT pg_sleep(0.001)")
+            told = eventually(lambda: (now := averages())["avg_xact_count"] and now, averages)
+            assert 0 < told["avg_xact_count"] <= 20 and told["avg_query_count"] == told["avg_xact_count"]
+            assert told["avg_xact_time"] >= 1000 and told["avg_recv"] > 0 and told["avg_sent"] > 0
+            eventually(lambda: set(averages().values()) == {0}, averages)
+
+
 def test_like_order_and_limit(console):
     assert [row["tenant"] for row in console("SHOW TENANTS LIKE '%o%' ORDER BY tenant DESC LIMIT 2")] == ["soylent", "hooli"]
     code, told = console.refused("SHOW TENANTS ORDER BY tenent")

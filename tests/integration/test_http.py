@@ -96,6 +96,8 @@ def test_metrics_count_what_clients_do(open_desk):
         # Before its first transaction a connection was opened for the greeting.
         assert told['pglodge_transaction_duration_seconds_bucket{le="+Inf"}'] == 5
         assert told["pglodge_transaction_duration_seconds_count"] == 5
+        assert told["pglodge_query_duration_seconds_count"] == 4
+        assert 0 < told["pglodge_query_duration_seconds_sum"] <= told["pglodge_transaction_duration_seconds_sum"]
         assert sum(value for name, value in told.items() if name.startswith("pglodge_sessions{")) == 1
         assert sum(value for name, value in told.items() if name.startswith("pglodge_server_connections{")) == 1
         assert told["pglodge_configured_tenants"] == 5

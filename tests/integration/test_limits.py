@@ -2,7 +2,8 @@
 
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 
 import pytest
 from lodge import eventually, standard_routes
@@ -83,6 +84,37 @@ def test_a_session_cannot_move_to_a_tenant_that_is_full(start_lodge, postgres):
                 return False
         eventually(move, "there is room for it")
         assert mover.value("SELECT name FROM whoami") == "soylent"
+
+
+# --- notices ---
+
+def test_who_waits_for_long_is_told_why(start_lodge, postgres):
+    table = limited(postgres, connections=1, wait="20s")
+    with start_lodge(table, {**TRUST, "timeouts": {"query_wait_notify": "300ms"}}) as lodge:
+        with enter(lodge) as holder, closing(lodge.connect("trusted.soylent")) as waiter, ThreadPoolExecutor(1) as pool:
+            cursor = waiter.cursor()
+            cursor.execute("SELECT 1")
+            assert waiter.notices == []
+            holder.rows("BEGIN")
+            answer = pool.submit(cursor.execute, "SELECT 2")
+            # Notices are seen when the answer comes: this one is sent before anything else is.
+            assert not wait([answer], timeout=2).done
+            holder.rows("COMMIT")
+            answer.result(15)
+            assert cursor.fetchall() == [(2,)]
+            told = "".join(waiter.notices)
+            assert told.count("NOTICE:  waiting for a server connection") == 1
+            assert "limits.connections is 1" in told
+
+        # A tenant that is held, in the middle of a pipeline.
+        with enter(lodge) as wire:
+            table["tenants"]["soylent"]["state"] = "held"
+            lodge.reload(table)
+            wire.send(pbe("SELECT 3") + pbe("SELECT 4") + SYNC)
+            assert b'waiting for tenant "soylent" to be released' in wire.until(b"N")[-1][1]
+            del table["tenants"]["soylent"]["state"]
+            lodge.reload(table)
+            assert answers(wire) == ([("3",), ("4",)], [])
 
 
 # --- rates ---

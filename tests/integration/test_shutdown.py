@@ -19,6 +19,12 @@ def send_signal(lodge, number, words):
     lodge.wait_for_log(words, since=since)
 
 
+def runs(postgres, wire):
+    """Its statement has reached the server: before that the session counts as idle, and a drain ends it."""
+    eventually(lambda: postgres.value("SELECT state = 'active' FROM pg_stat_activity WHERE pid = %s", wire.process_id),
+               "the statement runs")
+
+
 def test_nobody_there(lodge):
     lodge.process.send_signal(signal.SIGTERM)
     lodge.has_left()
@@ -26,9 +32,9 @@ def test_nobody_there(lodge):
 
 def test_sigterm_drains(lodge, postgres):
     idle, busy, within = (lodge.login("trusted.globex") for _ in range(3))
-    busy.send(query("SELECT name FROM whoami, pg_sleep(1)"))
-    eventually(postgres.sleeps, "it sleeps")
     within.rows("BEGIN")
+    busy.send(query("SELECT name FROM whoami, pg_sleep(2)"))
+    runs(postgres, busy)
     send_signal(lodge, signal.SIGTERM, "draining")
     error = idle.refusal()
     assert (error.severity, error.sqlstate) == ("FATAL", "57P01")
@@ -59,6 +65,7 @@ def test_a_running_statement_can_be_cancelled_while_draining(lodge, postgres):
     """pg_cancel_backend does it, since the doors are closed."""
     busy = lodge.login("trusted.globex")
     busy.send(query("SELECT pg_sleep(60)"))
+    runs(postgres, busy)
     send_signal(lodge, signal.SIGTERM, "draining")
     postgres.value("SELECT pg_cancel_backend(%s)", busy.process_id)
     busy.until(b"E")

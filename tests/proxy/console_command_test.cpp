@@ -41,6 +41,10 @@ TEST_CASE("console commands are read without regard to case, with comments, quot
   CHECK(one("SUSPEND acme 'call; billing'").value == "call; billing");
   CHECK(one("SET log_level = debug").value == "debug");
   CHECK(one("SET log.level TO DEFAULT").what == verb::reset);
+  CHECK(one("SET log_level = debug FOR TENANT 'a;b'").tenant == "a;b");
+  CHECK(one("SET log_level = debug FOR TENANT acme").value == "debug");
+  CHECK(one("SET log_level = DEFAULT FOR TENANT acme").what == verb::reset);
+  CHECK(one("RESET log_level FOR TENANT acme").tenant == "acme");
   CHECK(one("SHUTDOWN WAIT_FOR_CLIENTS").value == "wait");
   CHECK(one("SHOW ROUTE 'postgres://app.acme@lodge/crm'").subject == "postgres://app.acme@lodge/crm");
 }

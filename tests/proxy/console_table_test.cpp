@@ -63,3 +63,23 @@ TEST_CASE("every table has columns, and a key among them", "[console]") {
   CHECK(columns_of(thing::stats_totals)[4].name == "bytes_received");
   CHECK(columns_of(thing::stats)[15].name == "avg_recv");
 }
+
+TEST_CASE("what is longer than a sorted run is in order, whatever was read in between", "[console]") {
+  std::vector<row> rows;
+  for (int i = 0; i < 2000; ++i) rows.push_back({std::to_string(i), std::to_string((i * 7919) % 1000)});
+  auto from = selection::make(table::of({{"name"}, {"age", column_type::int8}}, rows), {{}, "age", true, {}});
+  REQUIRE(from);
+  std::size_t found = 0;
+  int age = 999;
+  int name = -1;
+  for (auto step = from->next(); step != selection::step::end; step = from->next()) {
+    if (step != selection::step::found) continue;
+    const int next = std::stoi(*from->current()[1]);
+    const int who = std::stoi(*from->current()[0]);
+    if (next > age || (next == age && who < name)) FAIL("out of order at " << found);
+    age = next;
+    name = who;
+    ++found;
+  }
+  CHECK(found == 2000);
+}

@@ -202,6 +202,28 @@ TEST_CASE("meter: what a session has used goes to the tenant whose it was then",
   CHECK(accounts.of("acme")->clients() == 0);
 }
 
+TEST_CASE("meter: a round's time is that until it has ended, and those that end at once share it", "[usage]") {
+  tenant_accounts accounts;
+  session_times times;
+  session_meter meter(accounts, times);
+  const auto count = [&] {
+    std::uint64_t sum = 0;
+    for (const auto each : times.queries.read().counts) sum += each;
+    return sum;
+  };
+  CHECK_FALSE(meter.follow({0, false}));
+  CHECK_FALSE(meter.follow({1, false}));  // nothing ran
+  CHECK(count() == 0);
+  CHECK_FALSE(meter.follow({1, true}));
+  CHECK_FALSE(meter.follow({1, false}));  // it has run, and a Sync is still to come
+  const auto took = meter.follow({3, true});
+  REQUIRE(took);
+  CHECK(*took >= 0ns);
+  CHECK(count() == 2);
+  CHECK(meter.follow({4, false}));  // the one that was open already
+  CHECK(count() == 3);
+}
+
 TEST_CASE("meter: a lease that lasts is told as it goes", "[usage]") {
   tenant_accounts accounts;
   session_times times;

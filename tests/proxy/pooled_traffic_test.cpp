@@ -445,3 +445,24 @@ TEST_CASE("what is put in goes out with the server's next word, or at once if it
   s.client(close + frontend::flush{}.encode());
   CHECK(s.told() == backend::close_complete{}.encode());
 }
+
+TEST_CASE("a round lasts from its first statement to the client's ReadyForQuery") {
+  scene s(terms("globex"));
+  s.traffic.shown().watch(true);
+  s.client(query("SELECT 1") + query("SELECT 2"));
+  CHECK(s.traffic.rounds().open);
+  CHECK(s.traffic.shown().text() == "SELECT 1");
+  s.reply(tag("SELECT 1") + ready());
+  CHECK(s.traffic.rounds().ended == 1);
+  CHECK(s.traffic.rounds().open);
+  s.reply(tag("SELECT 1") + ready());
+  CHECK(s.traffic.rounds().ended == 2);
+  CHECK_FALSE(s.traffic.rounds().open);
+  s.traffic.end_lease();
+  s.client(frontend::parse{"", "SELECT $1", {}}.encode() + frontend::bind{}.encode() + frontend::execute{}.encode());
+  CHECK(s.traffic.shown().text() == "SELECT $1");
+  CHECK(s.traffic.rounds().open);
+  s.traffic.end_lease();  // the connection was lost
+  CHECK(s.traffic.rounds().ended == 3);
+  CHECK_FALSE(s.traffic.rounds().open);
+}

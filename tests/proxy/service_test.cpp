@@ -24,6 +24,7 @@ TEST_CASE("a testament is read as it was written", "[service]") {
   will.own_file = {true, false};
   will.overrides.tenants["acme"] = {routing::tenant_state::suspended, "call \"billing\""};
   will.overrides.places["shared"] = {true, false};
+  will.overrides.log_levels["globex"] = "debug";
   will.overrides.everything_paused = true;
   const auto read = testament::from_json(will.to_json());
   REQUIRE(read);
@@ -32,6 +33,7 @@ TEST_CASE("a testament is read as it was written", "[service]") {
   CHECK(read->own_file == will.own_file);
   CHECK(read->overrides.tenants == will.overrides.tenants);
   CHECK(read->overrides.places == will.overrides.places);
+  CHECK(read->overrides.log_levels == will.overrides.log_levels);
   CHECK(read->overrides.everything_paused);
 }
 

@@ -168,3 +168,34 @@ TEST_CASE("what the protocol forbids is stopped, what came before it goes on") {
     CHECK(seen.fault->type == type);
   }
 }
+
+TEST_CASE("a round lasts from its first statement to its end, and its text is kept while it is watched") {
+  session s;
+  const auto text = [&] { return s.tracker.shown().text(); };
+  s.client(message('Q', std::string("SELECT 1\0", 9)));
+  CHECK(s.tracker.rounds().open);
+  CHECK(text().empty());
+  s.server(done + ready('I'));
+  CHECK_FALSE(s.tracker.rounds().open);
+  CHECK(s.tracker.rounds().ended == 1);
+
+  s.tracker.watch(true);
+  const std::string two = message('Q', std::string("SELECT 2\0", 9));
+  s.client(two.substr(0, 8));  // in two pieces
+  s.client(two.substr(8));
+  CHECK(text() == "SELECT 2");
+  s.client(message('Q', std::string("SELECT 3\0", 9)));
+  CHECK(text() == "SELECT 2");
+  s.server(done + ready('I'));
+  CHECK(s.tracker.rounds().open);  // the one behind it
+  s.server(done + ready('I'));
+  CHECK(s.tracker.rounds().ended == 3);
+
+  s.client(message('P', std::string("name\0SELECT $1\0\0\0", 17)) + message('B') + message('E', std::string(5, '\0')));
+  CHECK(text() == "SELECT $1");
+  CHECK(s.tracker.rounds().open);
+  s.client(message('S'));
+  s.server(error("ERROR") + ready('I'));
+  CHECK_FALSE(s.tracker.rounds().open);
+  CHECK(s.tracker.rounds().ended == 4);
+}
