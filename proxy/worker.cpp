@@ -138,7 +138,10 @@ task<void> worker::sweep() {
     if (error) co_return;
     const auto now = clock::now();
     for (const auto& [id, session] : sessions_) session->on_tick(now);
-    if (number_ == 0) retire_connections(now);
+    if (number_ == 0) {
+      retire_connections(now);
+      shared_.pools.on_tick();
+    }
   }
 }
 
