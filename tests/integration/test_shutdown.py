@@ -3,7 +3,7 @@
 import signal
 
 import pytest
-from lodge import standard_routes
+from lodge import eventually, standard_routes
 from wire import Closed, query
 
 
@@ -58,6 +58,8 @@ def test_a_running_statement_can_be_cancelled_while_draining(lodge, postgres):
     """pg_cancel_backend does it, since the doors are closed."""
     busy = lodge.login("trusted.globex")
     busy.send(query("SELECT pg_sleep(60)"))
+    eventually(lambda: postgres.value("SELECT state FROM pg_stat_activity WHERE pid = %s", busy.process_id) == "active",
+               "it runs")
     send_signal(lodge, signal.SIGTERM, "draining")
     postgres.value("SELECT pg_cancel_backend(%s)", busy.process_id)
     busy.until(b"E")
