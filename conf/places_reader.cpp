@@ -101,6 +101,9 @@ routing::server places_reader::read_server(const yaml_value& entry) const {
   if (const auto user = entry.find("user")) made.user = read_name(*user).value_or("");
   read_path(entry.find("password_file"), made.password_file);
   if (const auto most = entry.find("max_connections")) made.max_connections = most->integer(1, most_connections);
+  if (const auto every = entry.find("health_check")) {
+    made.health_check = every->duration(yaml_value::zero::allowed).value_or(made.health_check);
+  }
   return made;
 }
 

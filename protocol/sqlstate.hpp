@@ -31,6 +31,7 @@ inline constexpr std::string_view program_limit_exceeded = "54000";
 inline constexpr std::string_view not_in_prerequisite_state = "55000";
 inline constexpr std::string_view query_canceled = "57014";
 inline constexpr std::string_view admin_shutdown = "57P01";
+inline constexpr std::string_view crash_shutdown = "57P02";
 inline constexpr std::string_view cannot_connect_now = "57P03";
 inline constexpr std::string_view config_file_error = "F0000";
 inline constexpr std::string_view internal_error = "XX000";

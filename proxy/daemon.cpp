@@ -24,6 +24,7 @@
 #include "proxy/front_desk.hpp"
 #include "proxy/listener.hpp"
 #include "proxy/memory_watch.hpp"
+#include "proxy/pool/hosts_to_watch.hpp"
 #include "proxy/random.hpp"
 #include "proxy/reloader.hpp"
 #include "proxy/service/hand_over.hpp"
@@ -113,6 +114,7 @@ class daemon {
     tell_ready();
     main_.run();
     if (desk_) desk_->stop();
+    watch_.stop();
     for (const auto& one : workers_) one->stop();
     // Now nothing is counted any more. What is left may take as long as a disk does: a signal ends it.
     for (const int number : {SIGTERM, SIGINT}) ::signal(number, SIG_DFL);
@@ -215,6 +217,23 @@ class daemon {
     const unsigned count = first_->settings->workers.value_or(cores());
     for (unsigned i = 0; i < count; ++i) workers_.push_back(std::make_unique<worker>(i, shared_, first_));
     for (const auto& one : workers_) one->start();
+    watch_.watch(hosts_to_watch(*first_));
+  }
+
+  // Called on the watch's thread.
+  void learn(const host_watch::finding& found) {
+    const routing::host& where = found.of.where;
+    if (found.changed) {
+      spdlog::info("server \"{}\": {} is {}{}", found.of.server, routing::to_string(where), to_string(found.role),
+                   found.why.empty() ? "" : ": " + found.why);
+    }
+    if (found.role == host_role::primary) shared_.servers.saw_primary(where);
+    if (found.role == host_role::standby || found.role == host_role::down) {
+      shared_.servers.saw_no_primary(where, clock::now());
+    }
+    const auto follows = roles_.learn(found.of.server, where, found.role, found.at);
+    if (follows.return_to) shared_.pools.return_to(*follows.return_to);
+    for (const endpoint& standby : follows.leave) shared_.pools.leave(standby);
   }
 
   // What each tenant used since the start. Called on the keeper's thread.
@@ -255,6 +274,7 @@ class daemon {
     apply(*next->settings);
     fit_doors(*next);
     for (const auto& one : workers_) one->publish(next);
+    watch_.watch(hosts_to_watch(*next));
     if (desk_) desk_->publish(next);
     if (next->settings->admin.http != desk_address_)
       spdlog::warn("a change of admin.http takes an upgrade (SIGUSR2) or a restart; it stays as it was");
@@ -419,6 +439,8 @@ class daemon {
   std::vector<std::unique_ptr<worker>> workers_;
   memory_watch memory_{main_, shared_, workers_};
   std::optional<desk::usage_keeper> usage_;
+  host_roles roles_;  // the watch's thread's
+  host_watch watch_{[this](const host_watch::finding& found) { learn(found); }};
   console::caretaker console_;
   std::string desk_address_;          // empty: none
   std::unique_ptr<front_desk> desk_;  // its thread reads the workers' loads

@@ -144,6 +144,7 @@ std::vector<desk::server_reading> front_desk::read_servers() const {
     one.opening += totals.opening;
     one.idle += totals.idle;
     one.waiting += totals.waiting;
+    one.in_reach = one.in_reach && !pool->out_of_reach();
   }
   std::vector<desk::server_reading> all;
   all.reserve(by_name.size());

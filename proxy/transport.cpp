@@ -61,23 +61,23 @@ void transport::adopt(detached&& stream) {
   tls_ = std::move(stream.tls_);
 }
 
-task<std::expected<void, std::string>> transport::secure(tls_stream stream) {
+task<std::expected<void, no_tls>> transport::secure(tls_stream stream) {
   tls_ = std::move(stream);
   for (;;) {
     ERR_clear_error();
     const int returned = SSL_do_handshake(tls_.get());
     if (returned == 1) break;
     const io_result outcome = tls_outcome(returned, read_waits_for_);
-    if (outcome.status == io_status::end) co_return std::unexpected(std::string("the other side closed"));
+    if (outcome.status == io_status::end) co_return std::unexpected(no_tls{"the other side closed", true});
     if (outcome.status == io_status::failed) {
-      co_return std::unexpected(outcome.error != 0 ? std::generic_category().message(outcome.error)
-                                                   : tls_failure(tls_));
+      if (outcome.error == 0) co_return std::unexpected(no_tls{tls_failure(tls_), false});
+      co_return std::unexpected(no_tls{std::generic_category().message(outcome.error), true});
     }
     auto [cancelled] = co_await wait_readable();
-    if (cancelled) co_return std::unexpected(std::string("it took too long"));
+    if (cancelled) co_return std::unexpected(no_tls{"it took too long", true});
   }
   read_waits_for_ = readable_or_writable::readable;
-  co_return std::expected<void, std::string>();
+  co_return std::expected<void, no_tls>();
 }
 
 io_result transport::read_some(std::span<std::byte> into) {

@@ -39,6 +39,13 @@ struct io_result {
   bool emptied = false;  ///< read only: nothing more is there, as far as is known; wait before the next read
 };
 
+/// Why no TLS came about.
+struct no_tls {
+  std::string why;  ///< for people
+  bool lost =
+      false;  ///< the connection ended, or was told to wait no longer; else somebody's words or keys are no good
+};
+
 class transport {
  public:
   explicit transport(asio::io_context& context) : watch_(asio::use_service<readiness>(context)) {}
@@ -69,9 +76,9 @@ class transport {
   /// Takes a stream over; this transport must be closed.
   void adopt(detached&& stream);
 
-  /// From now on TLS is spoken, by a stream that was made for `descriptor()`. Shakes hands, waiting as needed. The
-  /// error is for people; the transport is then good for nothing but closing.
-  task<std::expected<void, std::string>> secure(tls_stream stream);
+  /// From now on TLS is spoken, by a stream that was made for `descriptor()`. Shakes hands, waiting as needed. After an
+  /// error the transport is good for nothing but closing.
+  task<std::expected<void, no_tls>> secure(tls_stream stream);
   /// Null while plain text is spoken.
   [[nodiscard]] const tls_stream& tls() const { return tls_; }
 

@@ -157,7 +157,10 @@ task<void> worker::sweep() {
     const auto now = clock::now();
     last_sweep_.store(now.time_since_epoch());
     for (const auto& [id, session] : sessions_) session->on_tick(now);
-    if (number_ == 0) retire_connections(now);
+    if (number_ == 0) {
+      retire_connections(now);
+      shared_.pools.on_tick();
+    }
   }
 }
 

@@ -39,6 +39,7 @@ struct server {
   std::string user;                              ///< empty: the client's own role logs in
   std::string password_file;
   std::optional<std::uint32_t> max_connections;
+  std::chrono::milliseconds health_check{2000};  ///< how often the hosts are asked who is the primary; 0: never
   friend bool operator==(const server&, const server&) = default;
 };
 

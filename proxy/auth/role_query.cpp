@@ -14,38 +14,14 @@
 
 namespace proxy {
 
-using pgwire::secret_string;
-
 namespace {
 
 constexpr std::string_view character_not_in_repertoire = "22021";
-
-// No file is there, whatever runs the lodge: libpq would otherwise look into its user's home folder.
-constexpr const char* no_file = "/dev/null/none";
 
 struct result_clearer {
   void operator()(PGresult* result) const { PQclear(result); }
 };
 using result_ptr = std::unique_ptr<PGresult, result_clearer>;
-
-// libpq's words, in one line.
-std::string words(const char* message) {
-  std::string text(message);
-  while (text.ends_with('\n')) text.pop_back();
-  std::ranges::replace(text, '\n', ' ');
-  return text.empty() ? "no reason was given" : text;
-}
-
-const char* sslmode_of(routing::tls_mode mode) {
-  switch (mode) {
-    case routing::tls_mode::disable: return "disable";
-    case routing::tls_mode::prefer: return "prefer";
-    case routing::tls_mode::require: return "require";
-    case routing::tls_mode::verify_ca: return "verify-ca";
-    case routing::tls_mode::verify_full: return "verify-full";
-  }
-  std::unreachable();
-}
 
 enum class waited : std::uint8_t { ready, late, failed };
 
@@ -65,25 +41,7 @@ waited wait_for(PGconn* connection, short events, role_query::clock::time_point 
 
 void ignore_notice(void*, const PGresult*) {}
 
-// Names and values for PQconnectStartParams, which end in a null.
-class parameter_pairs {
- public:
-  void add(const char* name, const char* value) {
-    names_.insert(names_.end() - 1, name);
-    values_.insert(values_.end() - 1, value);
-  }
-  [[nodiscard]] const char* const* names() const { return names_.data(); }
-  [[nodiscard]] const char* const* values() const { return values_.data(); }
-
- private:
-  std::vector<const char*> names_{nullptr}, values_{nullptr};
-};
-
-const char* or_no_file(const std::string& path) { return path.empty() ? no_file : path.c_str(); }
-
 }  // namespace
-
-void role_query::finisher::operator()(pg_conn* connection) const { PQfinish(connection); }
 
 role_query::role_query(role_query_settings settings) : settings_(std::move(settings)) {}
 
@@ -158,47 +116,28 @@ std::expected<role_query::kept, std::string> role_query::connect(const std::stop
   return std::unexpected(down_why_);
 }
 
-std::expected<role_query::connection, std::string> role_query::connect_to(const routing::host& where,
-                                                                          const std::stop_token& stop) const {
+std::expected<libpq_connection, std::string> role_query::connect_to(const routing::host& where,
+                                                                    const std::stop_token& stop) const {
   const auto deadline = clock::now() + settings_.connect_timeout;
-  const std::string port = std::to_string(where.port);
   const std::string options =
       "-c search_path=pg_catalog -c statement_timeout=" + std::to_string(query_timeout.count()) + "ms";
-  // With a zero byte at its end.
-  secret_string password(settings_.password ? settings_.password->view().size() + 1 : 1);
-  if (settings_.password) std::ranges::copy(settings_.password->view(), password.writable().begin());
-  const char* const password_text = password.writable().data();
-
-  parameter_pairs with;
-  with.add("host", where.address.c_str());
-  with.add("port", port.c_str());
-  with.add("dbname", settings_.dbname.c_str());
-  with.add("user", settings_.user.c_str());
-  with.add("password", password_text);
-  with.add("passfile", no_file);
+  libpq_parameters with(settings_, where);
   with.add("options", options.c_str());
   with.add("application_name", "pglodge-auth");
   with.add("client_encoding", "SQL_ASCII");  // names are compared byte by byte, as a server compares them at a login
   with.add("target_session_attrs", "primary");
-  with.add("sslmode", sslmode_of(settings_.tls));
-  with.add("sslrootcert", or_no_file(settings_.tls_ca));
-  with.add("sslcert", or_no_file(settings_.tls_certificate));
-  with.add("sslkey", or_no_file(settings_.tls_key));
-  with.add("sslcrl", no_file);
-  with.add("channel_binding", "prefer");
-  with.add("gssencmode", "disable");
 
-  connection made(PQconnectStartParams(with.names(), with.values(), 0));
+  libpq_connection made(PQconnectStartParams(with.names(), with.values(), 0));
   if (!made) return std::unexpected("no memory for a connection");
   PQsetNoticeReceiver(made.get(), ignore_notice, nullptr);
-  if (PQstatus(made.get()) == CONNECTION_BAD) return std::unexpected(words(PQerrorMessage(made.get())));
+  if (PQstatus(made.get()) == CONNECTION_BAD) return std::unexpected(libpq_words(PQerrorMessage(made.get())));
   for (auto state = PGRES_POLLING_WRITING; state != PGRES_POLLING_OK; state = PQconnectPoll(made.get())) {
-    if (state == PGRES_POLLING_FAILED) return std::unexpected(words(PQerrorMessage(made.get())));
+    if (state == PGRES_POLLING_FAILED) return std::unexpected(libpq_words(PQerrorMessage(made.get())));
     const auto ready = wait_for(made.get(), state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline, stop);
     if (ready == waited::late) return std::unexpected("no answer in time");
     if (ready == waited::failed) return std::unexpected("the connection broke");
   }
-  if (PQsetnonblocking(made.get(), 1) != 0) return std::unexpected(words(PQerrorMessage(made.get())));
+  if (PQsetnonblocking(made.get(), 1) != 0) return std::unexpected(libpq_words(PQerrorMessage(made.get())));
   return made;
 }
 
@@ -250,7 +189,7 @@ class row_reader {
     // A name that is no text in the server's encoding is no role's.
     const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     if (state != nullptr && state == character_not_in_repertoire) return std::nullopt;
-    return words(PQresultErrorMessage(result));
+    return libpq_words(PQresultErrorMessage(result));
   }
 
   const std::string& role_;
@@ -267,7 +206,7 @@ std::expected<role_query::answer, role_query::failure> role_query::run(kept& on,
   const auto failed = [&](const std::string& why, bool lost) {
     return std::unexpected(failure{"auth.query failed: " + why, lost});
   };
-  const auto broke = [&] { return failed(words(PQerrorMessage(server)), true); };
+  const auto broke = [&] { return failed(libpq_words(PQerrorMessage(server)), true); };
   const auto await = [&](short events) { return wait_for(server, events, deadline, stop); };
 
   const std::array<const char*, 1> values{role.c_str()};

@@ -22,20 +22,14 @@
 #include <vector>
 
 #include "protocol/password_secret.hpp"
-#include "protocol/secret.hpp"
+#include "proxy/libpq_parameters.hpp"
 #include "routing/route.hpp"
-
-struct pg_conn;
 
 namespace proxy {
 
-struct role_query_settings {
+struct role_query_settings : libpq_login {
   std::string database;  ///< the entry of `databases` that is asked, for people
   std::vector<routing::host> hosts;
-  routing::tls_mode tls = routing::tls_mode::disable;
-  std::string tls_ca, tls_certificate, tls_key;
-  std::string dbname, user;
-  std::optional<pgwire::secret_string> password;
   std::string sql;
   std::chrono::milliseconds connect_timeout{5000};  ///< for one host
 };
@@ -69,12 +63,8 @@ class role_query {
   void close_idle(clock::time_point now);
 
  private:
-  struct finisher {
-    void operator()(pg_conn* connection) const;
-  };
-  using connection = std::unique_ptr<pg_conn, finisher>;
   struct kept {
-    connection to;
+    libpq_connection to;
     clock::time_point born, used;
   };
   struct failure {
@@ -84,7 +74,8 @@ class role_query {
 
   std::optional<kept> take_kept(clock::time_point now);
   std::expected<kept, std::string> connect(const std::stop_token& stop);
-  std::expected<connection, std::string> connect_to(const routing::host& where, const std::stop_token& stop) const;
+  std::expected<libpq_connection, std::string> connect_to(const routing::host& where,
+                                                          const std::stop_token& stop) const;
   std::expected<answer, failure> run(kept& on, const std::string& role, const std::stop_token& stop) const;
   void keep(kept one);
 

@@ -80,6 +80,9 @@ void add_servers(families& out, const std::vector<server_reading>& servers) {
     add("opening", one.opening);
     add("idle", one.idle);
   }
+  auto& in_reach = out.begin("pglodge_server_in_reach", "0 while attempts to connect fail, on all hosts of the server.",
+                             MetricType::Gauge);
+  for (const auto& one : servers) families::add_gauge(in_reach, {{"server", one.name}}, one.in_reach ? 1 : 0);
   auto& most = out.begin("pglodge_server_max_connections",
                          "The budget of a server's pooled connections, where it has one.", MetricType::Gauge);
   for (const auto& one : servers) {

@@ -26,6 +26,7 @@ struct server_reading {
   std::size_t opening = 0;
   std::size_t idle = 0;
   std::size_t waiting = 0;  ///< clients
+  bool in_reach = true;     ///< the last attempt to connect did not fail for want of a server
 };
 
 /// Whether the files on disk are what is in force.

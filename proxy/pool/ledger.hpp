@@ -85,6 +85,9 @@ class ledger {
   grants set_place_size(const std::string& name, std::optional<std::uint32_t> size);
   grants set_minimum(const std::string& name, std::uint32_t minimum);
 
+  /// Whether a connection of this key is idle.
+  [[nodiscard]] bool has_idle(const pool_key& key) const;
+
   struct totals {
     std::size_t lent = 0;     ///< those being opened included
     std::size_t opening = 0;  ///< of them

@@ -9,6 +9,11 @@ ledger::totals ledger::count(const std::string& name) const {
   return {.lent = found->lent, .opening = found->opening, .idle = 0, .waiting = found->waiting};
 }
 
+bool ledger::has_idle(const pool_key& key) const {
+  const auto* const found = pools_.find(key);
+  return found != nullptr && found->idle_count > 0;
+}
+
 std::vector<ledger::pool_totals> ledger::pools() const {
   std::vector<pool_totals> all;
   for (const auto& [key, one] : pools_) {

@@ -15,16 +15,20 @@ constexpr std::size_t most_greetings = 10'000;
 }  // namespace
 
 server_pool::server_pool(std::shared_ptr<const routing::server> server)
-    : server_(std::move(server)), ledger_(server_->max_connections) {}
+    : server_(std::move(server)), ledger_(server_->max_connections), random_(std::random_device{}()) {}
 
 std::optional<server_pool::permission> server_pool::ask(const connection_wish& wish,
                                                         const std::shared_ptr<wake_up>& bell) {
   const std::scoped_lock lock(mutex_);
   const auto granted = ledger_.ask(wish);
-  if (!granted) waiting_[wish.who] = bell;
+  if (!granted) waiting_[wish.who] = {wish, bell};
   carry_out(ledger_.granted());
   if (!granted) return std::nullopt;
-  return hand_over(*granted);
+  permission given = hand_over(*granted);
+  if (given.connection || begin_attempt(given.id)) return given;
+  waiting_[wish.who] = {wish, bell};
+  put_off_at(put_off_.end(), wish, given.id);
+  return std::nullopt;
 }
 
 std::optional<server_pool::permission> server_pool::collect(waiter_id who) {
@@ -40,10 +44,8 @@ void server_pool::give_up(waiter_id who) {
   {
     const std::scoped_lock lock(mutex_);
     waiting_.erase(who);
-    if (ledger_.withdraw(who)) {
-      carry_out(ledger_.granted());
-      return;
-    }
+    if (const auto held = call_off(who)) return carry_out(ledger_.closed(*held));
+    if (ledger_.withdraw(who)) return carry_out(ledger_.granted());
   }
   if (auto unwanted = collect(who)) hand_back(std::move(*unwanted));
 }
@@ -56,15 +58,26 @@ void server_pool::hand_back(permission unused) {
              [self = shared_from_this(), connection = std::move(unused.connection)] { self->give_back(connection); });
 }
 
-// Under the mutex: who waits gets what the ledger grants.
+// Under the mutex: who waits gets what the ledger grants, unless it has to wait for its attempt.
 void server_pool::carry_out(const ledger::grants& granted) {
   for (const grant& each : granted) {
-    granted_[each.who] = hand_over(each);
-    const auto waiter = waiting_.find(each.who);
-    if (waiter == waiting_.end()) continue;
-    wake_up::bring(waiter->second, {});
-    waiting_.erase(waiter);
+    permission given = hand_over(each);
+    const auto asked = waiting_.find(each.who);
+    const bool may_have_it = given.connection || asked == waiting_.end() || begin_attempt(given.id);
+    if (may_have_it) {
+      deliver(each.who, std::move(given));
+    } else {
+      put_off_at(put_off_.end(), asked->second.wish, given.id);
+    }
   }
+}
+
+void server_pool::deliver(waiter_id to, permission what) {
+  granted_[to] = std::move(what);
+  const auto asked = waiting_.find(to);
+  if (asked == waiting_.end()) return;
+  wake_up::bring(asked->second.bell, {});
+  waiting_.erase(asked);
 }
 
 server_pool::permission server_pool::hand_over(const grant& what) {
@@ -103,16 +116,12 @@ task<bool> server_pool::bring_home(worker& here, connection_ptr connection) {
   co_return false;
 }
 
-void server_pool::opened(connection_id which) {
-  const std::scoped_lock lock(mutex_);
-  ledger_.opened(which, clock::now());
-}
-
 void server_pool::give_back(const connection_ptr& connection) {
   connection->end_lease();
   const std::scoped_lock lock(mutex_);
   if (closed_) return;
-  if (!connection->is_open() || ledger_.should_close(connection->id(), std::max(opened_before_, reconnect_before_))) {
+  if (!connection->is_open() || is_left(*connection) ||
+      ledger_.should_close(connection->id(), std::max(opened_before_, reconnect_before_))) {
     connection->close();
     carry_out(ledger_.closed(connection->id()));
     return;
@@ -120,11 +129,13 @@ void server_pool::give_back(const connection_ptr& connection) {
   const auto& worn = connection->session.worn;
   idle_.emplace(connection->id(), connection);
   carry_out(ledger_.give_back(connection->id(), worn ? worn->fingerprint() : 0, clock::now()));
+  lend_to_put_off();
 }
 
 void server_pool::closed(connection_id which) {
   const std::scoped_lock lock(mutex_);
   if (closed_) return;
+  end_attempt(which);
   idle_.erase(which);
   carry_out(ledger_.closed(which));
 }
@@ -143,33 +154,33 @@ void server_pool::close_idle_of(const std::string& place) {
   for (const connection_id which : ledger_.retire_place(place)) close_idle_now(which);
 }
 
+void server_pool::leave(const endpoint& where) {
+  const std::scoped_lock lock(mutex_);
+  if (closed_ || std::ranges::find(left_, where) != left_.end()) return;
+  left_.push_back(where);
+  std::vector<connection_id> there;
+  for (const auto& [id, one] : idle_) {
+    if (is_left(*one)) there.push_back(id);
+  }
+  for (const connection_id which : there) {
+    close_idle_now(which);
+    carry_out(ledger_.closed(which));
+  }
+}
+
+void server_pool::return_to(const endpoint& where) {
+  const std::scoped_lock lock(mutex_);
+  std::erase(left_, where);
+}
+
+bool server_pool::is_left(const server_connection& one) const {
+  return !left_.empty() && one.cancel() && std::ranges::find(left_, one.cancel()->server) != left_.end();
+}
+
 void server_pool::reconnect() {
   const std::scoped_lock lock(mutex_);
   reconnect_before_ = clock::now();
   for (const connection_id which : ledger_.retire(clock::time_point::min(), reconnect_before_)) close_idle_now(which);
-}
-
-std::vector<server_pool::connection_report> server_pool::connections() const {
-  const std::scoped_lock lock(mutex_);
-  std::vector<connection_report> all;
-  for (ledger::connection_report& one : ledger_.connections()) {
-    connection_report& made = all.emplace_back();
-    static_cast<ledger::connection_report&>(made) = std::move(one);
-    made.close_needed = made.is != ledger::status::connecting && made.opened < reconnect_before_;
-    const auto found = idle_.find(made.id);
-    if (found != idle_.end()) made.at = found->second->cancel();
-  }
-  return all;
-}
-
-std::vector<ledger::pool_totals> server_pool::totals() const {
-  const std::scoped_lock lock(mutex_);
-  return ledger_.pools();
-}
-
-ledger::totals server_pool::count(const std::string& tenant) const {
-  const std::scoped_lock lock(mutex_);
-  return ledger_.count(tenant);
 }
 
 void server_pool::close() {
@@ -177,11 +188,8 @@ void server_pool::close() {
   closed_ = true;
   idle_.clear();
   granted_.clear();
-}
-
-ledger::totals server_pool::count() const {
-  const std::scoped_lock lock(mutex_);
-  return ledger_.count();
+  put_off_by_who_.clear();
+  put_off_.clear();
 }
 
 parameters_ptr server_pool::greeting(const pool_key& key, const routing::session_state& start) const {
@@ -218,6 +226,20 @@ void server_pools::retire(clock::time_point idle_before, clock::time_point opene
     for (const auto& [name, pool] : by_name_) current.push_back(pool);
   }
   for (const auto& pool : current) pool->retire(idle_before, opened_before);
+}
+
+void server_pools::on_tick() {
+  for (const auto& pool : all()) pool->on_tick();
+}
+
+void server_pools::leave(const endpoint& where) {
+  any_left_ = true;
+  for (const auto& pool : all()) pool->leave(where);
+}
+
+void server_pools::return_to(const endpoint& where) {
+  if (!any_left_) return;
+  for (const auto& pool : all()) pool->return_to(where);
 }
 
 void server_pools::close() {

@@ -5,18 +5,27 @@
 // grant is laid down for it under the mutex and it is woken on its own worker. So a waiter that gives up while a grant
 // is on its way finds the grant and hands it back: none is lost.
 //
+// The leave to open a connection is given when `connect_gate` allows an attempt. Until then whoever was granted one is
+// put off: it holds its place in the ledger, where it counts as one that waits, and keeps its turn when its own attempt
+// failed and it tries again. An idle connection of its key ends the waiting, too.
+//
 // Nothing here does I/O but the moving of an idle connection between workers.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <random>
+#include <string>
 #include <unordered_map>
 #include <variant>
 #include <vector>
 
 #include "proxy/auth/wait_point.hpp"
+#include "proxy/pool/connect_gate.hpp"
 #include "proxy/pool/ledger.hpp"
 #include "proxy/pool/server_connection.hpp"
 #include "routing/route.hpp"
@@ -55,7 +64,19 @@ class server_pool : public std::enable_shared_from_this<server_pool> {
   /// free again: ask anew.
   task<bool> bring_home(worker& here, connection_ptr connection);
 
+  // What became of the leave to open one: each may be followed by `closed`, and `failed` by `try_later`.
+
+  /// The connection is there.
   void opened(connection_id which);
+  /// There is none as yet, or none will come of it; but the server is there, and has answered.
+  void answered(connection_id which);
+  /// No server answered who serves; `why` is for people.
+  void failed(connection_id which, std::string why);
+  /// Who was granted it waits for another attempt, before those who came later. The bell is as for `ask`.
+  void try_later(connection_id which, const connection_wish& wish, const std::shared_ptr<wake_up>& bell);
+  /// Why the server is thought to be out of reach; nothing: it is not.
+  [[nodiscard]] std::optional<std::string> out_of_reach() const;
+
   /// The lease is over and the session clean as far as `session.worn` says.
   void give_back(const connection_ptr& connection);
   /// From any thread: it is gone, or did not come to be.
@@ -63,12 +84,17 @@ class server_pool : public std::enable_shared_from_this<server_pool> {
 
   // --- from any thread ---
 
+  /// Time has passed: who was put off may have its turn.
+  void on_tick();
   /// Closes what has been idle or open for too long.
   void retire(clock::time_point idle_before, clock::time_point opened_before);
   /// Closes every idle connection.
   void close_idle();
   /// Closes those of a place.
   void close_idle_of(const std::string& place);
+  /// At this address is a standby now: connections to it are closed as soon as they are idle, until `return_to`.
+  void leave(const endpoint& where);
+  void return_to(const endpoint& where);
   /// Every connection that is there now is closed as soon as it is idle.
   void reconnect();
 
@@ -91,8 +117,24 @@ class server_pool : public std::enable_shared_from_this<server_pool> {
 
  private:
   void carry_out(const ledger::grants& granted);
+  void deliver(waiter_id to, permission what);
   permission hand_over(const grant& what);
   void close_idle_now(connection_id which);
+  [[nodiscard]] bool is_left(const server_connection& one) const;
+
+  // In server_pool_attempts.cpp; all under the mutex.
+  struct put_off {
+    connection_wish wish;
+    connection_id id = 0;
+  };
+  using put_off_list = std::list<put_off>;
+  bool begin_attempt(connection_id which);
+  void end_attempt(connection_id which);
+  void answer(connection_id which);
+  void put_off_at(put_off_list::iterator where, const connection_wish& wish, connection_id which);
+  std::optional<connection_id> call_off(waiter_id who);
+  void let_try();
+  void lend_to_put_off();
 
   const std::shared_ptr<const routing::server> server_;
 
@@ -102,8 +144,19 @@ class server_pool : public std::enable_shared_from_this<server_pool> {
   clock::time_point reconnect_before_{};
   ledger ledger_;
   std::unordered_map<connection_id, connection_ptr> idle_;
-  std::unordered_map<waiter_id, std::weak_ptr<wake_up>> waiting_;
+  std::vector<endpoint> left_;
+  struct waiter {
+    connection_wish wish;
+    std::weak_ptr<wake_up> bell;
+  };
+  std::unordered_map<waiter_id, waiter> waiting_;
   std::unordered_map<waiter_id, permission> granted_;
+
+  connect_gate gate_;
+  std::minstd_rand random_;
+  std::unordered_map<connection_id, connect_gate::attempt> attempts_;  ///< under way
+  put_off_list put_off_;                                               ///< who is next is first
+  std::unordered_map<waiter_id, put_off_list::iterator> put_off_by_who_;
 
   struct greeting_key {
     pool_key key;
@@ -124,6 +177,10 @@ class server_pools {
   /// The pool of exactly this server; one of the same name that is configured differently is emptied as it comes back.
   std::shared_ptr<server_pool> of(const std::shared_ptr<const routing::server>& server);
   void retire(clock::time_point idle_before, clock::time_point opened_before);
+  void on_tick();
+  /// What is at this address, of whichever server: a standby, or a primary.
+  void leave(const endpoint& where);
+  void return_to(const endpoint& where);
   void close();
   /// Those that were replaced, too, as long as anybody uses a connection of theirs.
   [[nodiscard]] std::vector<std::shared_ptr<server_pool>> all() const;
@@ -132,6 +189,7 @@ class server_pools {
   mutable std::mutex mutex_;
   std::unordered_map<std::string, std::shared_ptr<server_pool>> by_name_;
   std::vector<std::weak_ptr<server_pool>> replaced_;
+  std::atomic<bool> any_left_ = false;
 };
 
 }  // namespace proxy

@@ -64,7 +64,7 @@ task<std::expected<opening, ending>> greet(transport& client, const door_tls* do
       next = handshake.on_answered();
     } else if (std::holds_alternative<fsm::start_tls>(next)) {
       const auto secured = co_await client.secure(door->accept_on(client.descriptor()));
-      if (!secured) co_return std::unexpected(ending::quiet("no TLS came about: " + secured.error()));
+      if (!secured) co_return std::unexpected(ending::quiet("no TLS came about: " + secured.error().why));
       next = handshake.on_tls(speaks_postgresql(client.tls()));
     } else if (auto* start = std::get_if<fsm::start>(&next)) {
       co_return opening(std::move(start->message));

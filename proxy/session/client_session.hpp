@@ -115,7 +115,11 @@ class client_session final : private pooled_session::host {
   task<ending> converse_until_end();
   task<ending> pool_until_end(std::shared_ptr<client_session> self);
   task<std::optional<ending>> reserve();
+  task<std::optional<ending>> reserve_elsewhere();
+  task<bool> wait_for_turn(bool again);
+  task<std::optional<ending>> outlast(server_login::refusal why);
   task<step<entered_ptr>> enter(const session_request& request);
+  task<std::expected<entered_ptr, server_login::refusal>> try_to_enter(const session_request& request);
   task<ending> relay_until_end(entered_ptr entered, std::shared_ptr<client_session> self);
   [[nodiscard]] ending ending_of(relay_end how) const;
   task<ending> pass_cancel_on(const pgwire::cancel_key& presented);
@@ -157,6 +161,8 @@ class client_session final : private pooled_session::host {
   std::optional<client_auth> auth_;
   std::optional<timer> released_;          ///< what a held session waits for
   std::unique_ptr<reservation> reserved_;  ///< of a session with a connection of its own
+  std::uint64_t reserved_version_ = 0;     ///< of the table by which it asked
+  clock::time_point reserve_until_;        ///< for how long it waits for a server
   std::optional<server_login> login_;
   std::optional<dial> cancel_dial_;
   std::optional<relay> relay_;

@@ -18,29 +18,64 @@ bool client_session::shares_connections(const session_request& request) const {
   return route_->pool == routing::pool_mode::transaction && lodge_knows && ordinary;
 }
 
-// A connection of its own counts as much as a shared one. Its startup's clock stands still while it waits for its turn.
+// A connection of its own counts as much as a shared one.
 task<std::optional<ending>> client_session::reserve() {
   reserved_ = std::make_unique<reservation>(home_.context().get_executor());
   for (;;) {
-    state_ = session_state::entering;
-    const std::uint64_t version = home_.current()->version;
-    const auto begun = clock::now();
-    const auto startup_left = deadline_ - begun;
-    deadline_ = clock::time_point::max();
-    const auto until = begun + route_->limits.wait.value_or(home_.current()->settings->timeouts.query_wait);
-    const bool taken = co_await reserved_->take(home_.shared().pools.of(route_->server),
-                                                wish_for(id_, home_.number(), who_, *route_), until);
-    const auto now = clock::now();
-    deadline_ = now + startup_left;
-    meter_.waited(now - begun);
+    reserved_version_ = home_.current()->version;
+    reserve_until_ = clock::now() + route_->limits.wait.value_or(home_.current()->settings->timeouts.query_wait);
+    const bool taken = co_await wait_for_turn(false);
     if (ending_) co_return *ending_;
     if (taken) co_return std::nullopt;
-    if (home_.current()->version == version) co_return ending::none_free(*route_);
+    if (home_.current()->version == reserved_version_) {
+      if (auto why = home_.shared().pools.of(route_->server)->out_of_reach()) {
+        co_return ending::out_of_reach(route_->server->name, std::move(*why));
+      }
+      co_return ending::none_free(*route_);
+    }
     // The table may say otherwise by now, and it begins to wait anew.
     auto placed = co_await place();
     if (!placed) co_return std::move(placed.error());
     route_ = std::move(*placed);
   }
+}
+
+// The startup's clock stands still meanwhile.
+task<bool> client_session::wait_for_turn(bool again) {
+  state_ = session_state::entering;
+  const auto begun = clock::now();
+  const auto startup_left = deadline_ - begun;
+  deadline_ = clock::time_point::max();
+  connection_wish wish = wish_for(id_, home_.number(), who_, *route_);
+  wish.since = begun;
+  bool taken = false;
+  if (again) {
+    taken = co_await reserved_->try_again(std::move(wish), reserve_until_);
+  } else {
+    auto pool = home_.shared().pools.of(route_->server);
+    taken = co_await reserved_->take(std::move(pool), std::move(wish), reserve_until_);
+  }
+  const auto now = clock::now();
+  deadline_ = now + startup_left;
+  meter_.waited(now - begun);
+  co_return taken;
+}
+
+// No server is in reach: it waits for its next attempt. Nothing: that may begin.
+task<std::optional<ending>> client_session::outlast(server_login::refusal why) {
+  reserved_->failed(why.why);
+  if (ending_) co_return *ending_;
+  if (clock::now() >= reserve_until_) co_return std::move(why.told);
+  bool taken = false;
+  if (home_.current()->version == reserved_version_) taken = co_await wait_for_turn(true);
+  if (ending_) co_return *ending_;
+  if (taken) co_return std::nullopt;
+  if (home_.current()->version == reserved_version_) co_return std::move(why.told);
+  reserved_->release();
+  auto placed = co_await place();
+  if (!placed) co_return std::move(placed.error());
+  route_ = std::move(*placed);
+  co_return co_await reserve();
 }
 
 client_session::step<pgwire::server_credentials> client_session::log_in_as(const routing::route& where,
@@ -60,25 +95,53 @@ client_session::step<pgwire::server_credentials> client_session::log_in_as(const
 std::optional<pgwire::server_credentials> client_session::server_credentials(const server_access& how) {
   if (!pass_) return std::nullopt;
   auto made = log_in_as(*route_, how);
-  if (route_->server->user.empty()) pass_.reset();
   return std::move(*made);
 }
 
 task<client_session::step<client_session::entered_ptr>> client_session::enter(const session_request& request) {
   state_ = session_state::entering;
+  for (;;) {
+    const auto begun = clock::now();
+    auto entered = co_await try_to_enter(request);
+    if (entered) {
+      pass_.reset();
+      co_return std::move(*entered);
+    }
+    server_login::refusal& why = entered.error();
+    if (why.answered) reserved_->answered();
+    if (!why.outage) co_return std::unexpected(std::move(why.told));
+    deadline_ += clock::now() - begun;
+    auto over = co_await outlast(std::move(why));
+    if (over) co_return std::unexpected(std::move(*over));
+  }
+}
+
+task<std::expected<client_session::entered_ptr, server_login::refusal>> client_session::try_to_enter(
+    const session_request& request) {
   const conf::daemon_settings& settings = *home_.current()->settings;
   const auto& access = home_.current()->secrets->servers;
   const auto how = access.find(route_->server->name);
-  if (how == access.end()) co_return std::unexpected(ending::moved(who_.tenant));
-  const server_login::request what{route_->server, how->second, server_credentials(*how->second),
+  server_login::refusal refused;
+  if (how == access.end()) {
+    refused.told = ending::moved(who_.tenant);
+    co_return std::unexpected(std::move(refused));
+  }
+  const server_login::request what{route_->server,
+                                   how->second,
+                                   server_credentials(*how->second),
                                    pgwire::encode_startup({3, 0}, server_parameters(request, who_, *route_)),
-                                   settings.timeouts.connect};
+                                   settings.timeouts.connect,
+                                   [this] { reserved_->answered(); }};
   login_.emplace(home_, client_, from_client_, server_);
   auto entered = co_await login_->run(what);
   login_.reset();
-  if (entered) reserved_->opened();
-  if (entered && !meter_.enter(*route_)) co_return std::unexpected(ending::too_many_clients(*route_));
-  if (entered && (*entered)->cancel) {
+  if (!entered) co_return entered;
+  reserved_->opened();
+  if (!meter_.enter(*route_)) {
+    refused.told = ending::too_many_clients(*route_);
+    co_return std::unexpected(std::move(refused));
+  }
+  if ((*entered)->cancel) {
     const bool long_key = version_ == pgwire::protocol_version{3, 2};
     const auto process_id = (*entered)->cancel->server_key.process_id();
     const auto key = make_cancel_key(process_id, long_key ? secret_bytes_3_2 : secret_bytes_3_0);

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -24,6 +25,18 @@ struct lookup {
   error_code error;
   std::vector<endpoint> addresses;
 };
+
+// A machine that is gone says nothing. Who waits for its answer learns that after two minutes, not after the two hours
+// that are the kernel's default.
+void notice_loss(int family, int descriptor) {
+  if (family != AF_INET && family != AF_INET6) return;
+  const int idle = 60;
+  const int interval = 10;
+  const int count = 6;
+  ::setsockopt(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+  ::setsockopt(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+  ::setsockopt(descriptor, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+}
 
 std::string text_of(int error) { return std::generic_category().message(error); }
 
@@ -66,24 +79,25 @@ task<std::expected<std::vector<endpoint>, std::string>> dial::look_up(const rout
   co_return std::move(running->addresses);
 }
 
-task<std::expected<void, std::string>> dial::connect(const endpoint& address) {
+task<std::expected<void, dial::not_connected>> dial::connect(const endpoint& address) {
   into_.close();
   const int family = address.data()->sa_family;
   const int descriptor = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (descriptor < 0) co_return std::unexpected("no socket for it: " + text_of(errno));
+  if (descriptor < 0) co_return std::unexpected(not_connected{"no socket for it: " + text_of(errno), true});
   into_.adopt(family, descriptor);
-  if (!into_.is_open()) co_return std::unexpected(std::string("the event loop has no room for its socket"));
+  if (!into_.is_open()) co_return std::unexpected(not_connected{"the event loop has no room for its socket", true});
   tune(family, descriptor);
+  notice_loss(family, descriptor);
   if (::connect(descriptor, address.data(), static_cast<socklen_t>(address.size())) != 0) {
-    if (errno != EINPROGRESS) co_return std::unexpected(text_of(errno));
+    if (errno != EINPROGRESS) co_return std::unexpected(not_connected{text_of(errno)});
     auto [cancelled] = co_await into_.wait_writable();
-    if (cancelled) co_return std::unexpected(std::string("connecting took too long"));
+    if (cancelled) co_return std::unexpected(not_connected{"connecting took too long"});
     int error = 0;
     socklen_t size = sizeof error;
     ::getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &size);
-    if (error != 0) co_return std::unexpected(text_of(error));
+    if (error != 0) co_return std::unexpected(not_connected{text_of(error)});
   }
-  co_return std::expected<void, std::string>();
+  co_return std::expected<void, not_connected>();
 }
 
 void dial::cancel() {

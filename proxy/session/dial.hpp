@@ -22,8 +22,12 @@ class dial {
   /// The addresses of a host; a folder with a Unix socket has one. The error is for people.
   task<std::expected<std::vector<endpoint>, std::string>> look_up(const routing::host& where);
 
-  /// Connects `into` to one address, closing what it was before. The error is for people.
-  task<std::expected<void, std::string>> connect(const endpoint& address);
+  struct not_connected {
+    std::string why;        ///< for people
+    bool by_lodge = false;  ///< it had no descriptor for it
+  };
+  /// Connects `into` to one address, closing what it was before.
+  task<std::expected<void, not_connected>> connect(const endpoint& address);
 
   /// Ends a running operation, which then fails. To be called again if there may be another.
   void cancel();

@@ -53,6 +53,11 @@ ending ending::disabled(const std::string& database) {
                "An administrator has done so; ENABLE at the console of pglodge ends it.");
 }
 
+ending ending::out_of_reach(const std::string& server, std::string why) {
+  return fatal(sqlstate::connection_unestablished, "no primary of server \"" + server + "\" could be reached",
+               std::move(why));
+}
+
 ending ending::none_free(const routing::route& where) {
   return fatal(sqlstate::limit_exceeded, "no server connection became free in time",
                "The place \"" + where.database + "\" of server \"" + where.server->name + "\" had none to lend.",

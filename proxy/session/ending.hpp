@@ -52,6 +52,8 @@ struct ending {
   static ending disabled(const std::string& database);
   /// Its place had no server connection to lend while it waited.
   static ending none_free(const routing::route& where);
+  /// No host of the server serves; `why` tells of each.
+  static ending out_of_reach(const std::string& server, std::string why);
   /// The same, where the session goes on: the statement at hand comes to nothing.
   [[nodiscard]] ending as_error() const {
     ending made = *this;

@@ -176,6 +176,7 @@ std::optional<ending> pooled_session::why_stop(clock::time_point until) const {
   if (end_) return end_;
   if (cancel_.requested()) return cancelled();
   if (clock::now() < until) return std::nullopt;
+  if (auto why = pool_->out_of_reach()) return ending::out_of_reach(what_.where.server->name, std::move(*why));
   return ending::none_free(what_.where).as_error();
 }
 
@@ -208,8 +209,10 @@ task<std::expected<void, ending>> pooled_session::wait_for_lease() {
     }
     server_pool::permission permission = std::move(*asked->granted);
     asked.reset();
-    auto used = co_await use(std::move(permission));
-    if (!used || connection_) co_return used;
+    const auto used = co_await use(std::move(permission), until);
+    if (!used) co_return outcome(std::unexpected(used.error()));
+    if (*used == came::leased) co_return outcome();
+    if (*used == came::put_off) asked.emplace();
   }
 }
 
@@ -223,22 +226,33 @@ task<std::optional<ending>> pooled_session::hold() {
   co_return std::nullopt;
 }
 
-// Nothing leased and no error: the connection was lost, ask again.
-task<std::expected<void, ending>> pooled_session::use(server_pool::permission what) {
-  using outcome = std::expected<void, ending>;
+task<std::expected<pooled_session::came, ending>> pooled_session::use(server_pool::permission what,
+                                                                      clock::time_point until) {
+  using outcome = std::expected<came, ending>;
   const auto pool = pool_;
   connection_ptr connection = std::move(what.connection);
   if (!connection) {
     auto opened = co_await open(what.id);
     if (!opened) {
+      server_login::refusal& why = opened.error();
+      if (why.outage) {
+        pool->failed(what.id, std::move(why.why));
+        // Whatever it waited for may have changed meanwhile: `wait_for_lease` looks.
+        if (clock::now() < until && !end_) {
+          pool->try_later(what.id, wish_, queue_);
+          co_return outcome(came::put_off);
+        }
+      } else if (why.answered) {
+        pool->answered(what.id);
+      }
       pool->closed(what.id);
-      co_return outcome(std::unexpected(std::move(opened.error())));
+      co_return outcome(std::unexpected(std::move(why.told)));
     }
     connection = std::move(*opened);
     pool->opened(connection->id());
     connection->start();
   } else if (!co_await pool->bring_home(home_, connection)) {
-    co_return outcome();
+    co_return outcome(came::lost);
   }
   // What happened meanwhile.
   if (auto stop = why_stop(clock::time_point::max())) {
@@ -246,20 +260,28 @@ task<std::expected<void, ending>> pooled_session::use(server_pool::permission wh
     co_return outcome(std::unexpected(std::move(*stop)));
   }
   begin(std::move(connection));
-  co_return outcome();
+  co_return outcome(came::leased);
 }
 
-task<std::expected<connection_ptr, ending>> pooled_session::open(connection_id id) {
-  using outcome = std::expected<connection_ptr, ending>;
+task<std::expected<connection_ptr, server_login::refusal>> pooled_session::open(connection_id id) {
+  using outcome = std::expected<connection_ptr, server_login::refusal>;
+  const auto refused = [](ending&& told) {
+    server_login::refusal why;
+    why.told = std::move(told);
+    return std::unexpected(std::move(why));
+  };
   const auto& access = home_.current()->secrets->servers;
   const auto how = access.find(what_.where.server->name);
-  if (how == access.end()) co_return outcome(std::unexpected(ending::moved(what_.where.tenant)));
+  if (how == access.end()) co_return outcome(refused(ending::moved(what_.where.tenant)));
   auto credentials = around_.log_in_as(what_.where, *how->second);
-  if (!credentials) co_return outcome(std::unexpected(std::move(credentials.error())));
+  if (!credentials) co_return outcome(refused(std::move(credentials.error())));
   const server_login::request login{
-      what_.where.server, how->second, std::move(*credentials),
+      what_.where.server,
+      how->second,
+      std::move(*credentials),
       pgwire::encode_startup({3, 0}, {{"user", wish_.key.user}, {"database", wish_.key.dbname}}),
-      home_.current()->settings->timeouts.connect};
+      home_.current()->settings->timeouts.connect,
+      {}};
   auto io = std::make_shared<transport>(home_.context());
   login_.emplace(home_, client_, from_client_, *io);
   auto entered = co_await login_->run(login);

@@ -147,8 +147,13 @@ class pooled_session final : private lessee {
   task<std::optional<ending>> keep_pace();
   task<std::expected<void, ending>> lease();
   task<std::expected<void, ending>> wait_for_lease();
-  task<std::expected<void, ending>> use(server_pool::permission what);
-  task<std::expected<connection_ptr, ending>> open(connection_id id);
+  enum class came : std::uint8_t {
+    leased,
+    lost,     // the connection that was granted is gone: ask again
+    put_off,  // no server is in reach: it waits for another attempt
+  };
+  task<std::expected<came, ending>> use(server_pool::permission what, clock::time_point until);
+  task<std::expected<connection_ptr, server_login::refusal>> open(connection_id id);
   /// What it is dressed with is left in the worker's run, for the client's statement to go out with it.
   void begin(connection_ptr connection);
   void give_back();

@@ -6,13 +6,26 @@ namespace proxy {
 
 task<bool> reservation::take(std::shared_ptr<server_pool> from, connection_wish wish, clock::time_point until) {
   wish.own = true;
-  auto granted = from->ask(wish, bell_);
-  if (!granted) {
-    co_await bell_->wait_until(until);
-    granted = from->collect(wish.who);
+  if (const auto granted = from->ask(wish, bell_)) {
+    id_ = granted->id;
+    held_by_ = std::move(from);
+    co_return true;
   }
+  co_return co_await wait(std::move(from), wish.who, until);
+}
+
+task<bool> reservation::try_again(connection_wish wish, clock::time_point until) {
+  wish.own = true;
+  auto from = std::exchange(held_by_, nullptr);
+  from->try_later(id_, wish, bell_);
+  co_return co_await wait(std::move(from), wish.who, until);
+}
+
+task<bool> reservation::wait(std::shared_ptr<server_pool> from, waiter_id who, clock::time_point until) {
+  co_await bell_->wait_until(until);
+  const auto granted = from->collect(who);
   if (!granted) {
-    from->give_up(wish.who);
+    from->give_up(who);
     co_return false;
   }
   id_ = granted->id;

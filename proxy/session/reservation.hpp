@@ -5,6 +5,8 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <utility>
 
 #include "proxy/io.hpp"
 #include "proxy/pool/server_pool.hpp"
@@ -21,16 +23,23 @@ class reservation {
   /// Waits until `until` for leave to open a connection. False: none was given, or `cancel` was called. Nothing may be
   /// held yet.
   task<bool> take(std::shared_ptr<server_pool> from, connection_wish wish, clock::time_point until);
+  /// The connection did not come to be, since no server is in reach: waits for leave to try once more. False: as
+  /// `take`, and nothing is held any more.
+  task<bool> try_again(connection_wish wish, clock::time_point until);
   /// Ends a running wait; does nothing to one that has not begun.
   void cancel() { bell_->cancel(); }
   /// In the ledger; of one that is held.
   [[nodiscard]] connection_id id() const { return id_; }
-  /// The connection is there.
+  /// What became of it, for the pool, as there.
   void opened() { held_by_->opened(id_); }
+  void answered() { held_by_->answered(id_); }
+  void failed(std::string why) { held_by_->failed(id_, std::move(why)); }
   /// The connection is closed, or did not come to be. Does nothing if nothing is held.
   void release();
 
  private:
+  task<bool> wait(std::shared_ptr<server_pool> from, waiter_id who, clock::time_point until);
+
   std::shared_ptr<server_pool::wake_up> bell_;
   std::shared_ptr<server_pool> held_by_;
   connection_id id_ = 0;

@@ -14,6 +14,7 @@ namespace proxy {
 struct not_secured {
   std::string why;               ///< for people
   bool handshake_began = false;  ///< the server said that it speaks TLS, and then no agreement was reached
+  bool lost = false;             ///< the connection ended, or was too slow: nothing that was said is in the way
 };
 
 /// Asks for TLS and shakes hands, or leaves the connection as it is: under `disable`, under `prefer` where the server

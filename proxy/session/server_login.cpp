@@ -42,29 +42,39 @@ std::unique_ptr<server_login::failure> client_fault(pgwire::errc code) {
 server_login::server_login(worker& home, transport& client, message_reader& from_client, transport& server)
     : home_(home), client_(client), from_client_(from_client), server_(server), dial_(home.context(), server) {}
 
-task<std::expected<std::unique_ptr<server_login::entered>, ending>> server_login::run(const request& what) {
+task<std::expected<std::unique_ptr<server_login::entered>, server_login::refusal>> server_login::run(
+    const request& what) {
   what_ = &what;
   const auto hosts = home_.shared().servers.in_order(what.server->hosts, clock::now());
   std::string details;
+  bool outage = false;
   for (const routing::host& host : hosts) {
     const auto why = co_await try_host(host);
     if (!why) co_return std::move(entered_);
     // A lone host's own words say more than a list of one.
-    const bool last_word = !why->try_next || (hosts.size() == 1 && !why->told.as_it_came.empty());
-    if (last_word) co_return std::unexpected(std::move(why->told));
+    const bool last_word = !why->try_next || (hosts.size() == 1 && !why->outage && !why->told.as_it_came.empty());
+    if (last_word) {
+      refusal final_one;
+      final_one.told = std::move(why->told);
+      final_one.answered = why->answered;
+      co_return std::unexpected(std::move(final_one));
+    }
+    outage = outage || why->outage;
     details += (details.empty() ? "" : "; ") + routing::to_string(host) + ": " + why->why;
   }
-  co_return std::unexpected(ending::fatal(sqlstate::connection_unestablished,
-                                          "no primary of server \"" + what.server->name + "\" could be reached",
-                                          std::move(details)));
+  refusal all;
+  all.told = ending::out_of_reach(what.server->name, details);
+  all.outage = outage;
+  all.why = std::move(details);
+  co_return std::unexpected(std::move(all));
 }
 
 task<server_login::failure_ptr> server_login::try_host(const routing::host& host) {
   start_clock();
   const auto addresses = co_await dial_.look_up(host);
   stop_clock();
-  if (!addresses) co_return unreachable(addresses.error());
-  failure_ptr why = unreachable("its name has no address");
+  if (!addresses) co_return down(addresses.error());
+  failure_ptr why = down("its name has no address");
   for (const endpoint& address : *addresses) {
     why = co_await try_address(host, address);
     if (!why || !why->try_next) break;
@@ -72,8 +82,8 @@ task<server_login::failure_ptr> server_login::try_host(const routing::host& host
   server_memory& memory = home_.shared().servers;
   if (!why) {
     memory.saw_primary(host);
-  } else if (why->standby) {
-    memory.saw_standby(host, clock::now());
+  } else if (why->standby || why->outage) {
+    memory.saw_no_primary(host, clock::now());
   }
   co_return why;
 }
@@ -99,14 +109,16 @@ task<server_login::failure_ptr> server_login::connect_by(routing::tls_mode mode,
   const auto connected = co_await dial_.connect(address);
   if (!connected) {
     stop_clock();
-    co_return unreachable(connected.error());
+    const dial::not_connected& said = connected.error();
+    co_return said.by_lodge ? unreachable(said.why) : down(said.why);
   }
   const auto secured = co_await secure_server(server_, *what_->how, mode, host.address);
   if (!secured) {
     stop_clock();
-    failure_ptr why = unreachable(secured.error().why);
+    const not_secured& said = secured.error();
+    failure_ptr why = said.lost ? down(said.why) : unreachable(said.why);
     // A server that is silent is not asked again.
-    why->plain_text_may_help = secured.error().handshake_began && !overstayed_ && !cancelled_;
+    why->plain_text_may_help = said.handshake_began && !overstayed_ && !cancelled_;
     co_return why;
   }
   failure_ptr why = co_await log_in(host, address);
@@ -130,11 +142,15 @@ task<server_login::failure_ptr> server_login::log_in(const routing::host& host, 
   entered& result = *entered_;
 
   if (!co_await server_.write_all(as_bytes(what_->startup))) {
-    co_return failed(login, words(read_failure::broken));
+    co_return lost(login, words(read_failure::broken));
   }
   for (;;) {
     const auto message = co_await from_server.next();
-    if (!message) co_return failed(login, words(message.error()));
+    if (!message) {
+      auto why = words(message.error());
+      co_return message.error() == read_failure::malformed ? failed(login, std::move(why))
+                                                           : lost(login, std::move(why));
+    }
     auto action = login.on_server_message(message->type, message->body);
     if (const auto* slow = std::get_if<fsm::derive>(&action)) {
       const fsm::derive what = *slow;
@@ -148,7 +164,7 @@ task<server_login::failure_ptr> server_login::log_in(const routing::host& host, 
       if (result.greeting.size() > most_greeting) co_return failed(login, "its greeting has no end");
     } else if (const auto* said = std::get_if<fsm::reply>(&action)) {
       if (!co_await server_.write_all(as_bytes(said->message.view()))) {
-        co_return failed(login, words(read_failure::broken));
+        co_return lost(login, words(read_failure::broken));
       }
     } else if (std::holds_alternative<fsm::proceed>(action)) {
       continue;
@@ -156,6 +172,7 @@ task<server_login::failure_ptr> server_login::log_in(const routing::host& host, 
                std::holds_alternative<fsm::ask_client>(action)) {
       const auto* asked = std::get_if<fsm::ask_client>(&action);
       result.greeting += asked != nullptr && !asked->instead.empty() ? std::string_view(asked->instead) : message->wire;
+      if (what_->answered) what_->answered();
       const bool told = co_await client_.write_all(as_bytes(result.greeting));
       result.greeting.clear();
       if (!told) co_return client_left();
@@ -167,7 +184,12 @@ task<server_login::failure_ptr> server_login::log_in(const routing::host& host, 
       const auto mode = server_.tls() ? what_->server->tls : routing::tls_mode::disable;
       result.cancel = cancel_target{address, host.address, what_->how, mode, key->value};
     } else if (std::holds_alternative<fsm::ready>(action)) {
-      if (login.standby()) co_return standby(login);
+      if (login.standby()) {
+        home_.shared().pools.leave(address);
+        co_return standby(login);
+      }
+      home_.shared().pools.return_to(address);
+      result.server = address;
       result.server_early = message->wire;  // before `rest`, which ends the view
       result.server_early += from_server.rest();
       result.client_early = from_client_.rest();
@@ -217,7 +239,7 @@ task<server_login::failure_ptr> server_login::ask_client(pgwire::login_fsm& logi
     co_return client_fault(pgwire::errc::bad_length);
   }
   if (const auto fault = login.on_client_message(answer->type, answer->body)) co_return client_fault(*fault);
-  if (!co_await server_.write_all(as_bytes(answer->wire))) co_return failed(login, words(read_failure::broken));
+  if (!co_await server_.write_all(as_bytes(answer->wire))) co_return lost(login, words(read_failure::broken));
   co_return nullptr;
 }
 
@@ -226,6 +248,20 @@ server_login::failure_ptr server_login::unreachable(std::string why) const {
   auto made = std::make_unique<failure>(why, ending{}, !cancelled_, false);
   made->told = ending::fatal(sqlstate::connection_unestablished,
                              "server \"" + what_->server->name + "\" could not be reached", std::move(why));
+  return made;
+}
+
+// Nobody is there.
+server_login::failure_ptr server_login::down(std::string why) const {
+  failure_ptr made = unreachable(std::move(why));
+  made->outage = !cancelled_;
+  return made;
+}
+
+// Somebody was, until just now.
+server_login::failure_ptr server_login::lost(const pgwire::login_fsm& login, std::string why) const {
+  failure_ptr made = failed(login, std::move(why));
+  made->outage = made->try_next;
   return made;
 }
 
@@ -238,6 +274,7 @@ server_login::failure_ptr server_login::failed(const pgwire::login_fsm& login, s
 server_login::failure_ptr server_login::standby(const pgwire::login_fsm& login) const {
   failure_ptr made = failed(login, "it is a standby");
   made->standby = true;
+  made->outage = made->try_next;
   if (!made->try_next) {
     made->told = ending::fatal(sqlstate::cannot_connect_now,
                                "the server that let you in is a standby of \"" + what_->server->name + "\"", {},
@@ -248,6 +285,7 @@ server_login::failure_ptr server_login::standby(const pgwire::login_fsm& login) 
 
 server_login::failure_ptr server_login::wants_secret(const std::string& method) const {
   auto made = std::make_unique<failure>("it asks for a password (" + method + ")", ending{}, false, false);
+  made->answered = true;
   made->told = ending::fatal(sqlstate::connection_unestablished,
                              "server \"" + what_->server->name + "\" asks for a password (" + method + ") of role \"" +
                                  what_->with->role + "\", and the lodge has none to give",
@@ -260,8 +298,10 @@ server_login::failure_ptr server_login::wants_secret(const std::string& method) 
 server_login::failure_ptr server_login::refused(const pgwire::login_fsm::server_error& error,
                                                 std::string_view as_it_came, const pgwire::login_fsm& login) const {
   const bool untold = !login.client_involved();
-  const bool not_now = error.sqlstate == sqlstate::cannot_connect_now;
-  auto made = std::make_unique<failure>(error.message, ending{}, not_now && untold, false);
+  const bool not_now = error.sqlstate == sqlstate::cannot_connect_now || error.sqlstate == sqlstate::admin_shutdown ||
+                       error.sqlstate == sqlstate::crash_shutdown;
+  auto made = std::make_unique<failure>(error.message, ending{}, not_now && untold, false, not_now && untold);
+  made->answered = !made->outage;
   made->told.as_it_came = as_it_came;
   made->told.report.message = error.message;
   made->told.report.code = error.sqlstate;

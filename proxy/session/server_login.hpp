@@ -2,13 +2,23 @@
 //
 // Another host can take a failed one's place only while the client has seen nothing of the failed one: a password
 // that was asked for by one server is no answer to another. A standby is recognised by what it reports
-// (in_hot_standby), and is remembered, so that the next session begins with a primary.
+// (in_hot_standby), and is remembered, so that the next session begins with a primary; so is a host that is down.
+//
+// What is an outage, and what an answer: whoever waits for a server is served by waiting for the end of an outage, and
+// never by waiting for another answer. An outage is a name that is not found, a connection that is refused, silent, or
+// closed before the login's end, 57P03 (starting up, shutting down, recovering), 57P01 and 57P02 (shut down during the
+// login), and a server without a primary. An answer is everything else that a server says: a wrong password, role or
+// database concerns one tenant; 53300 may be the limit of one role or database, and where it is the server's own, a
+// budget (max_connections) is the place to wait. TLS that does not come about and bytes that are no protocol are mended
+// by an administrator, who should hear of them at once; what the lodge lacks itself, such as descriptors, is no matter
+// of the server's.
 //
 // Under tls.mode prefer plain text takes TLS's place where libpq would let it: when the handshake fails, and when the
 // server lets the role in over no TLS. `prefer` promises nothing, and whoever wants a promise says `require`.
 #pragma once
 
 #include <expected>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,10 +43,13 @@ class server_login {
     std::optional<pgwire::server_credentials> with;  ///< nothing: by passthrough
     std::string startup;                             ///< the whole packet
     clock::duration connect_timeout;  ///< for one attempt at one address, the client's own time to answer excepted
+    std::function<void()>
+        answered;  ///< may be empty; called when a server asks for the client's secret, so it is there
   };
 
   /// What a login gave.
   struct entered {
+    endpoint server;                      ///< the address that let it in
     std::optional<cancel_target> cancel;  ///< where this connection's statements are cancelled, by which key
     std::string greeting;                 ///< whole messages for the client, BackendKeyData and ReadyForQuery excepted
     std::string server_early;             ///< ReadyForQuery, and whatever the server sent after it
@@ -49,14 +62,23 @@ class server_login {
     ending told;
     bool try_next = true;
     bool standby = false;
+    bool outage = false;               ///< nobody is let in there for now, whoever it is
+    bool answered = false;             ///< it is there, and said no
     bool plain_text_may_help = false;  ///< under tls.mode prefer: TLS was in the way
+  };
+
+  /// Why there is no server.
+  struct refusal {
+    ending told;            ///< to the client
+    bool outage = false;    ///< it may go better later, and no better for others meanwhile
+    bool answered = false;  ///< a server said so
+    std::string why;        ///< of an outage: the hosts with their reasons
   };
 
   /// All must outlive the login. `from_client` reads `client`; `server` becomes the connection.
   server_login(worker& home, transport& client, message_reader& from_client, transport& server);
 
-  /// The error is what the client is to be told.
-  task<std::expected<std::unique_ptr<entered>, ending>> run(const request& what);
+  task<std::expected<std::unique_ptr<entered>, refusal>> run(const request& what);
 
   /// Ends an attempt that has overstayed.
   void on_tick(clock::time_point now);
@@ -76,6 +98,8 @@ class server_login {
   task<failure_ptr> ask_client(pgwire::login_fsm& login);
   task<std::optional<pgwire::secret_key>> derive(const pgwire::login_fsm::derive& what);
   [[nodiscard]] failure_ptr failed(const pgwire::login_fsm& login, std::string why) const;
+  [[nodiscard]] failure_ptr lost(const pgwire::login_fsm& login, std::string why) const;
+  [[nodiscard]] failure_ptr down(std::string why) const;
   [[nodiscard]] failure_ptr unreachable(std::string why) const;
   [[nodiscard]] failure_ptr standby(const pgwire::login_fsm& login) const;
   [[nodiscard]] failure_ptr wants_secret(const std::string& method) const;

@@ -7,9 +7,11 @@ clock: pg_ctl returns when the server answers.
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import psycopg2
@@ -80,6 +82,13 @@ GRANT SELECT ON pg_catalog.pg_authid TO asker;
 DEDICATED = "CREATE TABLE whoami (name text); INSERT INTO whoami VALUES (current_database()); GRANT ALL ON whoami TO PUBLIC;"
 
 
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -113,6 +122,14 @@ class Cluster:
     def start(self):
         self.run(BIN / "initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "--no-locale", "-E", "UTF8", "--no-sync")
         (self.data / "pg_hba.conf").write_text(HBA)
+        self.launch()
+        for database, script in (("postgres", ROLES), ("saas", SHARED), ("acme", DEDICATED), ("crm_umbrella", DEDICATED)):
+            with_database = self.connect(database)
+            for statement in filter(str.strip, script.split(";")):
+                with_database.cursor().execute(statement)
+            with_database.close()
+
+    def launch(self):
         settings = {
             "port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": self.folder, "fsync": "off",
             "full_page_writes": "off", "max_connections": 300, "shared_buffers": "64MB",
@@ -122,11 +139,42 @@ class Cluster:
         flags = " ".join(f"-c {name}={value}" for name, value in settings.items())
         # A file, not a pipe: the server keeps it open for as long as it lives.
         self.run(BIN / "pg_ctl", "-D", self.data, "-w", "-s", "-l", self.folder / "log", "-o", flags, "start")
-        for database, script in (("postgres", ROLES), ("saas", SHARED), ("acme", DEDICATED), ("crm_umbrella", DEDICATED)):
-            with_database = self.connect(database)
-            for statement in filter(str.strip, script.split(";")):
-                with_database.cursor().execute(statement)
-            with_database.close()
+
+    def halt(self, mode):
+        """Ends it; `launch` starts it again."""
+        self.run(BIN / "pg_ctl", "-D", self.data, "-w", "-s", "-m", mode, "stop")
+
+    def demote(self):
+        """Starts it again as a standby, of nobody; `promote` makes it a primary again."""
+        self.halt("fast")
+        self.run("touch", self.data / "standby.signal")
+        self.launch()
+
+    def promote(self):
+        self.value("SELECT pg_promote()")
+
+    def postmaster(self):
+        return int((self.data / "postmaster.pid").read_text().split()[0])
+
+    def crash(self):
+        """Kills the postmaster, whose children then end by themselves, and waits for that."""
+        group = [self.postmaster(), *self.children(self.postmaster())]
+        os.kill(group[0], signal.SIGKILL)
+        until = time.monotonic() + 30
+        while any(alive(pid) for pid in group):
+            assert time.monotonic() < until, "PostgreSQL's processes outlive their postmaster"
+            time.sleep(0.02)
+        # Where nobody reaps orphans, PostgreSQL would take the dead one for another that runs.
+        (self.data / "postmaster.pid").unlink()
+        (self.folder / f".s.PGSQL.{self.port}.lock").unlink()
+
+    def kill_backend(self, pid):
+        assert pid in self.children(self.postmaster())
+        os.kill(pid, signal.SIGKILL)
+
+    @staticmethod
+    def children(parent):
+        return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
 
     def connect(self, database="postgres", user="postgres"):
         """A connection past the lodge, as superuser unless said otherwise."""
@@ -148,6 +196,6 @@ class Cluster:
             connection.close()
 
     def stop(self):
-        if (self.data / "postmaster.pid").exists():
+        if (self.data / "postmaster.pid").exists() and alive(self.postmaster()):
             self.run(BIN / "pg_ctl", "-D", self.data, "-s", "-m", "immediate", "stop")
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,5 +1,7 @@
 """TLS with servers, and the lodge's own login there."""
 
+import select
+
 import pytest
 from certificates import Authority, key_of
 from cluster import PASSWORD
@@ -14,6 +16,7 @@ IN_TLS = "SELECT ssl, (SELECT name FROM whoami) FROM pg_stat_ssl WHERE pid = pg_
 def table_with(host, tls, **server):
     table = standard_routes(host, pool="session")
     table["servers"]["main"] |= {"tls": tls, **server}
+    table["defaults"]["limits"] = {"wait": 0}  # what is no good is told with the first attempt
     return table
 
 

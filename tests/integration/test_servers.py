@@ -10,7 +10,7 @@ from wire import ServerError, startup
 
 
 def daemon(**more):
-    return {"auth": {"method": "trust"}, "timeouts": {"connect": "500ms", **more}}
+    return {"auth": {"method": "trust"}, "timeouts": {"connect": "500ms", "query_wait": "1s", **more}}
 
 
 def table_for(*hosts):

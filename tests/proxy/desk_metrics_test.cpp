@@ -26,7 +26,8 @@ TEST_CASE("metrics: names, units and labels", "[metrics]") {
   lodge_reading now;
   now.version = "1.2";
   now.sessions = {3, 4};
-  now.servers = {{.name = "ma\"in", .most = 40, .active = 2, .opening = 1, .idle = 5, .waiting = 6}, {.name = "big"}};
+  now.servers = {{.name = "ma\"in", .most = 40, .active = 2, .opening = 1, .idle = 5, .waiting = 6, .in_reach = false},
+                 {.name = "big"}};
   now.total.busy = 1'500'000;
   now.total.bytes_in = 123'456'789'012;
   now.tenants = {used("acme", 2'000'000, 9), used("other", 0)};
@@ -35,20 +36,27 @@ TEST_CASE("metrics: names, units and labels", "[metrics]") {
   now.leases.counts.back() = 1;
   now.leases.sum = 61s;
   const std::string text = metrics_text(now);
-  for (const char* line :
-       {"pglodge_build_info{version=\"1.2\"} 1\n", "pglodge_sessions{worker=\"1\"} 4\n",
-        "pglodge_server_connections{server=\"ma\\\"in\",state=\"active\"} 2\n",
-        "pglodge_server_connections{server=\"big\",state=\"idle\"} 0\n",
-        "pglodge_waiting_clients{server=\"ma\\\"in\"} 6\n", "pglodge_server_max_connections{server=\"ma\\\"in\"} 40\n",
-        "# TYPE pglodge_server_busy_seconds_total counter\n", "pglodge_server_busy_seconds_total 1.5\n",
-        "pglodge_received_bytes_total 123456789012\n", "pglodge_tenant_server_busy_seconds_total{tenant=\"acme\"} 2\n",
-        "pglodge_tenant_sessions{tenant=\"acme\"} 9\n", "pglodge_config_last_reload_successful 0\n",
-        "# TYPE pglodge_transaction_duration_seconds histogram\n", "pglodge_transaction_duration_seconds_count 10\n",
-        "pglodge_transaction_duration_seconds_sum 61\n",
-        "pglodge_transaction_duration_seconds_bucket{le=\"0.0001\"} 7\n",
-        "pglodge_transaction_duration_seconds_bucket{le=\"0.0002\"} 9\n",
-        "pglodge_transaction_duration_seconds_bucket{le=\"52.4288\"} 9\n",
-        "pglodge_transaction_duration_seconds_bucket{le=\"+Inf\"} 10\n"}) {
+  for (const char* line : {"pglodge_build_info{version=\"1.2\"} 1\n",
+                           "pglodge_sessions{worker=\"1\"} 4\n",
+                           "pglodge_server_connections{server=\"ma\\\"in\",state=\"active\"} 2\n",
+                           "pglodge_server_connections{server=\"big\",state=\"idle\"} 0\n",
+                           "pglodge_waiting_clients{server=\"ma\\\"in\"} 6\n",
+                           "pglodge_server_max_connections{server=\"ma\\\"in\"} 40\n",
+                           "pglodge_server_in_reach{server=\"ma\\\"in\"} 0\n",
+                           "pglodge_server_in_reach{server=\"big\"} 1\n",
+                           "# TYPE pglodge_server_busy_seconds_total counter\n",
+                           "pglodge_server_busy_seconds_total 1.5\n",
+                           "pglodge_received_bytes_total 123456789012\n",
+                           "pglodge_tenant_server_busy_seconds_total{tenant=\"acme\"} 2\n",
+                           "pglodge_tenant_sessions{tenant=\"acme\"} 9\n",
+                           "pglodge_config_last_reload_successful 0\n",
+                           "# TYPE pglodge_transaction_duration_seconds histogram\n",
+                           "pglodge_transaction_duration_seconds_count 10\n",
+                           "pglodge_transaction_duration_seconds_sum 61\n",
+                           "pglodge_transaction_duration_seconds_bucket{le=\"0.0001\"} 7\n",
+                           "pglodge_transaction_duration_seconds_bucket{le=\"0.0002\"} 9\n",
+                           "pglodge_transaction_duration_seconds_bucket{le=\"52.4288\"} 9\n",
+                           "pglodge_transaction_duration_seconds_bucket{le=\"+Inf\"} 10\n"}) {
     CHECK_THAT(text, Contains(line));
   }
   CHECK_THAT(text, !Contains("max_connections{server=\"big\"}"));
