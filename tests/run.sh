@@ -48,10 +48,13 @@ if [ -z "$binary" ]; then
   step "unit tests" ctest --preset release
 fi
 
+# Each file's tests stay together, with a PostgreSQL for each process.
+parallel=$(nproc)
+[ "$parallel" -le 4 ] || parallel=4
 report=$(mktemp "${TMPDIR:-/tmp}/pglodge-report.XXXXXX")
 trap 'rm -f "$report"' EXIT
 step "integration tests" env PYTHONDONTWRITEBYTECODE=1 PGLODGE_BINARY="$binary" \
-  /usr/bin/python3 -m pytest -q --junitxml="$report" "${pytest[@]}" "$root/tests/integration"
+  /usr/bin/python3 -m pytest -q -n "$parallel" --dist loadfile --junitxml="$report" "${pytest[@]}" "$root/tests/integration"
 counts=$(/usr/bin/python3 - "$report" <<'PYTHON'
 import sys
 import xml.etree.ElementTree as tree

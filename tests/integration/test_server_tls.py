@@ -1,6 +1,5 @@
 """TLS with servers, and the lodge's own login there."""
 
-import select
 
 import pytest
 from certificates import Authority, key_of
