@@ -21,14 +21,15 @@
 #include "proxy/console/caretaker.hpp"
 #include "proxy/desk/log.hpp"
 #include "proxy/desk/usage_keeper.hpp"
+#include "proxy/doors.hpp"
 #include "proxy/front_desk.hpp"
-#include "proxy/listener.hpp"
 #include "proxy/memory_watch.hpp"
 #include "proxy/pool/hosts_to_watch.hpp"
 #include "proxy/random.hpp"
 #include "proxy/reloader.hpp"
 #include "proxy/service/hand_over.hpp"
 #include "proxy/service/service_manager.hpp"
+#include "proxy/service/watchdog.hpp"
 #include "proxy/worker.hpp"
 
 namespace proxy {
@@ -93,17 +94,17 @@ class daemon {
     apply(*first_->settings);
     raise_descriptor_limit();
     if (!open_doors() || !open_desk() || !all_inherited_are_used()) return exit_failed;
-    fit_doors(*first_);
+    doors_.fit(*first_);
     start_workers();
     if (!first_->settings->usage.ledger.empty()) usage_.emplace(first_->settings->usage, [this] { return used(); });
     if (desk_) desk_->start();
     asio::co_spawn(main_, hear_signals(), asio::detached);
-    asio::co_spawn(main_, keep_watch(), asio::detached);
+    asio::co_spawn(main_, keep_watch(main_, workers_), asio::detached);
     asio::co_spawn(main_, memory_.run(), asio::detached);
     asio::co_spawn(main_, tell_repeats(), asio::detached);
     reloader_.start_watching();
-    for (const auto& door : doors_) door->start();
-    spdlog::info("pglodge {} serves on {} with {} worker(s), {} tenant(s)", PGLODGE_VERSION, door_names(),
+    doors_.start();
+    spdlog::info("pglodge {} serves on {} with {} worker(s), {} tenant(s)", PGLODGE_VERSION, doors_.names(),
                  workers_.size(), first_->routes->tenants().size());
     if (desk_) spdlog::info("metrics and health on http://{}", desk_->name());
     first_.reset();
@@ -129,7 +130,7 @@ class daemon {
   // For the console.
   console::caretaker::daemon_hands hands() {
     return {[this](bool drain) { start_leaving(drain ? closing::drain : closing::now); }, [this] { return leaving_; },
-            [this] { apply(*reloader_.current()->settings); }, [this] { return door_names(); }};
+            [this] { apply(*reloader_.current()->settings); }, [this] { return doors_.names(); }};
   }
 
   // What listens already, and what was laid down at the old process's console.
@@ -179,15 +180,10 @@ class daemon {
   }
 
   bool open_doors() {
-    for (const auto& where : first_->settings->listen) {
-      auto doors = listener::open(main_, where, inherited_, [this](visitor who) { hand_over(std::move(who)); });
-      if (!doors) {
-        spdlog::error("{}", doors.error());
-        return false;
-      }
-      std::ranges::move(*doors, std::back_inserter(doors_));
-    }
-    return true;
+    const auto failed =
+        doors_.open(main_, *first_->settings, inherited_, [this](visitor who) { hand_over(std::move(who)); });
+    if (failed) spdlog::error("{}", *failed);
+    return !failed;
   }
 
   bool open_desk() {
@@ -205,12 +201,6 @@ class daemon {
     }
     desk_ = std::move(*desk);
     return true;
-  }
-
-  std::string door_names() const {
-    std::string names;
-    for (const auto& door : doors_) names += (names.empty() ? "" : ", ") + door->name();
-    return names;
   }
 
   void start_workers() {
@@ -253,26 +243,9 @@ class daemon {
         level, settings.log.format == conf::log_format::json ? desk::log_format::json : desk::log_format::text);
   }
 
-  // Gives each door its certificates. Which doors there are is settled at the start.
-  void fit_doors(const snapshot& now) {
-    const auto& entries = now.settings->listen;
-    std::size_t found = 0;
-    for (const auto& door : doors_) {
-      const auto entry = std::ranges::find_if(entries, [&](const auto& one) { return door->opened_by(one); });
-      if (entry == entries.end()) continue;
-      door->use(now.secrets->doors[static_cast<std::size_t>(entry - entries.begin())]);
-      ++found;
-    }
-    const bool all_known = std::ranges::all_of(entries, [this](const auto& entry) {
-      return std::ranges::any_of(doors_, [&](const auto& door) { return door->opened_by(entry); });
-    });
-    if (found < doors_.size() || !all_known)
-      spdlog::warn("a change of listen takes an upgrade (SIGUSR2) or a restart; the doors stay as they were");
-  }
-
   void publish(const snapshot_ptr& next) {
     apply(*next->settings);
-    fit_doors(*next);
+    doors_.fit(*next);
     for (const auto& one : workers_) one->publish(next);
     watch_.watch(hosts_to_watch(*next));
     if (desk_) desk_->publish(next);
@@ -325,7 +298,7 @@ class daemon {
     if (!succeeded_) service_manager::leaving("leaving");
     if (desk_) desk_->leaving();
     if (how == closing::drain && !doors_.empty()) co_await stay_unready();
-    for (const auto& door : doors_) door->close();
+    doors_.close();
     for (const auto& one : workers_) one->close_sessions(how);
     if (how == closing::drain) {
       co_await wait_for_sessions(drain_time_);
@@ -361,8 +334,7 @@ class daemon {
     succeeded_ = true;
     service_manager::succeeded_by(started->process_id());
     spdlog::info("upgrade: process {} serves; {} session(s) go on here", started->process_id(), sessions());
-    for (const auto& door : doors_) door->leave_to_successor();
-    doors_.clear();
+    doors_.leave_to_successor();
     if (desk_) desk_->stop();
     desk_.reset();
     const auto longest = reloader_.current()->settings->timeouts.upgrade;
@@ -377,11 +349,7 @@ class daemon {
     will.cancel_doors = shared_.neighbours.older();
     if (!open_cancel_door()) spdlog::warn("cancel requests to sessions of this process will not be heard");
     if (cancel_door_) will.cancel_doors.push_back(cancel_door_->name().substr(1));
-    std::vector<int> sockets;
-    for (const auto& door : doors_) {
-      sockets.push_back(door->descriptor());
-      will.own_file.push_back(door->has_file());
-    }
+    std::vector<int> sockets = doors_.descriptors(will);
     if (desk_) std::ranges::copy(desk_->descriptors(), std::back_inserter(sockets));
     return successor::start(main_, command_, sockets, will);
   }
@@ -400,24 +368,6 @@ class daemon {
     return true;
   }
 
-  // Says that the process is alive for as long as every worker looks after its sessions.
-  task<void> keep_watch() {
-    const auto time = service_manager::watchdog_time();
-    if (!time) co_return;
-    timer pause(main_);
-    for (;;) {
-      pause.expires_after(*time / 3);
-      auto [error] = co_await pause.async_wait(no_throw);
-      if (error) co_return;
-      const auto slowest = std::ranges::min_element(workers_, {}, [](const auto& one) { return one->last_sweep(); });
-      if (clock::now() - (*slowest)->last_sweep() < *time) {
-        service_manager::alive();
-      } else {
-        spdlog::critical("a worker has not moved for as long as the watchdog waits");
-      }
-    }
-  }
-
   task<void> wait_for_sessions(clock::duration at_most) {
     timer pause(main_);
     const auto began = clock::now();
@@ -434,7 +384,7 @@ class daemon {
   std::optional<predecessor> predecessor_;  ///< until this process serves
   inherited_sockets inherited_;
   snapshot_ptr first_;
-  std::vector<std::unique_ptr<listener>> doors_;
+  doors doors_;
   std::unique_ptr<listener> cancel_door_;
   std::vector<std::unique_ptr<worker>> workers_;
   memory_watch memory_{main_, shared_, workers_};

@@ -31,9 +31,8 @@ std::filesystem::path unix_path_of(const conf::listen_settings& where) {
 
 }  // namespace
 
-std::expected<listener::doors, std::string> listener::open(asio::io_context& context,
-                                                           const conf::listen_settings& where,
-                                                           inherited_sockets& inherited, const on_visit& visit) {
+std::expected<listener::list, std::string> listener::open(asio::io_context& context, const conf::listen_settings& where,
+                                                          inherited_sockets& inherited, const on_visit& visit) {
   std::vector<listening_socket> sockets;
   if (where.unix_folder.empty()) {
     auto made = listen_tcp(inherited, where.address, where.port);
@@ -44,7 +43,7 @@ std::expected<listener::doors, std::string> listener::open(asio::io_context& con
     if (!made) return std::unexpected(made.error());
     sockets.push_back(std::move(*made));
   }
-  doors all;
+  list all;
   all.reserve(sockets.size());
   for (listening_socket& one : sockets) {
     all.push_back(std::make_unique<listener>(context, std::move(one), where, visit));

@@ -22,12 +22,12 @@ class listener {
  public:
   using on_visit = std::function<void(visitor)>;
 
-  using doors = std::vector<std::unique_ptr<listener>>;
+  using list = std::vector<std::unique_ptr<listener>>;
 
   /// Listens as the entry says, on what was inherited for it or else anew (see listen_tcp). `visit` gets each
   /// connection. Error: for the log.
-  static std::expected<doors, std::string> open(asio::io_context& context, const conf::listen_settings& where,
-                                                inherited_sockets& inherited, const on_visit& visit);
+  static std::expected<list, std::string> open(asio::io_context& context, const conf::listen_settings& where,
+                                               inherited_sockets& inherited, const on_visit& visit);
   /// On a socket that no entry names.
   listener(asio::io_context& context, listening_socket on, const conf::listen_settings& where, on_visit visit);
   ~listener();

@@ -1,0 +1,28 @@
+#include "proxy/service/watchdog.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "proxy/service/service_manager.hpp"
+
+namespace proxy {
+
+task<void> keep_watch(asio::io_context& main, const std::vector<std::unique_ptr<worker>>& workers) {
+  const auto time = service_manager::watchdog_time();
+  if (!time) co_return;
+  timer pause(main);
+  for (;;) {
+    pause.expires_after(*time / 3);
+    auto [error] = co_await pause.async_wait(no_throw);
+    if (error) co_return;
+    const auto slowest = std::ranges::min_element(workers, {}, [](const auto& one) { return one->last_sweep(); });
+    if (clock::now() - (*slowest)->last_sweep() < *time) {
+      service_manager::alive();
+    } else {
+      spdlog::critical("a worker has not moved for as long as the watchdog waits");
+    }
+  }
+}
+
+}  // namespace proxy

@@ -1,0 +1,16 @@
+// Tells the service manager that the process is alive, as long as it is: the main thread, and every worker.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "proxy/io.hpp"
+#include "proxy/worker.hpp"
+
+namespace proxy {
+
+/// Ends at once where nobody waits for it (WatchdogSec=). A worker is alive if it has looked after its sessions within
+/// that time; it does so several times a second. All must outlive the call.
+task<void> keep_watch(asio::io_context& main, const std::vector<std::unique_ptr<worker>>& workers);
+
+}  // namespace proxy
