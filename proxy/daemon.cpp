@@ -306,6 +306,9 @@ class daemon {
         asio::co_spawn(main_, upgrade(), asio::detached);
         continue;
       }
+      // When the main process of a service has left, systemd sends SIGTERM to those that are still there, again. One
+      // that was succeeded drains on, for as long as it may; SIGINT hurries it.
+      if (number == SIGTERM && succeeded_ && leaving_) continue;
       start_leaving(number == SIGTERM ? closing::drain : closing::now);
     }
   }
