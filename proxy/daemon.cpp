@@ -107,11 +107,7 @@ class daemon {
                  workers_.size(), first_->routes->tenants().size());
     if (desk_) spdlog::info("metrics and health on http://{}", desk_->name());
     first_.reset();
-    if (predecessor_) {
-      predecessor_->take_over();
-      predecessor_.reset();
-    }
-    tell_ready();
+    asio::co_spawn(main_, begin(), asio::detached);
     main_.run();
     if (desk_) desk_->stop();
     watch_.stop();
@@ -166,8 +162,17 @@ class daemon {
     return true;
   }
 
+  // The last of what is begun, so that nobody is told before signals are heard.
+  task<void> begin() {
+    if (predecessor_) {
+      co_await predecessor_->take_over(main_);
+      predecessor_.reset();
+    }
+    tell_ready();
+  }
+
   void tell_ready() {
-    if (succeeded_ || leaving_) return;
+    if (predecessor_ || succeeded_ || leaving_) return;
     service_manager::ready(in_words(reloader_.last(), reloader_.current()->routes->tenants().size()));
   }
 
@@ -363,6 +368,7 @@ class daemon {
     }
     succeeded_ = true;
     service_manager::succeeded_by(started->process_id());
+    started->may_speak();
     spdlog::info("upgrade: process {} serves; {} session(s) go on here", started->process_id(), sessions());
     for (const auto& door : doors_) door->leave_to_successor();
     doors_.clear();
@@ -411,7 +417,7 @@ class daemon {
     for (;;) {
       pause.expires_after(*time / 3);
       auto [error] = co_await pause.async_wait(no_throw);
-      if (error) co_return;
+      if (error || succeeded_) co_return;
       const auto slowest = std::ranges::min_element(workers_, {}, [](const auto& one) { return one->last_sweep(); });
       if (clock::now() - (*slowest)->last_sweep() < *time) {
         service_manager::alive();
