@@ -99,7 +99,7 @@ class daemon {
     if (!first_->settings->usage.ledger.empty()) usage_.emplace(first_->settings->usage, [this] { return used(); });
     if (desk_) desk_->start();
     asio::co_spawn(main_, hear_signals(), asio::detached);
-    asio::co_spawn(main_, keep_watch(main_, workers_), asio::detached);
+    asio::co_spawn(main_, keep_watch(main_, workers_, succeeded_), asio::detached);
     asio::co_spawn(main_, memory_.run(), asio::detached);
     asio::co_spawn(main_, tell_repeats(), asio::detached);
     reloader_.start_watching();
@@ -108,11 +108,7 @@ class daemon {
                  workers_.size(), first_->routes->tenants().size());
     if (desk_) spdlog::info("metrics and health on http://{}", desk_->name());
     first_.reset();
-    if (predecessor_) {
-      predecessor_->take_over();
-      predecessor_.reset();
-    }
-    tell_ready();
+    asio::co_spawn(main_, begin(), asio::detached);
     main_.run();
     if (desk_) desk_->stop();
     watch_.stop();
@@ -167,8 +163,17 @@ class daemon {
     return true;
   }
 
+  // The last of what is begun, so that nobody is told before signals are heard.
+  task<void> begin() {
+    if (predecessor_) {
+      co_await predecessor_->take_over(main_);
+      predecessor_.reset();
+    }
+    tell_ready();
+  }
+
   void tell_ready() {
-    if (succeeded_ || leaving_) return;
+    if (predecessor_ || succeeded_ || leaving_) return;
     service_manager::ready(in_words(reloader_.last(), reloader_.current()->routes->tenants().size()));
   }
 
@@ -279,6 +284,9 @@ class daemon {
         asio::co_spawn(main_, upgrade(), asio::detached);
         continue;
       }
+      // When the main process of a service has left, systemd sends SIGTERM to those that are still there, again. One
+      // that was succeeded drains on, for as long as it may; SIGINT hurries it.
+      if (number == SIGTERM && succeeded_ && leaving_) continue;
       start_leaving(number == SIGTERM ? closing::drain : closing::now);
     }
   }
@@ -333,6 +341,7 @@ class daemon {
     }
     succeeded_ = true;
     service_manager::succeeded_by(started->process_id());
+    started->may_speak();
     spdlog::info("upgrade: process {} serves; {} session(s) go on here", started->process_id(), sessions());
     doors_.leave_to_successor();
     if (desk_) desk_->stop();

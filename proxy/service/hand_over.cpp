@@ -12,6 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -28,6 +29,9 @@ constexpr int channel_descriptor = 3;
 
 // What the kernel passes in one message (SCM_MAX_FD).
 constexpr std::size_t most_descriptors = 253;
+
+// How long a process waits to be named to the service manager by the one before it.
+constexpr std::chrono::seconds most_naming{1};
 
 constexpr std::array<char, 5> serves_word{'s', 'e', 'r', 'v', 'e'};
 
@@ -207,7 +211,7 @@ std::expected<successor, std::string> successor::start(asio::io_context& main, c
 }
 
 successor::successor(asio::io_context& main, owned_descriptor channel, pid_t process_id)
-    : channel_(std::make_unique<asio::posix::basic_stream_descriptor<executor>>(main, channel.release())),
+    : channel_(std::make_shared<asio::posix::basic_stream_descriptor<executor>>(main, channel.release())),
       bound_(std::make_unique<timer>(main)),
       process_id_(process_id) {}
 
@@ -224,16 +228,13 @@ successor::~successor() {
 
 task<std::expected<void, std::string>> successor::serves(clock::duration at_most) {
   bound_->expires_after(at_most);
-  bool too_late = false;
-  bound_->async_wait([this, &too_late](error_code cancelled) {
-    if (cancelled) return;
-    too_late = true;
-    channel_->cancel();
+  bound_->async_wait([channel = channel_](error_code cancelled) {
+    if (!cancelled) channel->cancel();
   });
   std::array<char, 16> word{};
   auto [failed, length] = co_await channel_->async_read_some(asio::buffer(word), no_throw);
   bound_->cancel();
-  if (too_late) co_return std::unexpected(std::string("it did not serve in time"));
+  if (failed == asio::error::operation_aborted) co_return std::unexpected(std::string("it did not serve in time"));
   if (failed || length != serves_word.size() || !std::equal(serves_word.begin(), serves_word.end(), word.begin())) {
     process_id_ = -1;  // it is gone, and its number may be another's
     co_return std::unexpected(std::string("it ended before it served; its own lines say why"));
@@ -270,10 +271,18 @@ std::expected<std::optional<predecessor>, std::string> predecessor::meet() {
   return std::optional<predecessor>(std::move(met));
 }
 
-void predecessor::take_over() {
+task<void> predecessor::take_over(asio::io_context& main) {
   // Whether it is still there does not matter: then its doors are closed.
   ::send(channel_.get(), serves_word.data(), serves_word.size(), MSG_NOSIGNAL);
-  channel_ = owned_descriptor();
+  const auto channel = std::make_shared<asio::posix::basic_stream_descriptor<executor>>(main, channel_.release());
+  timer bound(main);
+  bound.expires_after(most_naming);
+  bound.async_wait([channel](error_code cancelled) {
+    if (!cancelled) channel->cancel();
+  });
+  std::array<char, 1> nothing{};
+  co_await channel->async_read_some(asio::buffer(nothing), no_throw);
+  bound.cancel();
 }
 
 }  // namespace proxy

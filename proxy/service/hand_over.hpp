@@ -3,6 +3,7 @@
 // The two share one socket. By it the old process sends the listening sockets (SCM_RIGHTS, unix(7)) and what was laid
 // down at the console (testament.hpp); the new one answers one word when it serves, and then the old one closes its
 // doors. Until that word both may accept, so no client is refused; a successor that fails before it changes nothing.
+// The end of the socket says that the service manager was told of the new process: it hears nobody but the main one.
 #pragma once
 
 #include <sys/types.h>
@@ -37,11 +38,14 @@ class successor {
 
   /// Waits until it serves. The error says how it failed.
   task<std::expected<void, std::string>> serves(clock::duration at_most);
+  /// The service manager has been told of it, and listens to it from now on.
+  void may_speak() { channel_.reset(); }
   [[nodiscard]] pid_t process_id() const { return process_id_; }
 
  private:
   successor(asio::io_context& main, owned_descriptor channel, pid_t process_id);
-  std::unique_ptr<asio::posix::basic_stream_descriptor<executor>> channel_;
+  /// Shared with the handler of the bound, which may have run out, and its handler not have run, when the word comes.
+  std::shared_ptr<asio::posix::basic_stream_descriptor<executor>> channel_;
   std::unique_ptr<timer> bound_;
   pid_t process_id_ = -1;
   bool served_ = false;
@@ -56,8 +60,8 @@ class predecessor {
   testament will;
   inherited_sockets sockets;
 
-  /// This process serves: the old one closes its doors.
-  void take_over();
+  /// This process serves: the old one closes its doors. Ends when this one may speak to the service manager.
+  task<void> take_over(asio::io_context& main);
 
  private:
   owned_descriptor channel_;

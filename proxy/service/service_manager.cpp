@@ -53,6 +53,9 @@ void service_manager::leaving(const std::string& status) { tell("STOPPING=1\nSTA
 
 void service_manager::alive() { tell("WATCHDOG=1"); }
 
-void service_manager::succeeded_by(pid_t successor) { tell("MAINPID=" + std::to_string(successor) + "\nREADY=1"); }
+// The watchdog's time begins anew, since the new process has a pace of its own.
+void service_manager::succeeded_by(pid_t successor) {
+  tell("MAINPID=" + std::to_string(successor) + "\nREADY=1\nWATCHDOG=1");
+}
 
 }  // namespace proxy

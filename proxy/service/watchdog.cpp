@@ -8,14 +8,15 @@
 
 namespace proxy {
 
-task<void> keep_watch(asio::io_context& main, const std::vector<std::unique_ptr<worker>>& workers) {
+task<void> keep_watch(asio::io_context& main, const std::vector<std::unique_ptr<worker>>& workers,
+                      const bool& succeeded) {
   const auto time = service_manager::watchdog_time();
   if (!time) co_return;
   timer pause(main);
   for (;;) {
     pause.expires_after(*time / 3);
     auto [error] = co_await pause.async_wait(no_throw);
-    if (error) co_return;
+    if (error || succeeded) co_return;
     const auto slowest = std::ranges::min_element(workers, {}, [](const auto& one) { return one->last_sweep(); });
     if (clock::now() - (*slowest)->last_sweep() < *time) {
       service_manager::alive();

@@ -10,7 +10,9 @@
 namespace proxy {
 
 /// Ends at once where nobody waits for it (WatchdogSec=). A worker is alive if it has looked after its sessions within
-/// that time; it does so several times a second. All must outlive the call.
-task<void> keep_watch(asio::io_context& main, const std::vector<std::unique_ptr<worker>>& workers);
+/// that time; it does so several times a second. Once `succeeded` is true another process is asked. All must outlive
+/// the call.
+task<void> keep_watch(asio::io_context& main, const std::vector<std::unique_ptr<worker>>& workers,
+                      const bool& succeeded);
 
 }  // namespace proxy

@@ -66,8 +66,12 @@ def test_it_hears_of_a_successor(start_lodge, postgres, manager):
     with start_lodge(standard_routes(postgres.host), environment={"NOTIFY_SOCKET": manager.path}) as lodge:
         manager.next("READY")
         lodge.process.send_signal(signal.SIGUSR2)
-        successor = int(manager.next("MAINPID")["MAINPID"])
+        told = manager.next()
+        successor = int(told["MAINPID"])
         assert successor != lodge.process.pid and os.path.exists(f"/proc/{successor}")
+        assert "READY" in told and "WATCHDOG" in told
+        # Only then the new one speaks: before that systemd would not listen to it.
+        assert manager.next()["STATUS"].startswith("serving; version 1 ")
         lodge.has_left()
         os.kill(successor, signal.SIGTERM)
         eventually(lambda: not alive(successor), "the successor has left")

@@ -255,6 +255,23 @@ def test_sigterm_drains_the_old_process(service):
         assert idle.refusal().sqlstate == "57P01"
 
 
+def test_a_second_sigterm_does_not_hurry_the_old_process(service):
+    """systemd sends it to whoever is left when the main process has gone."""
+    made = service()
+    with made.lodge.login("trusted.globex") as within:
+        within.rows("BEGIN")
+        made.upgrade()
+        since = made.lodge.mark()
+        made.old[0].send_signal(signal.SIGTERM)
+        made.lodge.wait_for_log("draining: ", since=since)
+        made.old[0].send_signal(signal.SIGTERM)
+        made.old[0].send_signal(signal.SIGHUP)
+        made.lodge.wait_for_log("(SIGHUP)", since=since)        # so it has heard the one before
+        assert within.value("SELECT name FROM whoami") == "globex"
+        within.rows("COMMIT")
+        assert within.refusal().sqlstate == "57P01"
+
+
 def test_peers_pass_cancel_requests_on(service, postgres):
     """A balancer sent the request to the other lodge; one of them demands TLS."""
     there = service()
