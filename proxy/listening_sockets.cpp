@@ -64,6 +64,7 @@ bool is_wildcard(const sockaddr* address) {
 // A socket file that nobody answers on is left over from a process that was killed.
 bool somebody_listens(const sockaddr_un& address) {
   const owned_descriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!probe.is_open()) return true;  // who cannot look leaves the file alone
   const int failed = ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
   return failed == 0 || errno == EAGAIN;
 }
