@@ -25,10 +25,10 @@
 #include "proxy/front_desk.hpp"
 #include "proxy/memory_watch.hpp"
 #include "proxy/pool/hosts_to_watch.hpp"
-#include "proxy/random.hpp"
 #include "proxy/reloader.hpp"
 #include "proxy/service/hand_over.hpp"
 #include "proxy/service/service_manager.hpp"
+#include "proxy/service/succession.hpp"
 #include "proxy/service/watchdog.hpp"
 #include "proxy/worker.hpp"
 
@@ -37,9 +37,6 @@ namespace {
 
 // How often a leaving daemon looks whether its last session is gone.
 constexpr std::chrono::milliseconds leaving_interval{50};
-
-// A new version must serve within this time, or the old one goes on.
-constexpr std::chrono::seconds most_starting{60};
 
 // After SIGINT or the drain's deadline, sessions have this long to say goodbye.
 constexpr std::chrono::seconds farewell{3};
@@ -70,9 +67,9 @@ std::string in_words(const reloader::verdict& judged, std::size_t tenants) {
 class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
  public:
   daemon(const std::filesystem::path& config, std::vector<std::string> command)
-      : command_(std::move(command)),
-        reloader_(main_, shared_.auth, config, [this](const snapshot_ptr& next) { publish(next); }),
-        console_(main_, reloader_, shared_, workers_, hands()) {
+      : reloader_(main_, shared_.auth, config, [this](const snapshot_ptr& next) { publish(next); }),
+        console_(main_, reloader_, shared_, workers_, hands()),
+        succession_(main_, std::move(command), [this](visitor who) { hand_over(std::move(who)); }) {
     shared_.house = &console_;
     reloader_.on_begin([this] {
       if (!succeeded_) service_manager::reloading();
@@ -227,9 +224,8 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
     if (found.role == host_role::standby || found.role == host_role::down) {
       shared_.servers.saw_no_primary(where, clock::now());
     }
-    const auto follows = roles_.learn(found.of.server, where, found.role, found.at);
-    if (follows.return_to) shared_.pools.return_to(*follows.return_to);
-    for (const endpoint& standby : follows.leave) shared_.pools.leave(standby);
+    if (found.follows.return_to) shared_.pools.return_to(*found.follows.return_to);
+    for (const endpoint& standby : found.follows.leave) shared_.pools.leave(standby);
   }
 
   // What each tenant used since the start. Called on the keeper's thread.
@@ -325,57 +321,35 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
   }
 
   task<void> upgrade() {
-    if (upgrading_ || leaving_) {
+    if (succession_.begun() || leaving_) {
       spdlog::warn("SIGUSR2: {}", leaving_ ? "this process is leaving" : "an upgrade is under way, or was made");
       co_return;
     }
-    upgrading_ = true;
-    spdlog::info("upgrade: starting {}", command_.front());
-    auto started = start_successor();
-    std::expected<void, std::string> served = std::unexpected(started ? "" : started.error());
-    if (started) served = co_await started->serves(most_starting);
+    spdlog::info("upgrade: starting {}", succession_.program());
+    testament will;
+    will.overrides = *reloader_.current()->overrides;
+    will.log_level = console_.log_level();
+    will.cancel_doors = shared_.neighbours.older();
+    std::vector<int> sockets = doors_.descriptors(will);
+    if (desk_) std::ranges::copy(desk_->descriptors(), std::back_inserter(sockets));
+    const std::function<void(pid_t)> made = [this](pid_t successor) { be_succeeded_by(successor); };
+    const auto served = co_await succession_.run(std::move(will), std::move(sockets), made);
     if (!served) {
       spdlog::error("upgrade failed: {}; this process goes on", served.error());
-      cancel_door_.reset();
-      upgrading_ = false;
       co_return;
     }
-    succeeded_ = true;
-    service_manager::succeeded_by(started->process_id());
-    started->may_speak();
-    spdlog::info("upgrade: process {} serves; {} session(s) go on here", started->process_id(), sessions());
-    doors_.leave_to_successor();
-    if (desk_) desk_->stop();
-    desk_.reset();
     const auto longest = reloader_.current()->settings->timeouts.upgrade;
     co_await wait_for_sessions(longest.count() == 0 ? clock::duration::max() : longest);
     if (!leaving_) start_leaving(closing::drain);
   }
 
-  std::expected<successor, std::string> start_successor() {
-    testament will;
-    will.overrides = *reloader_.current()->overrides;
-    will.log_level = console_.log_level();
-    will.cancel_doors = shared_.neighbours.older();
-    if (!open_cancel_door()) spdlog::warn("cancel requests to sessions of this process will not be heard");
-    if (cancel_door_) will.cancel_doors.push_back(cancel_door_->name().substr(1));
-    std::vector<int> sockets = doors_.descriptors(will);
-    if (desk_) std::ranges::copy(desk_->descriptors(), std::back_inserter(sockets));
-    return successor::start(main_, command_, sockets, will);
-  }
-
-  // Where the successor passes on what it does not know. Its name is random, so that each process has one of its own.
-  bool open_cancel_door() {
-    if (cancel_door_) return true;
-    auto socket = listen_abstract("pglodge-cancel-" + random_nonce());
-    if (!socket) return false;
-    conf::listen_settings nowhere;
-    cancel_door_ = std::make_unique<listener>(main_, std::move(*socket), nowhere, [this](visitor who) {
-      who.cancels_only = true;
-      hand_over(std::move(who));
-    });
-    cancel_door_->start();
-    return true;
+  void be_succeeded_by(pid_t successor) {
+    succeeded_ = true;
+    service_manager::succeeded_by(successor);
+    spdlog::info("upgrade: process {} serves; {} session(s) go on here", successor, sessions());
+    doors_.leave_to_successor();
+    if (desk_) desk_->stop();
+    desk_.reset();
   }
 
   task<void> wait_for_sessions(clock::duration at_most) {
@@ -387,7 +361,6 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
     }
   }
 
-  const std::vector<std::string> command_;
   asio::io_context main_{1};
   shared_state shared_;
   reloader reloader_;
@@ -395,18 +368,16 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
   inherited_sockets inherited_;
   snapshot_ptr first_;
   doors doors_;
-  std::unique_ptr<listener> cancel_door_;
   std::vector<std::unique_ptr<worker>> workers_;
   memory_watch memory_{main_, shared_, workers_};
   std::optional<desk::usage_keeper> usage_;
-  host_roles roles_;  // the watch's thread's
   host_watch watch_{[this](const host_watch::finding& found) { learn(found); }};
   console::caretaker console_;
+  succession succession_;
   std::string desk_address_;          // empty: none
   std::unique_ptr<front_desk> desk_;  // its thread reads the workers' loads
   clock::duration drain_time_{};
   bool leaving_ = false;
-  bool upgrading_ = false;
   bool succeeded_ = false;  ///< the service is another process now
 };
 

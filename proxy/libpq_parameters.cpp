@@ -51,6 +51,8 @@ void libpq_parameters::add(const char* name, const char* value) {
 
 void libpq_finisher::operator()(pg_conn* connection) const { PQfinish(connection); }
 
+void libpq_clearer::operator()(pg_result* result) const { PQclear(result); }
+
 std::string libpq_words(const char* message) {
   std::string text(message);
   while (text.ends_with('\n')) text.pop_back();

@@ -1,5 +1,5 @@
-// What libpq is told where the lodge uses it itself: everything, so that nothing is taken from the environment or the
-// home folder of whoever runs the lodge.
+// libpq, where the lodge uses it itself: who owns what it gives, and what it is told. The daemon tells it everything,
+// so that nothing is taken from the environment or the home folder of whoever runs the lodge.
 #pragma once
 
 #include <memory>
@@ -11,6 +11,7 @@
 #include "routing/route.hpp"
 
 struct pg_conn;
+struct pg_result;
 
 namespace proxy {
 
@@ -19,6 +20,7 @@ struct libpq_login {
   std::string tls_ca, tls_certificate, tls_key;  ///< paths; may be empty
   std::string dbname, user;
   std::optional<pgwire::secret_string> password;
+  friend bool operator==(const libpq_login&, const libpq_login&) = default;
 };
 
 /// Names and values for PQconnectStartParams, which end in a null. What they point to belongs to the parts that they
@@ -43,6 +45,11 @@ struct libpq_finisher {
   void operator()(pg_conn* connection) const;
 };
 using libpq_connection = std::unique_ptr<pg_conn, libpq_finisher>;
+
+struct libpq_clearer {
+  void operator()(pg_result* result) const;
+};
+using libpq_result = std::unique_ptr<pg_result, libpq_clearer>;
 
 /// libpq's words in one line; never empty.
 std::string libpq_words(const char* message);

@@ -65,6 +65,7 @@ struct limits {
 
 struct route {
   tenant_id tenant;      ///< empty for the route of `no_tenant`
+  bool named = false;    ///< the table has an entry of exactly this id
   std::string database;  ///< the place's name in the table
   std::shared_ptr<const routing::server> server;
   std::string dbname;                    ///< empty: the client's own

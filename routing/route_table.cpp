@@ -161,6 +161,7 @@ std::expected<route, refusal> route_table::resolve(const identity& who) const {
           refusal{std::string(invalid_catalog_name), "tenant \"" + who.tenant.str() + "\" does not exist", {}, {}});
     }
     route made = build(*found->says, parts_.defaults, who.tenant);
+    made.named = found->entry == who.tenant.str();
     made.rule = found->entry.empty() ? "defaults" : "tenants." + std::string(found->entry);
     if (auto problem = too_long(made)) return std::unexpected(std::move(*problem));
     return made;

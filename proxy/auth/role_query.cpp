@@ -18,11 +18,6 @@ namespace {
 
 constexpr std::string_view character_not_in_repertoire = "22021";
 
-struct result_clearer {
-  void operator()(PGresult* result) const { PQclear(result); }
-};
-using result_ptr = std::unique_ptr<PGresult, result_clearer>;
-
 enum class waited : std::uint8_t { ready, late, failed };
 
 // Waits until the connection's socket can be read or written, as `events` says, or it is too late.
@@ -227,7 +222,7 @@ std::expected<role_query::answer, role_query::failure> role_query::run(kept& on,
       if (ready == waited::late) return failed("no answer in time", false);
       if (ready == waited::failed || PQconsumeInput(server) != 1) return broke();
     }
-    const result_ptr result(PQgetResult(server));
+    const libpq_result result(PQgetResult(server));
     if (!result) return rows.finish();
     if (const auto problem = rows.take(result.get())) return failed(*problem, PQstatus(server) == CONNECTION_BAD);
   }

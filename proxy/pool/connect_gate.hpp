@@ -1,10 +1,9 @@
 // When a connection to a server may be tried: so that a server that fails, or has just come back, is not stormed by all
 // who wait for it.
 //
-//   up        `most_at_once` attempts at a time
-//   failing   one at a time, and from failure to failure longer apart, up to `longest_pause`; at random within the
-//   later
-//             half of each pause, so that many lodges do not come in step
+//   up          `most_at_once` attempts at a time
+//   failing     one at a time, and from failure to failure longer apart, up to `longest_pause`; at random within the
+//               later half of each pause, so that many lodges do not come in step
 //   recovering  the first that succeeds lets two follow, and each of those two more, until as many as ever may try
 //
 // A failure is an outage: nobody answered, or in words that are the same for everybody. What a server says to one (no

@@ -34,4 +34,11 @@ host_roles::consequence host_roles::learn(const std::string& server, const routi
   return what;
 }
 
+void host_roles::forget_unless(const std::function<bool(const std::string&, const std::string&)>& is_kept) {
+  for (auto& [server, hosts] : servers_) {
+    std::erase_if(hosts, [&, &of = server](const auto& one) { return !is_kept(of, one.first); });
+  }
+  std::erase_if(servers_, [](const auto& one) { return one.second.empty(); });
+}
+
 }  // namespace proxy

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -38,6 +39,8 @@ class host_roles {
   /// `at`: the address that answered, of a primary or standby.
   consequence learn(const std::string& server, const routing::host& where, host_role role,
                     const std::optional<endpoint>& at);
+  /// What is known of other hosts, by their names in text, matters no more.
+  void forget_unless(const std::function<bool(const std::string& server, const std::string& host)>& is_kept);
 
  private:
   struct host {

@@ -2,25 +2,28 @@
 
 #include <libpq-fe.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <optional>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 namespace proxy {
 namespace {
 
-// How soon it hears of a stop, or of other hosts to watch.
-constexpr std::chrono::milliseconds stop_interval{50};
+// In milliseconds, as poll(2) takes it.
+int left_until(clock::time_point when) {
+  constexpr std::int64_t longest = 60'000;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(when - clock::now()).count();
+  return static_cast<int>(std::clamp<std::int64_t>(left, 0, longest));
+}
 
 void ignore_notice(void*, const PGresult*) {}
-
-struct result_clearer {
-  void operator()(PGresult* result) const { PQclear(result); }
-};
-using result_ptr = std::unique_ptr<PGresult, result_clearer>;
 
 }  // namespace
 
@@ -28,6 +31,8 @@ using result_ptr = std::unique_ptr<PGresult, result_clearer>;
 class host_watch::post {
  public:
   explicit post(watched_host of) : of_(std::move(of)) {}
+
+  [[nodiscard]] const watched_host& of() const { return of_; }
 
   // When it has to be looked at, if its socket is not ready before.
   [[nodiscard]] clock::time_point due() const { return due_; }
@@ -88,7 +93,7 @@ class host_watch::post {
   void read(clock::time_point now, const listener& tell) {
     if (PQflush(to_.get()) < 0 || PQconsumeInput(to_.get()) != 1) return broke(now, tell);
     while (PQisBusy(to_.get()) == 0) {
-      const result_ptr result(PQgetResult(to_.get()));
+      const libpq_result result(PQgetResult(to_.get()));
       if (!result) return conclude(role_, "it gave no answer", now, tell);
       if (PQresultStatus(result.get()) != PGRES_TUPLES_OK) return broke(now, tell);
       role_ = std::string_view(PQgetvalue(result.get(), 0, 0)) == "t" ? host_role::standby : host_role::primary;
@@ -149,38 +154,67 @@ void host_watch::watch(std::vector<watched_host> hosts) {
   if (hosts.empty() && !thread_.joinable()) return;
   next_ = std::move(hosts);
   has_next_ = true;
-  if (!thread_.joinable()) thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+  if (thread_.joinable()) return wake();
+  bell_ = owned_descriptor(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  if (!bell_.is_open()) throw std::system_error(errno, std::generic_category(), "the watch of servers has no bell");
+  thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
 
 void host_watch::stop() {
   if (!thread_.joinable()) return;
   thread_.request_stop();
+  wake();
   thread_.join();
 }
 
+// It can only fail where it has been rung so often that it rings anyway.
+void host_watch::wake() const {
+  const std::uint64_t once = 1;
+  static_cast<void>(::write(bell_.get(), &once, sizeof once) == sizeof once);
+}
+
+void host_watch::take_over(posts& there, host_roles& roles) {
+  const std::scoped_lock lock(mutex_);
+  if (!std::exchange(has_next_, false)) return;
+  posts made;
+  made.reserve(next_.size());
+  for (watched_host& one : next_) {
+    const auto same = std::ranges::find_if(there, [&](const auto& old) { return old && old->of() == one; });
+    made.push_back(same != there.end() ? std::move(*same) : std::make_unique<post>(std::move(one)));
+  }
+  next_.clear();
+  there = std::move(made);
+  roles.forget_unless([&](const std::string& server, const std::string& host) {
+    return std::ranges::any_of(there, [&](const auto& one) {
+      return one->of().server == server && routing::to_string(one->of().where) == host;
+    });
+  });
+}
+
 void host_watch::run(const std::stop_token& stop) {
-  std::vector<std::unique_ptr<post>> posts;
+  posts all;
+  host_roles roles;
+  const listener tell = [&](const finding& found) {
+    finding whole = found;
+    whole.follows = roles.learn(found.of.server, found.of.where, found.role, found.at);
+    tell_(whole);
+  };
   std::vector<pollfd> waiting;
   while (!stop.stop_requested()) {
-    {
-      const std::scoped_lock lock(mutex_);
-      if (std::exchange(has_next_, false)) {
-        posts.clear();
-        for (watched_host& one : next_) posts.push_back(std::make_unique<post>(std::move(one)));
-        next_.clear();
-      }
-    }
+    take_over(all, roles);
     waiting.clear();
-    auto until = clock::now() + stop_interval;
-    for (const auto& one : posts) {
+    auto until = clock::time_point::max();
+    for (const auto& one : all) {
       waiting.push_back(one->waits_for());
       until = std::min(until, one->due());
     }
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - clock::now());
-    ::poll(waiting.data(), waiting.size(), static_cast<int>(std::max<std::int64_t>(0, left.count())));
-    for (std::size_t i = 0; i < posts.size() && !stop.stop_requested(); ++i) {
+    waiting.push_back({bell_.get(), POLLIN, 0});
+    ::poll(waiting.data(), waiting.size(), all.empty() ? -1 : left_until(until));
+    std::uint64_t rung = 0;
+    static_cast<void>(::read(bell_.get(), &rung, sizeof rung) == sizeof rung);
+    for (std::size_t i = 0; i < all.size() && !stop.stop_requested(); ++i) {
       const auto now = clock::now();
-      if (posts[i]->is_due(waiting[i], now)) posts[i]->go_on(now, tell_);
+      if (all[i]->is_due(waiting[i], now)) all[i]->go_on(now, tell);
     }
   }
 }

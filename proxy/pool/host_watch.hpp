@@ -25,6 +25,7 @@
 
 #include "proxy/io.hpp"
 #include "proxy/libpq_parameters.hpp"
+#include "proxy/owned_descriptor.hpp"
 #include "proxy/pool/host_roles.hpp"
 #include "routing/route.hpp"
 
@@ -36,6 +37,7 @@ struct watched_host {
   libpq_login login;
   std::chrono::milliseconds interval{};
   std::chrono::milliseconds connect_timeout{};
+  friend bool operator==(const watched_host&, const watched_host&) = default;
 };
 
 class host_watch {
@@ -46,6 +48,7 @@ class host_watch {
     bool changed;                ///< it was another when it was last asked, or is asked for the first time
     std::optional<endpoint> at;  ///< the address that answered, of primary and standby
     std::string why;             ///< of unknown and down
+    host_roles::consequence follows = {};
   };
   using listener = std::function<void(const finding&)>;
 
@@ -55,18 +58,23 @@ class host_watch {
   host_watch(const host_watch&) = delete;
   host_watch& operator=(const host_watch&) = delete;
 
-  /// From now on these; what is known of others is forgotten. There is a thread as soon as there is anything to watch.
+  /// From now on these: those that were watched in the same way already go on, what is known of others is forgotten.
+  /// There is a thread as soon as there is anything to watch. Throws std::system_error if that cannot be had.
   void watch(std::vector<watched_host> hosts);
   void stop();
 
  private:
   class post;
+  using posts = std::vector<std::unique_ptr<post>>;
   void run(const std::stop_token& stop);
+  void take_over(posts& there, host_roles& roles);
+  void wake() const;
 
   const listener tell_;
   std::mutex mutex_;
   std::vector<watched_host> next_;  ///< what the thread has not taken over yet
   bool has_next_ = false;
+  owned_descriptor bell_;  ///< ends the thread's poll; there is one as long as there is a thread
   std::jthread thread_;
 };
 

@@ -37,9 +37,21 @@ constexpr std::array<char, 5> serves_word{'s', 'e', 'r', 'v', 'e'};
 
 std::string text_of(int error) { return std::generic_category().message(error); }
 
-union control_buffer {
-  cmsghdr header;
-  std::array<char, CMSG_SPACE(sizeof(int) * most_descriptors)> bytes;
+// One byte, because a message must have one, and room for as many descriptors as it may have.
+struct envelope {
+  explicit envelope(std::size_t descriptors) {
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = CMSG_SPACE(sizeof(int) * descriptors);
+  }
+  envelope(const envelope&) = delete;
+  envelope& operator=(const envelope&) = delete;
+
+  char byte = 0;
+  iovec part{&byte, 1};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * most_descriptors)> control{};
+  msghdr message{};
 };
 
 // The text as a file that has no name; so it may be of any length.
@@ -63,42 +75,28 @@ std::expected<std::string, std::string> text_in(const owned_descriptor& file) {
   return text;
 }
 
-// One byte and the descriptors: first the file, then the sockets.
+// First the file, then the sockets.
 std::expected<void, std::string> send_all(int channel, const std::vector<int>& sockets, std::string_view text) {
   if (sockets.size() >= most_descriptors) return std::unexpected("there are more listening sockets than 252");
   const auto file = file_of(text);
   if (!file) return std::unexpected(file.error());
   std::vector<int> all{file->get()};
   all.insert(all.end(), sockets.begin(), sockets.end());
-  control_buffer control{};
-  char byte = 0;
-  iovec part{&byte, 1};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control.bytes.data();
-  message.msg_controllen = CMSG_SPACE(sizeof(int) * all.size());
-  cmsghdr* head = CMSG_FIRSTHDR(&message);
+  envelope sent(all.size());
+  cmsghdr* head = CMSG_FIRSTHDR(&sent.message);
   head->cmsg_level = SOL_SOCKET;
   head->cmsg_type = SCM_RIGHTS;
   head->cmsg_len = CMSG_LEN(sizeof(int) * all.size());
   std::memcpy(CMSG_DATA(head), all.data(), sizeof(int) * all.size());
-  if (::sendmsg(channel, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) return std::unexpected(text_of(errno));
+  if (::sendmsg(channel, &sent.message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) return std::unexpected(text_of(errno));
   return {};
 }
 
 std::expected<std::vector<owned_descriptor>, std::string> receive_all(int channel) {
   std::vector<owned_descriptor> all;
-  control_buffer control{};
-  char byte = 0;
-  iovec part{&byte, 1};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control.bytes.data();
-  message.msg_controllen = control.bytes.size();
-  if (::recvmsg(channel, &message, MSG_CMSG_CLOEXEC) < 0) return std::unexpected(text_of(errno));
-  for (cmsghdr* head = CMSG_FIRSTHDR(&message); head != nullptr; head = CMSG_NXTHDR(&message, head)) {
+  envelope came(most_descriptors);
+  if (::recvmsg(channel, &came.message, MSG_CMSG_CLOEXEC) < 0) return std::unexpected(text_of(errno));
+  for (cmsghdr* head = CMSG_FIRSTHDR(&came.message); head != nullptr; head = CMSG_NXTHDR(&came.message, head)) {
     if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) continue;
     const std::size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (std::size_t i = 0; i < count; ++i) {
@@ -107,7 +105,7 @@ std::expected<std::vector<owned_descriptor>, std::string> receive_all(int channe
       all.emplace_back(passed);
     }
   }
-  if ((message.msg_flags & MSG_CTRUNC) != 0) return std::unexpected("its message was cut");
+  if ((came.message.msg_flags & MSG_CTRUNC) != 0) return std::unexpected("its message was cut");
   if (all.empty()) return std::unexpected("it has ended");
   return all;
 }

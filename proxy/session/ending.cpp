@@ -58,6 +58,10 @@ ending ending::out_of_reach(const std::string& server, std::string why) {
                std::move(why));
 }
 
+ending ending::cancelled() {
+  return fatal(sqlstate::query_canceled, "canceling statement due to user request").as_error();
+}
+
 ending ending::none_free(const routing::route& where) {
   return fatal(sqlstate::limit_exceeded, "no server connection became free in time",
                "The place \"" + where.database + "\" of server \"" + where.server->name + "\" had none to lend.",

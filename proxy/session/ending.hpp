@@ -54,6 +54,8 @@ struct ending {
   static ending none_free(const routing::route& where);
   /// No host of the server serves; `why` tells of each.
   static ending out_of_reach(const std::string& server, std::string why);
+  /// Its statement was to be cancelled while it waited; the session goes on.
+  static ending cancelled();
   /// The same, where the session goes on: the statement at hand comes to nothing.
   [[nodiscard]] ending as_error() const {
     ending made = *this;

@@ -4,14 +4,11 @@
 #include <utility>
 
 #include "protocol/backend_messages.hpp"
-#include "protocol/sqlstate.hpp"
 #include "protocol/startup.hpp"
 #include "proxy/session/pooled_session.hpp"
 #include "proxy/worker.hpp"
 
 namespace proxy {
-
-namespace sqlstate = pgwire::sqlstate;
 
 namespace {
 
@@ -20,10 +17,6 @@ constexpr std::chrono::milliseconds cancel_poll{5};
 
 // Shorter waiting is not told of, even where everything is.
 constexpr std::chrono::milliseconds worth_a_line{10};
-
-ending cancelled() {
-  return ending::fatal(sqlstate::query_canceled, "canceling statement due to user request").as_error();
-}
 
 // Whole messages of a login's end: the settings in them.
 parameters_ptr parameters_of(std::string_view greeting) {
@@ -113,23 +106,6 @@ task<std::expected<void, ending>> pooled_session::lease_in_turn() {
   co_return co_await wait_for_lease();
 }
 
-// The tenant's rates come before its place in the queue, so that nobody holds a connection and waits for them.
-task<std::optional<ending>> pooled_session::keep_pace() {
-  const routing::limits limits = what_.where.limits;
-  const auto begun = clock::now();
-  waits_for_rate_ = true;
-  const auto due = meter_.pace(limits, begun, most_waiting());
-  const auto until = begun + due.value_or(most_waiting());
-  while (clock::now() < until && !end_ && !cancel_.requested()) co_await sleep_until(until);
-  waits_for_rate_ = false;
-  if (end_) co_return end_;
-  if (cancel_.requested()) co_return cancelled();
-  if (due) co_return std::nullopt;
-  ending refused;
-  refused.report = session_meter::too_fast(limits);
-  co_return refused;
-}
-
 // A pinned session has its connection already: what its tenant had beyond its rates is waited for.
 task<void> pooled_session::pay_debt() {
   settle_account();
@@ -144,37 +120,10 @@ task<void> pooled_session::pay_debt() {
   }
 }
 
-// A notice may stand between any two messages (PostgreSQL docs, 55.2.7), but only of what the client was greeted by.
-void pooled_session::tell_of_waiting(clock::time_point now) {
-  const auto after = home_.current()->settings->timeouts.query_wait_notify;
-  const bool due = waiting_since_ && greeted_ && !end_ && after.count() > 0 && now - *waiting_since_ >= after;
-  if (!due || told_of_waiting_ || !client_stream_whole()) return;
-  told_of_waiting_ = true;
-  pgwire::error_report notice{"NOTICE", "00000", "waiting for a server connection", {}, {}};
-  if (waits_for_rate_) {
-    notice.message = "waiting for the tenant's rate";
-    notice.detail = session_meter::too_fast(what_.where.limits).detail;
-  } else if (what_.where.state == routing::tenant_state::held) {
-    notice.message = "waiting for tenant \"" + what_.where.tenant.str() + "\" to be released";
-  } else {
-    notice.detail = ending::none_free(what_.where).report.detail;
-    if (what_.where.limits.connections) {
-      notice.detail += " limits.connections is " + std::to_string(*what_.where.limits.connections) + ".";
-    }
-    if (what_.where.pool_size) notice.detail += " pool.size is " + std::to_string(*what_.where.pool_size) + ".";
-    if (what_.where.server->max_connections) {
-      notice.detail += " max_connections is " + std::to_string(*what_.where.server->max_connections) + ".";
-    }
-  }
-  byte_run told;
-  told.insert(pgwire::encode_notice(notice));
-  send_to_client(told);
-}
-
 // Why who waits shall wait no longer.
 std::optional<ending> pooled_session::why_stop(clock::time_point until) const {
   if (end_) return end_;
-  if (cancel_.requested()) return cancelled();
+  if (cancel_.requested()) return ending::cancelled();
   if (clock::now() < until) return std::nullopt;
   if (auto why = pool_->out_of_reach()) return ending::out_of_reach(what_.where.server->name, std::move(*why));
   return ending::none_free(what_.where).as_error();

@@ -8,9 +8,7 @@
 #include "protocol/backend_messages.hpp"
 #include "protocol/sqlstate.hpp"
 #include "protocol/startup_options.hpp"
-#include "proxy/session/forward_cancel.hpp"
 #include "proxy/session/placement.hpp"
-#include "proxy/session/slow_statement.hpp"
 #include "proxy/worker.hpp"
 
 namespace proxy {
@@ -356,51 +354,6 @@ void pooled_session::cancel_waits() {
   if (queue_) queue_->cancel();
   if (login_) login_->cancel();
   wake();
-}
-
-void pooled_session::settle_lease() {
-  const auto now = clock::now();
-  meter_.lease_ended(now);
-  meter_.settle(traffic_.tally(), what_.where.limits, now);
-}
-
-void pooled_session::watch_statements() {
-  traffic_.shown().watch(what_.where.limits.log_min_duration_statement.has_value());
-}
-
-void pooled_session::follow_rounds() {
-  const auto took = meter_.follow(traffic_.rounds());
-  if (!took || !traffic_.shown().watching()) return;
-  const auto& least = what_.where.limits.log_min_duration_statement;
-  if (least && *took >= *least) log_slow(around_.log_level(), around_.name(), *took, traffic_.shown().text());
-  traffic_.shown().clear();
-}
-
-// Those in time. What was used so far is told meanwhile.
-void pooled_session::keep_limits(clock::time_point now) {
-  using exceeded = time_limits::exceeded;
-  const time_limits::terms limits{what_.where.limits, home_.current()->settings->timeouts.idle};
-  meter_.settle(traffic_.tally(), what_.where.limits, now);
-  traffic_moment at = traffic_.moment();
-  at.waits = waiting_since_.has_value() || !traffic_.client_at_boundary();
-  const exceeded what = time_.look(at, limits, now);
-  if (what == exceeded::none || end_) return;
-  if (what == exceeded::query_time) {
-    auto cancel = cancel_.own_request();
-    if (!cancel || !cancel->is_only()) return;
-    desk::say_of(around_.log_level(), spdlog::level::info, "{}: {}", around_.name(),
-                 time_limits::report(what, limits).message);
-    traffic_.explain_cancel(time_limits::report(what, limits));
-    send_cancel(home_.context(), std::move(*cancel));
-    return;
-  }
-  // A server notices that its client is gone when it next talks to it: what runs is told to stop.
-  if (auto cancel = at.running ? cancel_.own_request() : std::nullopt) {
-    send_cancel(home_.context(), std::move(*cancel));
-  }
-  ending over;
-  over.report = time_limits::report(what, limits);
-  leave_now(std::move(over));
 }
 
 void pooled_session::on_tick(clock::time_point now) {

@@ -116,11 +116,6 @@ class pooled_session final : private lessee {
   task<std::optional<ending>> greet();
   task<std::optional<ending>> converse();
   task<bool> read_client();
-  task<void> pay_debt();
-  void keep_limits(clock::time_point now);
-  void settle_lease();
-  void follow_rounds();
-  void watch_statements();
   [[nodiscard]] session_terms terms() const;
 
   // In pooled_placement.cpp.
@@ -132,6 +127,14 @@ class pooled_session final : private lessee {
   std::optional<ending> go_to(const routing::tenant_id& tenant);
   void become_due();
 
+  // In pooled_limits.cpp.
+  void keep_limits(clock::time_point now);
+  task<std::optional<ending>> keep_pace();
+  void settle_lease();
+  void watch_statements();
+  void follow_rounds();
+  void tell_of_waiting(clock::time_point now);
+
   // In pooled_lease.cpp.
   struct question {
     std::optional<server_pool::permission> granted;  // nothing: it waits in the queue
@@ -142,10 +145,9 @@ class pooled_session final : private lessee {
   question ask();
   task<std::optional<ending>> hold();
   class waiting_for;
-  void tell_of_waiting(clock::time_point now);
   task<std::expected<void, ending>> lease_in_turn();
-  task<std::optional<ending>> keep_pace();
   task<std::expected<void, ending>> lease();
+  task<void> pay_debt();
   task<std::expected<void, ending>> wait_for_lease();
   enum class came : std::uint8_t {
     leased,

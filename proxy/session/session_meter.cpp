@@ -26,8 +26,7 @@ std::optional<desk::rate_limit::terms> byte_rate(const routing::limits& limits) 
 bool session_meter::enter(const routing::route& where) {
   const std::string& tenant = where.tenant.str();
   if (account_ && account_->tenant() == tenant) return true;
-  const bool in_table = where.rule == "tenants." + tenant;
-  const auto account = accounts_.of(tenant, in_table ? desk::named_by::table : desk::named_by::client);
+  const auto account = accounts_.of(tenant, where.named ? desk::named_by::table : desk::named_by::client);
   auto entered = account->enter(where.limits.clients);
   if (!entered) return false;
   if (account_) account_->add(std::exchange(pending_, {}));

@@ -6,25 +6,6 @@
 #include <utility>
 
 namespace proxy::top {
-namespace {
-
-// libpq ends its errors with a newline.
-std::string one_line(const char* text) {
-  std::string made(text);
-  while (!made.empty() && made.back() == '\n') made.pop_back();
-  for (char& c : made) {
-    if (c == '\n') c = ' ';
-  }
-  return made;
-}
-
-struct clearer {
-  void operator()(PGresult* result) const { PQclear(result); }
-};
-
-}  // namespace
-
-void console_client::closer::operator()(pg_conn* connection) const { PQfinish(connection); }
 
 std::expected<console_client, std::string> console_client::open(const std::string& where) {
   // What `where` says comes later and holds.
@@ -32,7 +13,7 @@ std::expected<console_client, std::string> console_client::open(const std::strin
   const std::array<const char*, 4> values{"10", "pglodge top", where.c_str(), nullptr};
   console_client made(PQconnectdbParams(names.data(), values.data(), 1));
   if (PQstatus(made.connection_.get()) != CONNECTION_OK) {
-    return std::unexpected(one_line(PQerrorMessage(made.connection_.get())));
+    return std::unexpected(libpq_words(PQerrorMessage(made.connection_.get())));
   }
   // A notice would be printed over the screen.
   PQsetNoticeProcessor(made.connection_.get(), [](void*, const char*) {}, nullptr);
@@ -45,10 +26,10 @@ std::expected<console_client, std::string> console_client::open(const std::strin
 }
 
 std::expected<answer_table, std::string> console_client::ask(const char* command) {
-  const std::unique_ptr<PGresult, clearer> result(PQexec(connection_.get(), command));
+  const libpq_result result(PQexec(connection_.get(), command));
   if (PQresultStatus(result.get()) != PGRES_TUPLES_OK) {
-    const std::string why = one_line(PQerrorMessage(connection_.get()));
-    return std::unexpected(why.empty() ? std::string(command) + " gives no rows" : why);
+    const std::string why = PQerrorMessage(connection_.get());
+    return std::unexpected(why.empty() ? std::string(command) + " gives no rows" : libpq_words(why.c_str()));
   }
   answer_table made;
   const int columns = PQnfields(result.get());

@@ -2,12 +2,10 @@
 #pragma once
 
 #include <expected>
-#include <memory>
 #include <string>
 
+#include "proxy/libpq_parameters.hpp"
 #include "proxy/top/top_table.hpp"
-
-struct pg_conn;
 
 namespace proxy::top {
 
@@ -20,13 +18,10 @@ class console_client {
   std::expected<look, std::string> take_look();
 
  private:
-  struct closer {
-    void operator()(pg_conn* connection) const;
-  };
   explicit console_client(pg_conn* connection) : connection_(connection) {}
   std::expected<answer_table, std::string> ask(const char* command);
 
-  std::unique_ptr<pg_conn, closer> connection_;
+  libpq_connection connection_;
 };
 
 }  // namespace proxy::top

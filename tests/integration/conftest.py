@@ -4,6 +4,7 @@ The lodge under test comes from the environment variable PGLODGE_BINARY, or is t
 """
 
 import contextlib
+import resource
 import shutil
 import sys
 from pathlib import Path
@@ -49,3 +50,12 @@ def start_lodge(binary):
 def lodge(start_lodge, postgres):
     """What most modules need: the standard table, the server's own authentication."""
     return start_lodge(standard_routes(postgres.host))
+
+
+@pytest.fixture
+def many_descriptors():
+    """As many as this process may have at all."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

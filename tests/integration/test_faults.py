@@ -322,14 +322,6 @@ def test_the_lodge_is_killed(binary, postgres, tables):
     assert postgres.value("SELECT count(*) FROM public.faults WHERE run = 'killed'", database="saas") == 0
 
 
-@pytest.fixture
-def many_descriptors():
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
 @pytest.mark.slow
 def test_five_thousand_half_open_startups(start_lodge, postgres, many_descriptors):
     """Others connect as before, and timeouts.startup ends the silent ones."""

@@ -247,6 +247,8 @@ def test_the_primary_changes_and_changes_back(start_lodge, pair, tmp_path):
     with start_lodge(table, TRUST) as lodge:
         for one, role in ((first, "primary"), (second, "standby")):
             lodge.wait_for_log(f"{one.host} is {role}")
+        table["tenants"]["newcomer"] = {}
+        lodge.reload(table)                             # of which the watch goes on as before
         lodge.descriptors_before = lodge.descriptors()  # the watch keeps its connections
         wire = lodge.login("app.globex")
         assert wire.value("SELECT inet_server_port()") == str(first.port)
@@ -263,3 +265,4 @@ def test_the_primary_changes_and_changes_back(start_lodge, pair, tmp_path):
             wire.until(b"Z")
             assert wire.value("SELECT name FROM whoami") == "globex"
         wire.close()
+        assert lodge.log().count(f"{first.host} is primary") == 2     # at the start, and when it was again

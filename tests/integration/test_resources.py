@@ -13,14 +13,6 @@ NO_DESCRIPTOR_FOR_UBSAN = pytest.mark.skipif(
 TRUST = {"auth": {"method": "trust"}}
 
 
-@pytest.fixture
-def many_descriptors():
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
 @pytest.mark.slow
 def test_two_thousand_idle_sessions(start_lodge, many_descriptors):
     if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 8192:

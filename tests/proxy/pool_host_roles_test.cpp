@@ -53,3 +53,12 @@ TEST_CASE("a server that is slow to answer is not left while there is no other")
   CHECK(roles.learn("main", a, host_role::down, {}).leave.empty());
   CHECK(roles.learn("main", a, host_role::unknown, {}).leave.empty());
 }
+
+TEST_CASE("a primary that the table does not name any more is no other to go to") {
+  host_roles roles;
+  roles.learn("main", a, host_role::primary, at(1));
+  roles.learn("main", b, host_role::primary, at(2));
+  roles.forget_unless(
+      [](const std::string& server, const std::string& host) { return server == "main" && host == "b:5432"; });
+  CHECK(roles.learn("main", b, host_role::down, {}).leave.empty());
+}

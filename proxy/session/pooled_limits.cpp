@@ -1,0 +1,99 @@
+// What a pooled session's tenant may use, and what is counted and told of it.
+#include "protocol/error_response.hpp"
+#include "proxy/session/forward_cancel.hpp"
+#include "proxy/session/pooled_session.hpp"
+#include "proxy/session/slow_statement.hpp"
+#include "proxy/worker.hpp"
+
+namespace proxy {
+
+void pooled_session::settle_lease() {
+  const auto now = clock::now();
+  meter_.lease_ended(now);
+  meter_.settle(traffic_.tally(), what_.where.limits, now);
+}
+
+void pooled_session::watch_statements() {
+  traffic_.shown().watch(what_.where.limits.log_min_duration_statement.has_value());
+}
+
+void pooled_session::follow_rounds() {
+  const auto took = meter_.follow(traffic_.rounds());
+  if (!took || !traffic_.shown().watching()) return;
+  const auto& least = what_.where.limits.log_min_duration_statement;
+  if (least && *took >= *least) log_slow(around_.log_level(), around_.name(), *took, traffic_.shown().text());
+  traffic_.shown().clear();
+}
+
+// Those in time. What was used so far is told meanwhile.
+void pooled_session::keep_limits(clock::time_point now) {
+  using exceeded = time_limits::exceeded;
+  const time_limits::terms limits{what_.where.limits, home_.current()->settings->timeouts.idle};
+  meter_.settle(traffic_.tally(), what_.where.limits, now);
+  traffic_moment at = traffic_.moment();
+  at.waits = waiting_since_.has_value() || !traffic_.client_at_boundary();
+  const exceeded what = time_.look(at, limits, now);
+  if (what == exceeded::none || end_) return;
+  if (what == exceeded::query_time) {
+    auto cancel = cancel_.own_request();
+    if (!cancel || !cancel->is_only()) return;
+    desk::say_of(around_.log_level(), spdlog::level::info, "{}: {}", around_.name(),
+                 time_limits::report(what, limits).message);
+    traffic_.explain_cancel(time_limits::report(what, limits));
+    send_cancel(home_.context(), std::move(*cancel));
+    return;
+  }
+  // A server notices that its client is gone when it next talks to it: what runs is told to stop.
+  if (auto cancel = at.running ? cancel_.own_request() : std::nullopt) {
+    send_cancel(home_.context(), std::move(*cancel));
+  }
+  ending over;
+  over.report = time_limits::report(what, limits);
+  leave_now(std::move(over));
+}
+
+// The tenant's rates come before its place in the queue, so that nobody holds a connection and waits for them.
+task<std::optional<ending>> pooled_session::keep_pace() {
+  const routing::limits limits = what_.where.limits;
+  const auto begun = clock::now();
+  waits_for_rate_ = true;
+  const auto due = meter_.pace(limits, begun, most_waiting());
+  const auto until = begun + due.value_or(most_waiting());
+  while (clock::now() < until && !end_ && !cancel_.requested()) co_await sleep_until(until);
+  waits_for_rate_ = false;
+  if (end_) co_return end_;
+  if (cancel_.requested()) co_return ending::cancelled();
+  if (due) co_return std::nullopt;
+  ending refused;
+  refused.report = session_meter::too_fast(limits);
+  co_return refused;
+}
+
+// A notice may stand between any two messages (PostgreSQL docs, 55.2.7), but only of what the client was greeted by.
+void pooled_session::tell_of_waiting(clock::time_point now) {
+  const auto after = home_.current()->settings->timeouts.query_wait_notify;
+  const bool due = waiting_since_ && greeted_ && !end_ && after.count() > 0 && now - *waiting_since_ >= after;
+  if (!due || told_of_waiting_ || !client_stream_whole()) return;
+  told_of_waiting_ = true;
+  pgwire::error_report notice{"NOTICE", "00000", "waiting for a server connection", {}, {}};
+  if (waits_for_rate_) {
+    notice.message = "waiting for the tenant's rate";
+    notice.detail = session_meter::too_fast(what_.where.limits).detail;
+  } else if (what_.where.state == routing::tenant_state::held) {
+    notice.message = "waiting for tenant \"" + what_.where.tenant.str() + "\" to be released";
+  } else {
+    notice.detail = ending::none_free(what_.where).report.detail;
+    if (what_.where.limits.connections) {
+      notice.detail += " limits.connections is " + std::to_string(*what_.where.limits.connections) + ".";
+    }
+    if (what_.where.pool_size) notice.detail += " pool.size is " + std::to_string(*what_.where.pool_size) + ".";
+    if (what_.where.server->max_connections) {
+      notice.detail += " max_connections is " + std::to_string(*what_.where.server->max_connections) + ".";
+    }
+  }
+  byte_run told;
+  told.insert(pgwire::encode_notice(notice));
+  send_to_client(told);
+}
+
+}  // namespace proxy
