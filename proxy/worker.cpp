@@ -136,9 +136,15 @@ void worker::stop() {
   thread_.join();
 }
 
-void worker::enter(client_session& session) { sessions_.emplace(session.id(), &session); }
+void worker::enter(client_session& session) {
+  sessions_.emplace(session.id(), &session);
+  row_.push_back(session);
+}
 
-void worker::leave(client_session& session) { sessions_.erase(session.id()); }
+void worker::leave(client_session& session) {
+  sessions_.erase(session.id());
+  row_.erase(row_.iterator_to(session));
+}
 
 // One worker does it for all.
 void worker::retire_connections(clock::time_point now) {
@@ -149,6 +155,17 @@ void worker::retire_connections(clock::time_point now) {
   shared_.pools.retire(before(timeouts.server_idle), before(timeouts.server_lifetime));
 }
 
+// In slices: ten thousand idle sessions, none of which is in the CPU's cache, take milliseconds. Who comes or leaves
+// between two of them changes the row; who is looked at twice or next time only is none the worse for it.
+task<void> worker::look_at_all(clock::time_point now) {
+  for (std::size_t left = sessions_.size(); left > 0 && !row_.empty(); --left) {
+    auto& next = static_cast<client_session&>(row_.front());
+    row_.splice(row_.end(), row_, row_.begin());
+    next.on_tick(now);
+    if (left % sessions_per_slice == 0) co_await asio::post(context_, asio::deferred);
+  }
+}
+
 task<void> worker::sweep() {
   for (;;) {
     sweeper_.expires_after(sweep_interval);
@@ -156,7 +173,7 @@ task<void> worker::sweep() {
     if (error) co_return;
     const auto now = clock::now();
     last_sweep_.store(now.time_since_epoch());
-    for (const auto& [id, session] : sessions_) session->on_tick(now);
+    co_await look_at_all(now);
     if (number_ == 0) {
       retire_connections(now);
       shared_.pools.on_tick();

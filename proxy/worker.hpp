@@ -7,6 +7,7 @@
 
 #include <array>
 #include <atomic>
+#include <boost/intrusive/list.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -75,6 +76,9 @@ struct shared_state {
 
 class worker {
  public:
+  /// What a session is to its worker: a place in the row of those whose deadlines are looked at in turn.
+  struct resident : boost::intrusive::list_base_hook<> {};
+
   /// `number` tells it from its neighbours.
   worker(unsigned number, shared_state& shared, snapshot_ptr first);
   ~worker();
@@ -131,6 +135,7 @@ class worker {
  private:
   void admit(visitor who, counted place);
   task<void> sweep();
+  task<void> look_at_all(clock::time_point now);
   void retire_connections(clock::time_point now);
   /// Something to be done for each session that is there now, in slices, so that none of the others waits for long.
   struct round {
@@ -152,6 +157,7 @@ class worker {
   std::vector<std::byte> scratch_;
   snapshot_ptr current_;
   std::unordered_map<std::uint64_t, client_session*> sessions_;
+  boost::intrusive::list<resident> row_;  ///< the same; whose deadlines were looked at goes to the end
   // Sessions that still run when the loop is destroyed end with it, and leave the members above.
   asio::io_context context_{1};
   asio::executor_work_guard<executor> work_{context_.get_executor()};

@@ -57,7 +57,7 @@ enum class session_state {
   cancelling,      ///< it was a cancel request, which is being passed on
 };
 
-class client_session final : private pooled_session::host {
+class client_session final : private pooled_session::host, public worker::resident {
  public:
   /// `place` is what the session counts as in its worker's load.
   client_session(worker& home, visitor who, counted place);
