@@ -1,4 +1,5 @@
-"""The programs and libraries people connect with, behind one face: `ask` logs in and says as whom, and to whose table.
+"""The programs and libraries people connect with, behind one face: `row` logs in and gives a question's first row, `ask`
+says as whom it came in, and to whose table.
 
 A driver that is not installed has the reason in `missing`. None reads the home folder of whoever runs the tests: what
 is not said here is not there.
@@ -84,31 +85,37 @@ class Driver:
     missing = None
     binds = False  # it can demand channel binding
     direct = False  # it can do without SSLRequest
+    parameter = None  # how its statements say that a value comes apart from them
 
     def __str__(self):
         return type(self).__name__.lower()
+
+    def ask(self, way):
+        if not self.parameter:
+            return self.row(way, QUESTION)
+        return self.row(way, f"{QUESTION} WHERE name <> {self.parameter}", "x")
 
 
 class Psql(Driver):
     binds = True
 
-    def ask(self, way):
+    def row(self, way, sql):
         words = " ".join(f"{name}='{value}'" for name, value in libpq_parameters(way).items())
-        return tuple(run(BIN / "psql", "-XAtwF,", words, "-c", QUESTION, HOME="/nowhere").strip().split(","))
+        return tuple(run(BIN / "psql", "-XAtwF,", words, "-c", sql, HOME="/nowhere").splitlines()[0].split(","))
 
 
 class Psycopg2(Driver):
     binds = True
     direct = psycopg2.extensions.libpq_version() >= 170000
 
-    def ask(self, way):
+    def row(self, way, sql):
         try:
             connection = psycopg2.connect(**libpq_parameters(way))
         except psycopg2.OperationalError as error:
             raise Refused(str(error)) from error
         try:
             with connection, connection.cursor() as cursor:
-                cursor.execute(QUESTION)
+                cursor.execute(sql)
                 return cursor.fetchone()
         finally:
             connection.close()
@@ -117,19 +124,21 @@ class Psycopg2(Driver):
 class Psycopg(Driver):
     binds = True
     direct = psycopg.pq.version() >= 170000
+    parameter = "%s"
 
-    def ask(self, way):
+    def row(self, way, sql, *values):
         try:
             with psycopg.connect(**libpq_parameters(way)) as connection:
-                return connection.execute(QUESTION + " WHERE name <> %s", ("x",), prepare=True).fetchone()
+                return connection.execute(sql, values, prepare=True).fetchone()
         except psycopg.OperationalError as error:
             raise Refused(str(error)) from error
 
 
 class Asyncpg(Driver):
     direct = True
+    parameter = "$1"
 
-    def ask(self, way):
+    def row(self, way, sql, *values):
         context = False
         if way.authority:
             context = ssl.create_default_context(cafile=way.authority)
@@ -143,7 +152,7 @@ class Asyncpg(Driver):
                                                password=way.password, passfile="/nowhere", ssl=context,
                                                direct_tls=way.direct, timeout=15)
             try:
-                return tuple(await connection.fetchrow(QUESTION + " WHERE name <> $1", "x"))
+                return tuple(await connection.fetchrow(sql, *values))
             finally:
                 await connection.close()
         try:
@@ -155,6 +164,7 @@ class Asyncpg(Driver):
 class Node(Driver):
     """node-postgres."""
     binds = direct = True
+    parameter = "$1"
     SCRIPT = """
         const { readFileSync } = require('fs');
         const { Client } = require('pg');
@@ -163,7 +173,7 @@ class Node(Driver):
         (async () => {
           const client = new Client(way);
           await client.connect();
-          const answer = await client.query({ text: process.argv[2], values: ['x'], rowMode: 'array' });
+          const answer = await client.query({ text: process.argv[2], values: process.argv.slice(3), rowMode: 'array' });
           console.log(JSON.stringify(answer.rows[0]));
           await client.end();
         })().catch(error => { console.error(error.message); process.exit(1); });"""
@@ -172,7 +182,7 @@ class Node(Driver):
     def missing(self):
         return None if node() else "Node with the package pg is not installed (packaging/dependencies.sh --all does)"
 
-    def ask(self, way):
+    def row(self, way, sql, *values):
         words = {"host": "localhost", "port": way.port, "user": way.user, "database": way.database, "password": way.password,
                  "enableChannelBinding": bool(way.bound)}
         if way.authority:
@@ -181,24 +191,29 @@ class Node(Driver):
                 words["tls"] |= {"cert": str(way.certificate), "key": str(key_of(way.certificate))}
         if way.direct:
             words["sslnegotiation"] = "direct"
-        return tuple(json.loads(run("node", "-e", self.SCRIPT, json.dumps(words), QUESTION + " WHERE name <> $1", **node())))
+        return tuple(json.loads(run("node", "-e", self.SCRIPT, json.dumps(words), sql, *values, **node())))
 
 
 class Jdbc(Driver):
+    parameter = "?"
+    # Url, question, how many values, these, and the way in by names and values.
     PROGRAM = """
         import java.sql.*;
         import java.util.Properties;
 
         class Ask {
           public static void main(String[] words) throws SQLException {
+            int values = Integer.parseInt(words[2]);
             Properties way = new Properties();
-            for (int i = 2; i < words.length; i += 2) way.setProperty(words[i], words[i + 1]);
+            for (int i = 3 + values; i < words.length; i += 2) way.setProperty(words[i], words[i + 1]);
             try (Connection connection = DriverManager.getConnection(words[0], way);
                  PreparedStatement question = connection.prepareStatement(words[1])) {
-              question.setString(1, "x");
+              for (int i = 1; i <= values; ++i) question.setString(i, words[2 + i]);
               ResultSet answer = question.executeQuery();
               answer.next();
-              System.out.println(answer.getString(1) + "," + answer.getString(2));
+              int columns = answer.getMetaData().getColumnCount();
+              for (int i = 1; i <= columns; ++i) System.out.print((i > 1 ? "," : "") + answer.getString(i));
+              System.out.println();
             }
           }
         }"""
@@ -218,7 +233,7 @@ class Jdbc(Driver):
         run("javac", "-d", folder.name, source)
         return folder
 
-    def ask(self, way):
+    def row(self, way, sql, *values):
         # Its driver reads private keys as DER only.
         words = {"user": way.user, "connectTimeout": 15, "gssEncMode": "disable",
                  "sslmode": "verify-full" if way.authority else "disable"}
@@ -233,7 +248,7 @@ class Jdbc(Driver):
         url = f"jdbc:postgresql://localhost:{way.port}/{way.database.replace('@', '%40')}"
         pairs = [part for pair in words.items() for part in pair]
         small = ["-Xshare:auto", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m"]
-        return tuple(run("java", *small, "-cp", f"{self._folder.name}:{JDBC}", "Ask", url, QUESTION + " WHERE name <> ?",
+        return tuple(run("java", *small, "-cp", f"{self._folder.name}:{JDBC}", "Ask", url, sql, len(values), *values,
                          *pairs).strip().split(","))
 
 

@@ -15,6 +15,7 @@ import psycopg
 import psycopg2
 import pytest
 from cluster import BIN, PASSWORD
+from drivers import Way, drivers
 from lodge import SANITIZED, eventually, standard_routes
 from wire import ServerError, message, query
 
@@ -195,6 +196,14 @@ def test_psql(lodge):
     told = psql(lodge, "SELECT * FROM tenants", check=False)
     assert "console of pglodge" in told and "SHOW HELP" in told
     assert "Did not find any relation" in psql(lodge, "\\d tenants", check=False)
+
+
+@pytest.mark.parametrize("driver", drivers())
+def test_every_driver(lodge, driver):
+    """A row of text, and one of numbers and nulls."""
+    way = Way(lodge.port, "root", "pglodge")
+    assert driver.row(way, "SHOW VERSION")[0].startswith("pglodge ")
+    assert str(driver.row(way, "SHOW TENANTS LIKE 'globex'")[0]) == "globex"
 
 
 def test_drivers_with_transactions_and_fetching_in_portions(lodge):
