@@ -87,6 +87,11 @@ void caretaker::events(reply<std::vector<event>> to) {
 
 std::vector<std::pair<std::string, desk::usage_counts>> caretaker::usage() { return shared_.accounts.counts(); }
 
+std::optional<std::chrono::microseconds> caretaker::recent_p99(const std::string& tenant) {
+  const auto account = shared_.accounts.find(tenant);
+  return account ? account->queries.p99(clock::now()) : std::nullopt;
+}
+
 void caretaker::reload(const std::string& by, reply<reload_outcome> to) {
   asio::post(main_, [this, by, to = std::move(to)] {
     files_.request("RELOAD by " + by,

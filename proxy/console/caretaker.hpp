@@ -39,6 +39,7 @@ class caretaker final : public house {
   void status(reply<status_facts> to) override;
   void events(reply<std::vector<event>> to) override;
   std::vector<std::pair<std::string, desk::usage_counts>> usage() override;
+  std::optional<std::chrono::microseconds> recent_p99(const std::string& tenant) override;
   std::shared_ptr<const desk::stats_period::reading> last_period() override { return period_.last(); }
   void reload(const std::string& by, reply<reload_outcome> to) override;
   void shut_down(const std::string& by, bool drain) override;

@@ -151,8 +151,8 @@ task<answer> clerk::show(const command& what) {
   }
   client_list all = co_await clients();
   if (wants_no_more_()) co_return cancelled();
-  std::function<made()> make = [shown = what.shown, subject = what.subject, now, all = std::move(all),
-                                pools = pools()]() -> made {
+  std::function<made()> make = [shown = what.shown, subject = what.subject, now, all = std::move(all), pools = pools(),
+                                &at_home = house_]() -> made {
     switch (shown) {
       case thing::clients: return show_clients(all);
       case thing::servers: return show_servers(all, pools);
@@ -163,8 +163,8 @@ task<answer> clerk::show(const command& what) {
       case thing::pools: return show_pools(all, pools);
       case thing::lists: return show_lists(*now, all, pools);
       case thing::mem: return show_mem(*now, all, pools);
-      case thing::tenant: return show_tenant(now, subject, all, pools);
-      default: return show_tenants(now, all, pools);
+      case thing::tenant: return show_tenant(now, subject, all, pools, at_home);
+      default: return show_tenants(now, all, pools, at_home);
     }
   };
   co_return co_await made_apart(std::move(make));

@@ -90,7 +90,10 @@ class house {
   /// What has been counted for each tenant since the lodge started. O(tenants): not for an event loop.
   virtual std::vector<std::pair<std::string, desk::usage_counts>> usage() = 0;
 
-  /// The same for the last period that is over. Quick.
+  /// What all but one in a hundred of a tenant's statements stayed under in the last seconds; nothing: none was run.
+  /// Quick, and from any thread.
+  virtual std::optional<std::chrono::microseconds> recent_p99(const std::string& tenant) = 0;
+  /// What usage() says for the last period that is over. Quick.
   virtual std::shared_ptr<const desk::stats_period::reading> last_period() = 0;
 
   // `by` is who wants it, for the log and the events.

@@ -165,7 +165,8 @@ columns build(thing what) {
               {"clients", number},
               {"active", number},
               {"waiting", number},
-              {"max_active", number}};
+              {"max_active", number},
+              {"p99_us", number}};
     case thing::routes:
       return texts({"rule", "database", "server", "dbname", "schema", "search_path", "role", "users", "pool_mode",
                     "guard", "state"});

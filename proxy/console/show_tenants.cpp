@@ -31,7 +31,8 @@ std::string joined(const auto& list, auto text_of) {
   return all;
 }
 
-row tenant_row(const snapshot& now, const std::string& tenant, std::size_t sessions, const pool_list& pools) {
+row tenant_row(const snapshot& now, const std::string& tenant, std::size_t sessions, const pool_list& pools,
+               house& at_home) {
   const std::string override_text(now.overrides->of(tenant));
   routing::identity who;
   who.tenant = routing::tenant_id::parse(tenant).value_or(routing::tenant_id());
@@ -54,6 +55,7 @@ row tenant_row(const snapshot& now, const std::string& tenant, std::size_t sessi
   made[10] = std::to_string(load.lent);
   made[11] = std::to_string(load.waiting);
   if (found->limits.connections) made[12] = std::to_string(*found->limits.connections);
+  if (const auto p99 = at_home.recent_p99(tenant)) made[13] = std::to_string(p99->count());
   return made;
 }
 
@@ -79,7 +81,7 @@ row rule_row(const std::string& name, const routing::rule& says) {
 
 }  // namespace
 
-table show_tenants(const snapshot_ptr& now, const client_list& clients, const pool_list& pools) {
+table show_tenants(const snapshot_ptr& now, const client_list& clients, const pool_list& pools, house& at_home) {
   // Those of patterns and of `defaults` are there when somebody comes, or is laid over.
   auto names = std::make_shared<std::vector<std::string>>();
   auto sessions = std::make_shared<counts_by_tenant>();
@@ -94,10 +96,10 @@ table show_tenants(const snapshot_ptr& now, const client_list& clients, const po
   names->erase(twice.begin(), twice.end());
   const std::size_t size = names->size();
   return {columns_of(thing::tenants), key_of(thing::tenants), size,
-          [now, names, sessions, pools](std::size_t at, row& into) {
+          [now, names, sessions, pools, &at_home](std::size_t at, row& into) {
             const std::string& tenant = (*names)[at];
             const auto found = sessions->find(tenant);
-            into = tenant_row(*now, tenant, found == sessions->end() ? 0 : found->second, pools);
+            into = tenant_row(*now, tenant, found == sessions->end() ? 0 : found->second, pools, at_home);
           }};
 }
 
@@ -117,13 +119,14 @@ table show_routes(const snapshot_ptr& now) {
 }
 
 std::expected<table, pgwire::error_report> show_tenant(const snapshot_ptr& now, const std::string& tenant,
-                                                       const client_list& clients, const pool_list& pools) {
+                                                       const client_list& clients, const pool_list& pools,
+                                                       house& at_home) {
   const auto id = routing::tenant_id::parse(tenant);
   const auto rule = id ? now->routes->find(tenant) : std::nullopt;
   if (!rule && !now->overrides->tenants.contains(tenant)) return std::unexpected(no_such_tenant(*now, tenant));
   const auto is_its = [&](const client_facts& one) { return one.tenant == tenant; };
   const auto sessions = static_cast<std::size_t>(std::ranges::count_if(clients, is_its));
-  const row cells = tenant_row(*now, tenant, sessions, pools);
+  const row cells = tenant_row(*now, tenant, sessions, pools, at_home);
   const columns& heads = columns_of(thing::tenants);
   std::vector<row> rows;
   rows.reserve(heads.size());

@@ -30,11 +30,12 @@ table show_pools(const client_list& clients, const pool_list& pools);
 table show_lists(const snapshot& now, const client_list& clients, const pool_list& pools);
 
 // In show_tenants.cpp. Rows are made from the snapshot, which the table keeps.
-table show_tenants(const snapshot_ptr& now, const client_list& clients, const pool_list& pools);
+table show_tenants(const snapshot_ptr& now, const client_list& clients, const pool_list& pools, house& at_home);
 table show_routes(const snapshot_ptr& now);
 /// Error: 3D000.
 std::expected<table, pgwire::error_report> show_tenant(const snapshot_ptr& now, const std::string& tenant,
-                                                       const client_list& clients, const pool_list& pools);
+                                                       const client_list& clients, const pool_list& pools,
+                                                       house& at_home);
 /// 3D000, with a hint at the nearest.
 pgwire::error_report no_such_tenant(const snapshot& now, const std::string& tenant);
 /// Error: 22023, neither a URL nor a tenant's id.

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "proxy/desk/rate_limit.hpp"
+#include "proxy/desk/recent_times.hpp"
 #include "proxy/desk/usage_counts.hpp"
 
 namespace proxy::desk {
@@ -74,6 +75,7 @@ class tenant_account : public std::enable_shared_from_this<tenant_account> {
 
   rate_limit statements;
   rate_limit bytes;
+  recent_times queries;
 
  private:
   bool come(std::optional<std::uint32_t> most, clock::time_point now);

@@ -57,8 +57,10 @@ std::optional<clock::duration> session_meter::follow(const statement_rounds& at)
   if (!round_since_) return std::nullopt;  // nothing ran: a Sync by itself
   const auto now = clock::now();
   const auto each = (now - *round_since_) / ended;
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(each);
   for (std::uint32_t i = 0; i < ended; ++i) {
-    times_.queries.observe(std::chrono::duration_cast<std::chrono::microseconds>(each));
+    times_.queries.observe(took);
+    if (account_) account_->queries.observe(took, now);
   }
   round_since_ = at.open ? std::optional(now) : std::nullopt;
   return each;

@@ -55,6 +55,7 @@ double value_of(const row& one, column by) {
     case column::bytes: return one.bytes;
     case column::time: return one.time;
     case column::wait: return one.wait;
+    case column::p99: return one.p99;
     case column::busy: return one.busy;
   }
   return 0;
@@ -71,7 +72,8 @@ constexpr std::array shown_columns{
     shown_column{column::waiting, "waiting", 8, 0}, shown_column{column::tx, "tx/s", 9, 1},
     shown_column{column::statements, "st/s", 9, 1}, shown_column{column::errors, "err/s", 7, 1},
     shown_column{column::time, "ms/tx", 9, 2},      shown_column{column::wait, "wait/tx", 9, 2},
-    shown_column{column::busy, "servers", 8, 2},    shown_column{column::bytes, "KiB/s", 9, 0}};
+    shown_column{column::p99, "p99", 9, 2},         shown_column{column::busy, "servers", 8, 2},
+    shown_column{column::bytes, "KiB/s", 9, 0}};
 
 constexpr std::size_t name_width = 20;
 
@@ -124,7 +126,7 @@ const std::vector<sort_choice>& sort_choices() {
       {column::tenant, 'n', "tenant"},   {column::clients, 'c', "clients"}, {column::active, 'a', "active"},
       {column::waiting, 'w', "waiting"}, {column::tx, 't', "tx"},           {column::statements, 's', "statements"},
       {column::errors, 'e', "errors"},   {column::bytes, 'k', "bytes"},     {column::time, 'm', "time"},
-      {column::wait, 'l', "wait"},       {column::busy, 'b', "busy"}};
+      {column::wait, 'l', "wait"},       {column::p99, '9', "p99"},         {column::busy, 'b', "busy"}};
   return all;
 }
 
@@ -140,6 +142,7 @@ std::expected<look, std::string> look::of(const answer_table& tenants, const ans
   const auto clients = in_tenants.column("clients");
   const auto active = in_tenants.column("active");
   const auto waiting = in_tenants.column("waiting");
+  const auto p99 = in_tenants.column("p99_us");
   if (!in_tenants.missing().empty()) return std::unexpected("SHOW TENANTS has no column " + in_tenants.missing());
   for (const auto& cells : tenants.rows) {
     tenant& one = made.tenants[printable(cells[name])];
@@ -149,6 +152,7 @@ std::expected<look, std::string> look::of(const answer_table& tenants, const ans
     one.clients = number(cells[clients]);
     one.active = number(cells[active]);
     one.waiting = number(cells[waiting]);
+    one.p99 = number(cells[p99]);
   }
   reader in_usage(usage);
   const auto who = in_usage.column("tenant");
@@ -178,6 +182,7 @@ std::vector<row> compare(const look& before, const look& now, order how, idle_te
     made.active = one.active;
     made.waiting = one.waiting;
     constexpr double us_in_ms = 1e3;
+    made.p99 = static_cast<double>(one.p99) / us_in_ms;
     constexpr double us_in_s = 1e6;
     const double transactions = risen(one.transactions, was.transactions);
     const double busy = risen(one.busy, was.busy);

@@ -24,6 +24,7 @@ struct look {
   struct tenant {
     std::string state, place, server;
     std::uint64_t clients = 0, active = 0, waiting = 0;
+    std::uint64_t p99 = 0;  ///< of its statements lately, in microseconds; 0: there were none
     // Since the lodge started; times in microseconds.
     std::uint64_t transactions = 0, statements = 0, errors = 0, bytes = 0, busy = 0, waited = 0;
   };
@@ -35,7 +36,20 @@ struct look {
                                              std::chrono::steady_clock::time_point when);
 };
 
-enum class column : std::uint8_t { tenant, clients, active, waiting, tx, statements, errors, bytes, time, wait, busy };
+enum class column : std::uint8_t {
+  tenant,
+  clients,
+  active,
+  waiting,
+  tx,
+  statements,
+  errors,
+  bytes,
+  time,
+  wait,
+  p99,
+  busy
+};
 
 /// By a key in the live view, or a word on the command line.
 struct sort_choice {
@@ -50,6 +64,7 @@ struct row {
   std::uint64_t clients = 0, active = 0, waiting = 0;
   double tx = 0, statements = 0, errors = 0, bytes = 0;  ///< a second
   double time = 0, wait = 0;                             ///< of one transaction, in milliseconds
+  double p99 = 0;                                        ///< of its statements lately, likewise
   double busy = 0;                                       ///< server connections that it had, on average
 };
 

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "proxy/desk/rate_limit.hpp"
+#include "proxy/desk/recent_times.hpp"
 #include "proxy/desk/tenant_account.hpp"
 #include "proxy/desk/traffic_tally.hpp"
 #include "proxy/session/session_meter.hpp"
@@ -14,6 +15,7 @@ using proxy::session_meter;
 using proxy::time_limits;
 using proxy::traffic_moment;
 using proxy::desk::rate_limit;
+using proxy::desk::recent_times;
 using proxy::desk::session_times;
 using proxy::desk::tenant_accounts;
 using proxy::desk::traffic_tally;
@@ -286,4 +288,32 @@ TEST_CASE("meter: the statement that waited is paid for once", "[limits]") {
   CHECK(meter.pace(limits, start, 1s) == 300ms);
   CHECK_FALSE(meter.pace(limits, start, 50ms));
   CHECK(session_meter::too_fast(limits).detail == "limits.queries_per_second is 10, limits.burst 2.");
+}
+
+TEST_CASE("recent times: every time is in the first bucket whose bound it does not exceed", "[recent_times]") {
+  using namespace std::chrono;
+  for (std::size_t i = 0; i + 1 < recent_times::buckets; ++i) {
+    CHECK(recent_times::bucket_of(recent_times::bound(i)) == i);
+    CHECK(recent_times::bucket_of(recent_times::bound(i) + 1us) == i + 1);
+    CHECK(recent_times::bound(i + 1) * 2 <= recent_times::bound(i) * 3);
+  }
+  CHECK(recent_times::bucket_of(-5us) == 0);
+  CHECK(recent_times::bucket_of(24h) == recent_times::buckets - 1);
+}
+
+TEST_CASE("recent times: one in a hundred may be slower, and what is old is forgotten", "[recent_times]") {
+  recent_times times;
+  CHECK(!times.p99(start));
+  for (int i = 0; i < 199; ++i) times.observe(100us, start);
+  times.observe(1s, start);
+  CHECK(times.p99(start) == recent_times::bound(recent_times::bucket_of(100us)));
+  for (int i = 0; i < 2; ++i) times.observe(1s, start + recent_times::span);
+  CHECK(times.p99(start + recent_times::span) == recent_times::bound(recent_times::bucket_of(1s)));
+  // The first span has gone by, the second has not.
+  times.observe(100us, start + 2 * recent_times::span);
+  CHECK(times.p99(start + 2 * recent_times::span) == recent_times::bound(recent_times::bucket_of(1s)));
+  CHECK(times.p99(start + 3 * recent_times::span) == recent_times::bound(recent_times::bucket_of(100us)));
+  CHECK(!times.p99(start + 4 * recent_times::span));
+  times.observe(2s, start + 9 * recent_times::span);
+  CHECK(times.p99(start + 9 * recent_times::span) == recent_times::bound(recent_times::bucket_of(2s)));
 }

@@ -10,7 +10,8 @@ using namespace proxy::top;
 using namespace std::chrono_literals;
 
 const std::chrono::steady_clock::time_point start{1h};
-const std::vector<std::string> tenant_heads{"tenant", "state", "database", "server", "clients", "active", "waiting"};
+const std::vector<std::string> tenant_heads{"tenant",  "state",  "database", "server",
+                                            "clients", "active", "waiting",  "p99_us"};
 const std::vector<std::string> usage_heads{"tenant",   "transactions", "statements", "errors",
                                            "bytes_in", "bytes_out",    "busy_us",    "waiting_us"};
 
@@ -30,10 +31,10 @@ std::string names(const std::vector<row>& rows) {
 }  // namespace
 
 TEST_CASE("two looks come to rates, of a second and of a transaction", "[top]") {
-  const look before = look_at({{"acme", "active", "shared", "main", "1", "0", "0"}},
+  const look before = look_at({{"acme", "active", "shared", "main", "1", "0", "0", ""}},
                               {{"acme", "100", "200", "0", "0", "0", "1000000", "0"}}, start);
   const look now = look_at(
-      {{"acme", "held", "shared", "main", "3", "2", "1"}, {"bob", "active", "own", "main", "0", "0", "0"}},
+      {{"acme", "held", "shared", "main", "3", "2", "1", "1500"}, {"bob", "active", "own", "main", "0", "0", "0", ""}},
       {{"acme", "120", "260", "2", "1024", "1024", "2000000", "40000"}, {"late", "4", "4", "0", "0", "0", "0", "0"}},
       start + 2s);
   const auto rows = compare(before, now, {}, idle_tenants::left_out);
@@ -48,6 +49,7 @@ TEST_CASE("two looks come to rates, of a second and of a transaction", "[top]") 
   CHECK(acme.bytes == 1024);
   CHECK(acme.time == 50);
   CHECK(acme.wait == 2);
+  CHECK(acme.p99 == 1.5);
   CHECK(acme.busy == 0.5);
   CHECK(rows[1].tx == 2);
   CHECK(names(compare(before, now, {column::tenant, true}, idle_tenants::shown)) == "late bob acme ");
