@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the build and the tests need on Debian 12; --all adds what only .ci/run needs, and the drivers of which
-# the tests skip what is missing: Java's and Node's, and promtool, 420 MB that nobody needs who wants to build a lodge.
+# Installs what the build and the tests need on Debian 12; --all adds what only .ci/run needs, and those programs without
+# which the tests skip something: Java's and Node's drivers, promtool, check_postgres; 420 MB that nobody needs who wants
+# to build a lodge.
 # Quick when all is there.
 set -euo pipefail
 
@@ -19,7 +20,7 @@ case ${1:-} in
     all=yes
     packages+=(clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev shellcheck)
     packages+=(libpostgresql-jdbc-java openjdk-17-jdk-headless)
-    packages+=(prometheus)  # for promtool
+    packages+=(prometheus check-postgres)  # for promtool, and what watches PgBouncer and so the console
     packages+=(debhelper dpkg-dev fakeroot lintian man-db mandoc rpm systemd)  # what is packaged, and what judges it
     # Debian's node-postgres wants Debian's Node. Beside another one it comes from npm, which such a one brings along.
     command -v npm >/dev/null || packages+=(nodejs node-pg)
