@@ -37,13 +37,15 @@ class config_reader {
     switch (*section) {
       case pgbouncer_section::pgbouncer: return read_setting(entry);
       case pgbouncer_section::databases: return read_database(entry);
-      case pgbouncer_section::users:
+      case pgbouncer_section::users: return read_named<pgbouncer_user>(entry, *section, config_.users, user_index_);
       case pgbouncer_section::peers: return read_unmatched(entry, *section);
     }
   }
   pgbouncer_config take() && { return std::move(config_); }
 
  private:
+  using index = std::unordered_map<std::string, std::size_t>;
+
   void read_setting(const ini_entry& entry) {
     const auto* row = find_pgbouncer_setting(pgbouncer_section::pgbouncer, entry.key);
     if (row == nullptr) {
@@ -92,16 +94,20 @@ class config_reader {
       return notes_.error(&entry, path_of(entry, {}),
                           "the name is PgBouncer's own console's, and it refuses the entry");
     }
-    pgbouncer_database made{entry.key, &entry};
-    read_connection_string(entry, pgbouncer_section::databases,
-                           [&](const pgbouncer_setting& row, const std::string& value) {
-                             if (const std::string words = fate_in_words(row); !words.empty()) {
-                               notes_.remark(&entry, path_of(entry, row.name), words);
-                             }
-                             made.values.set(row, entry, value);
-                           });
-    auto& all = config_.databases;
-    const auto [known, is_new] = database_index_.try_emplace(made.name, all.size());
+    read_named<pgbouncer_database>(entry, pgbouncer_section::databases, config_.databases, database_index_);
+  }
+
+  // Of several entries of one name the last holds.
+  template <class Named>
+  void read_named(const ini_entry& entry, pgbouncer_section section, std::vector<Named>& all, index& by_name) {
+    Named made{entry.key, &entry};
+    read_connection_string(entry, section, [&](const pgbouncer_setting& row, const std::string& value) {
+      if (const std::string words = fate_in_words(row); !words.empty()) {
+        notes_.remark(&entry, path_of(entry, row.name), words);
+      }
+      made.values.set(row, entry, value);
+    });
+    const auto [known, is_new] = by_name.try_emplace(made.name, all.size());
     if (is_new) {
       all.push_back(std::move(made));
       return;
@@ -134,7 +140,7 @@ class config_reader {
   import_notes& notes_;
   pgbouncer_config config_;
   std::size_t unknown_ = 0;
-  std::unordered_map<std::string, std::size_t> database_index_;
+  index database_index_, user_index_;
   std::vector<std::string> unknown_sections_;
 };
 
@@ -187,6 +193,8 @@ std::optional<std::chrono::milliseconds> pgbouncer_values::seconds(std::string_v
 }
 
 std::string pgbouncer_database::path(std::string_view key) const { return path_of(*entry, key); }
+
+std::string pgbouncer_user::path(std::string_view key) const { return path_of(*entry, key); }
 
 const pgbouncer_database* pgbouncer_config::find(std::string_view name) const {
   const auto found = std::ranges::find(databases, name, &pgbouncer_database::name);

@@ -76,9 +76,19 @@ struct pgbouncer_database {
   [[nodiscard]] std::string path(std::string_view key) const;
 };
 
+struct pgbouncer_user {
+  std::string name;
+  const ini_entry* entry = nullptr;
+  pgbouncer_values values{pgbouncer_section::users};
+
+  /// "users.app.pool_mode", for notes.
+  [[nodiscard]] std::string path(std::string_view key) const;
+};
+
 struct pgbouncer_config {
   pgbouncer_values global{pgbouncer_section::pgbouncer};
   std::vector<pgbouncer_database> databases;
+  std::vector<pgbouncer_user> users;
 
   [[nodiscard]] const pgbouncer_database* find(std::string_view name) const;
 };

@@ -1,5 +1,6 @@
-// routes.yaml: [databases] become servers, places and tenants.
+// routes.yaml: [databases] become servers, places and tenants, [users] roles with limits.
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <utility>
 
@@ -13,6 +14,12 @@ namespace conf {
 namespace {
 
 constexpr std::uint32_t most_connections = 1'000'000;
+
+// Limits in time, and what PgBouncer calls them.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 3> times{
+    {{"query_time", "query_timeout"},
+     {"transaction_time", "transaction_timeout"},
+     {"idle_in_transaction", "idle_transaction_timeout"}}};
 
 struct server_entry {
   std::vector<std::string> hosts;  // as routes.yaml writes them
@@ -56,6 +63,7 @@ class routes_writer {
   std::vector<imported_file> write() {
     read_server_tls();
     for (const pgbouncer_database& one : import_.config.databases) add_database(one);
+    for (const pgbouncer_user& one : import_.config.users) add_role(one);
     if (query_ != nullptr && import_.config.find(query_->database) == nullptr) add_query_place();
     if (tenants_.empty() && !import_.notes.has_errors()) {
       import_.notes.error(nullptr, "[databases]", "none could be carried over, so there is nothing to route");
@@ -185,6 +193,9 @@ class routes_writer {
     // What PgBouncer counts by database is for `*` one count a tenant, and one place for all of them.
     if (size && !is_fallback) pool.add("size", std::to_string(*size));
     entry.add("pool", pool.str());
+    // Likewise clients.
+    const auto clients = clients_of(database.values, "max_db_client_connections");
+    if (clients && !is_fallback) entry.add("limits", only_clients(*clients).str());
     places_.emplace_back(place, entry.str());
 
     if (!is_fallback && !routing::tenant_id::parse(database.name)) {
@@ -202,7 +213,7 @@ class routes_writer {
     add_settings(database, tenant);
     // The guard keeps tenants apart who share a database, which PgBouncer does not know.
     if (is_fallback && !dbname.empty()) tenant.add("guard", "off");
-    add_limits(database, is_fallback ? size : std::nullopt, tenant);
+    add_limits(database, is_fallback ? size : std::nullopt, is_fallback ? clients : std::nullopt, tenant);
     tenants_.emplace_back(database.name, tenant.str());
   }
 
@@ -270,16 +281,45 @@ class routes_writer {
   }
 
   void add_limits(const pgbouncer_database& database, std::optional<std::uint32_t> connections,
-                  yaml_flow& tenant) const {
+                  std::optional<std::uint32_t> clients, yaml_flow& tenant) const {
     yaml_flow limits;
     if (connections) limits.add("connections", std::to_string(*connections));
-    const bool own = database.values.where("max_db_client_connections") != nullptr;
-    const auto clients = (own ? database.values : global()).count("max_db_client_connections");
-    if (clients) limits.add("clients", std::to_string(std::min(*clients, 1'000'000'000U)));
+    if (clients) limits.add("clients", std::to_string(*clients));
     if (const auto wait = database.values.seconds("query_wait_timeout")) {
       limits.add("wait", duration_text(wait->count() > 0 ? *wait : as_good_as_for_ever));
     }
     if (!limits.empty()) tenant.add("limits", limits.str());
+  }
+
+  // How many clients its entry allows, else [pgbouncer].
+  [[nodiscard]] std::optional<std::uint32_t> clients_of(const pgbouncer_values& own, std::string_view setting) const {
+    const auto clients = (own.where(setting) != nullptr ? own : global()).count(setting);
+    return clients ? std::optional(std::min(*clients, 1'000'000'000U)) : std::nullopt;
+  }
+  static yaml_flow only_clients(std::uint32_t most) {
+    yaml_flow limits;
+    limits.add("clients", std::to_string(most));
+    return limits;
+  }
+
+  void add_role(const pgbouncer_user& user) {
+    if (!is_usable_name(import_, user.entry, user.path({}), user.name)) return;
+    yaml_flow limits;
+    if (const auto clients = clients_of(user.values, "max_user_client_connections")) limits = only_clients(*clients);
+    for (const auto& [key, setting] : times) {
+      const auto time = user.values.seconds(setting);
+      if (!time || time->count() == 0) continue;
+      limits.add(key, duration_text(*time));
+      const auto of_all = global().seconds(setting);
+      if (!of_all || of_all->count() == 0 || *of_all >= *time) continue;
+      import_.notes.remark(user.entry, user.path(setting),
+                           "is longer than that of [pgbouncer], which holds for the role, too: with PgBouncer the "
+                           "user's own does, here the shortest");
+    }
+    if (limits.empty()) return;
+    yaml_flow entry;
+    entry.add("limits", limits.str());
+    roles_.emplace_back(user.name, entry.str());
   }
 
   [[nodiscard]] std::string text() const {
@@ -309,10 +349,9 @@ class routes_writer {
       for (const auto& [name, entry] : entries) text += "  " + yaml_scalar(name) + ": " + entry + "\n";
     };
     add("databases", places_);
+    if (!roles_.empty()) add("roles", roles_);
     yaml_flow limits;
-    for (const auto& [key, setting] : {std::pair{"query_time", "query_timeout"},
-                                       {"transaction_time", "transaction_timeout"},
-                                       {"idle_in_transaction", "idle_transaction_timeout"}}) {
+    for (const auto& [key, setting] : times) {
       const auto time = global().seconds(setting);
       if (time && time->count() > 0) limits.add(key, duration_text(*time));
     }
@@ -325,7 +364,7 @@ class routes_writer {
   const imported_query* query_;
   yaml_flow tls_;
   std::vector<std::pair<std::string, server_entry>> servers_;
-  std::vector<std::pair<std::string, std::string>> places_, tenants_;  // name and entry
+  std::vector<std::pair<std::string, std::string>> places_, roles_, tenants_;  // name and entry
   std::vector<imported_file> passwords_;
 };
 

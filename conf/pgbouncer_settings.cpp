@@ -35,9 +35,9 @@ constexpr std::string_view system_tcp = "the system's defaults hold, see tcp(7) 
 constexpr std::string_view system_tls = "OpenSSL's own choice holds; openssl.cnf can narrow it";
 constexpr std::string_view resolver = "names are looked up by the system's resolver at each new connection";
 constexpr std::string_view of_users =
-    "there are no settings of single users; limits belong to tenants, and ALTER ROLE ... SET or CONNECTION LIMIT on "
-    "the "
-    "server to roles";
+    "a role has limits of clients and of times; what else there is belongs to tenants and databases, and ALTER ROLE "
+    "... "
+    "SET or CONNECTION LIMIT on the server to roles";
 constexpr std::string_view of_peers =
     "one lodge uses all cores, so there are no processes to pass cancel requests between; several lodges behind a "
     "balancer do not pass them on";
@@ -105,7 +105,8 @@ constexpr std::array settings{
     pgbouncer_setting{global, "max_prepared_statements", integer, "", not_needed,
                       "prepared statements always work; a server connection keeps at most 500, see "
                       "databases.*.pool.prepare"},
-    pgbouncer_setting{global, "max_user_client_connections", integer, "", no_match, of_users},
+    pgbouncer_setting{global, "max_user_client_connections", integer, "0", carried,
+                      "it holds for the roles of [users]; write roles.*.limits.clients for others"},
     pgbouncer_setting{global, "max_user_connections", integer, "", no_match, of_users},
     pgbouncer_setting{global, "min_pool_size", integer, "", no_match,
                       "no connection is opened before it is needed; timeouts.server_idle keeps those that are there"},
@@ -203,15 +204,15 @@ constexpr std::array settings{
     pgbouncer_setting{databases, "user", text},
 
     pgbouncer_setting{users, "client_idle_timeout", seconds, "", no_match, of_users},
-    pgbouncer_setting{users, "idle_transaction_timeout", seconds, "", no_match, of_users},
-    pgbouncer_setting{users, "max_user_client_connections", integer, "", no_match, of_users},
+    pgbouncer_setting{users, "idle_transaction_timeout", seconds},
+    pgbouncer_setting{users, "max_user_client_connections", integer},
     pgbouncer_setting{users, "max_user_connections", integer, "", no_match, of_users},
     pgbouncer_setting{users, "pool_mode", words, "", no_match, of_users, pool_modes},
     pgbouncer_setting{users, "pool_size", integer, "", no_match, of_users},
-    pgbouncer_setting{users, "query_timeout", seconds, "", no_match, of_users},
+    pgbouncer_setting{users, "query_timeout", seconds},
     pgbouncer_setting{users, "query_wait_timeout", seconds, "", no_match, of_users},
     pgbouncer_setting{users, "reserve_pool_size", integer, "", no_match, of_users},
-    pgbouncer_setting{users, "transaction_timeout", seconds, "", no_match, of_users},
+    pgbouncer_setting{users, "transaction_timeout", seconds},
 
     pgbouncer_setting{peers, "host", text, "", not_needed, of_peers},
     pgbouncer_setting{peers, "pool_size", integer, "", not_needed, of_peers},

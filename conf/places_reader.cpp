@@ -1,7 +1,9 @@
-// The sections `servers` and `databases`: the machines, and the places on them where tenants can live.
+// The sections `servers` and `databases`: the machines, and the places on them where tenants can live. And `roles`, by
+// which clients come there.
 #include <utility>
 #include <vector>
 
+#include "conf/limits_reader.hpp"
 #include "conf/names.hpp"
 #include "conf/routes_file.hpp"
 #include "conf/values.hpp"
@@ -149,6 +151,7 @@ routing::database places_reader::read_database(const yaml_value& entry) const {
                          .value_or(repeated);
     }
   }
+  made.limits = read_shared_limits(entry, routing::sharer::database);
   return made;
 }
 
@@ -161,6 +164,18 @@ void places_reader::read_databases(const yaml_value& section) {
     if (!database_names_.add(entry)) return;
     if (const auto problem = identifier_problem(entry.name())) entry.error_at_key(*problem);
     databases_.emplace(entry.name(), std::make_shared<const routing::database>(read_database(entry)));
+  });
+}
+
+void roles_reader::read(const yaml_value& section) {
+  if (!section.is_mapping_of_names("reporting: { limits: { clients: 20 } }")) return;
+  section.for_each([&](const yaml_value& entry) {
+    if (!names_.add(entry)) return;
+    if (const auto problem = identifier_problem(entry.name())) entry.error_at_key(*problem);
+    if (!entry.is_mapping()) return;
+    if (auto limits = read_shared_limits(entry, routing::sharer::role)) {
+      roles_.emplace(entry.name(), std::move(limits));
+    }
   });
 }
 

@@ -24,6 +24,9 @@ class routes_reader {
     places_reader places(is_complete_);
     for_each_section("servers", [&](const yaml_value& section) { places.read_servers(section); });
     for_each_section("databases", [&](const yaml_value& section) { places.read_databases(section); });
+    roles_reader roles;
+    for_each_section("roles", [&](const yaml_value& section) { roles.read(section); });
+    parts_.roles = std::move(roles).take();
     for_each_section("defaults", [&](const yaml_value& section) { read_defaults(section, places); });
     read_tenants(places);
     for_each_section("unknown_tenants", [&](const yaml_value& value) { read_unknown_tenants(value); });

@@ -1,8 +1,8 @@
 // routes.yaml and its companions: from documents to the parts of a routing table.
 //
 // Names are resolved across files, so the files are gone through section by section, not file by file: all servers,
-// then all databases, `defaults`, and the tenants last. What could not be read makes no second error: a database whose
-// server is unknown is one error, and the tenants that live in it make none.
+// then all databases, roles, `defaults`, and the tenants last. What could not be read makes no second error: a database
+// whose server is unknown is one error, and the tenants that live in it make none.
 //
 // Over several files: names may be defined once; hints, defaults, unknown_tenants and no_tenant are taken as a whole
 // from the last file that has them.
@@ -62,6 +62,16 @@ class places_reader {
   definitions server_names_, database_names_;
   server_map servers_;
   database_map databases_;
+};
+
+class roles_reader {
+ public:
+  void read(const yaml_value& section);
+  [[nodiscard]] std::map<std::string, routing::shared_limits_ptr> take() && { return std::move(roles_); }
+
+ private:
+  definitions names_;
+  std::map<std::string, routing::shared_limits_ptr> roles_;
 };
 
 }  // namespace conf

@@ -152,6 +152,17 @@ constexpr std::array route_block{
               "Statements that take as long are logged, without their values; 0 is all of them."},
 };
 
+// What all sessions of a database, or of a role, share.
+constexpr std::array shared_limits_block{
+    route_row{"clients", "integer", "none", "Client sessions at a time."},
+    route_row{"queries_per_second", "integer", "none", "Statements a second, on average."},
+    route_row{"burst", "integer", "queries_per_second", "Statements at once, above the average."},
+    route_row{"bytes_per_second", "size", "none", "Bytes a second, both ways together."},
+    route_row{"query_time", "duration", "none", "How long a statement may run; 0 is no limit."},
+    route_row{"transaction_time", "duration", "none", "How long a transaction may last; 0 is no limit."},
+    route_row{"idle_in_transaction", "duration", "none", "How long a transaction may be idle; 0 is no limit."},
+};
+
 std::vector<setting> routes_settings_table() {
   constexpr auto no = force::no;
   std::vector<setting> table{
@@ -205,13 +216,23 @@ std::vector<setting> routes_settings_table() {
       {routes, "databases.*.pool.prepare", "repeated | named | off", "repeated",
        "What stays prepared on shared connections: what clients prepare and unnamed statements that keep coming; only "
        "what has a name; nothing."},
-      {routes, "defaults", "mapping", "", "What every tenant starts from; each key of a tenant's own takes its place."},
   };
-  const auto add_block = [&](const std::string& prefix) {
-    for (const route_row& one : route_block) {
+  const auto add_rows = [&](const std::string& prefix, const auto& rows) {
+    for (const route_row& one : rows) {
       table.push_back({routes, prefix + "." + std::string(one.key), one.type, one.fallback, one.doc, one.in_force});
     }
   };
+  const auto add_block = [&](const std::string& prefix) { add_rows(prefix, route_block); };
+  table.push_back({routes, "databases.*.limits", "mapping", "",
+                   "What all who live there may use together, beside what each tenant may."});
+  add_rows("databases.*.limits", shared_limits_block);
+  table.push_back({routes, "roles", "mapping of role to its limits", "",
+                   "Roles that clients log in as, without what a hint takes out of the name."});
+  table.push_back({routes, "roles.*.limits", "mapping", "",
+                   "What all sessions of the role may use together, whatever their tenants."});
+  add_rows("roles.*.limits", shared_limits_block);
+  table.push_back({routes, "defaults", "mapping", "",
+                   "What every tenant starts from; each key of a tenant's own takes its place."});
   add_block("defaults");
   table.push_back({routes, "tenants", "mapping of id or pattern to tenant", "",
                    "Who lives where: an exact id wins, then the longest pattern that matches."});

@@ -4,6 +4,7 @@
 #include <array>
 #include <string_view>
 
+#include "conf/limits_reader.hpp"
 #include "conf/names.hpp"
 #include "conf/values.hpp"
 #include "conf/words.hpp"
@@ -15,8 +16,6 @@ namespace {
 
 using routing::name_template;
 using routing::rule;
-
-constexpr std::uint32_t most_of_anything = 1'000'000'000;
 
 // Settings that have keys of their own, where what they mean together is checked.
 std::string_view own_key_of(std::string_view setting) {
@@ -146,34 +145,6 @@ void rule_reader::read_access(const yaml_value& entry, rule& into) {
       message->error_at_key("is only told while the state is suspended; remove it, or write state: suspended");
     }
   }
-}
-
-routing::limits rule_reader::read_limits(const yaml_value& section) {
-  routing::limits made;
-  if (!section.is_mapping()) return made;
-  const auto count = [&](std::string_view key, std::uint32_t least, std::optional<std::uint32_t>& into) {
-    if (const auto value = section.find(key)) into = value->integer(least, most_of_anything);
-  };
-  const auto time = [&](std::string_view key, std::optional<std::chrono::milliseconds>& into) {
-    if (const auto value = section.find(key)) into = value->duration(yaml_value::zero::allowed);
-  };
-  count("clients", 1, made.clients);
-  count("connections", 1, made.connections);
-  count("min_connections", 0, made.min_connections);
-  count("weight", 1, made.weight);
-  count("queries_per_second", 1, made.queries_per_second);
-  count("burst", 1, made.burst);
-  if (const auto value = section.find("bytes_per_second")) made.bytes_per_second = value->bytes();
-  time("query_time", made.query_time);
-  time("transaction_time", made.transaction_time);
-  time("idle_in_transaction", made.idle_in_transaction);
-  time("wait", made.wait);
-  time("log_min_duration_statement", made.log_min_duration_statement);
-  if (made.connections && made.min_connections && *made.min_connections > *made.connections) {
-    section.find("min_connections")
-        ->error("is more than connections; write at most " + std::to_string(*made.connections));
-  }
-  return made;
 }
 
 rule rule_reader::read(const yaml_value& entry) const {

@@ -29,7 +29,6 @@ class rule_reader {
       const yaml_value& section) const;
   void read_place(const yaml_value& entry, routing::rule& into) const;
   static void read_access(const yaml_value& entry, routing::rule& into);
-  static routing::limits read_limits(const yaml_value& section);
 
   const places_reader& places_;
   whose whose_;

@@ -51,7 +51,7 @@ void yaml_value::refuse(std::string_view expected) const {
   }
 }
 
-bool yaml_value::is_mapping() const {
+bool yaml_value::is_mapping(std::span<const elsewhere> not_here) const {
   if (node_->kind != yaml_kind::mapping) {
     refuse("a mapping of keys and values");
     return false;
@@ -59,12 +59,18 @@ bool yaml_value::is_mapping() const {
   std::vector<std::string_view> names;
   for (const yaml_entry& one : node_->entries) {
     if (known_->find(one.key->text) != nullptr) continue;
+    const yaml_value unknown(*this, one, 0, nullptr);
+    const auto expected = std::ranges::find(not_here, one.key->text, &elsewhere::key);
+    if (expected != not_here.end()) {
+      unknown.error_at_key(expected->advice);
+      continue;
+    }
     if (names.empty()) {
       for (const auto& known : known_->keys) names.push_back(known.first);
     }
     std::string meant = did_you_mean(one.key->text, names);
     if (meant.empty()) meant = "; known here: " + any_of_words(names);
-    yaml_value(*this, one, 0, nullptr).error_at_key("unknown key" + meant);
+    unknown.error_at_key("unknown key" + meant);
   }
   return true;
 }

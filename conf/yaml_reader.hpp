@@ -55,8 +55,12 @@ class yaml_value {
 
   // Where to go.
   [[nodiscard]] bool is_null() const { return node_->kind == yaml_kind::null; }
+  /// A key that this place does not know but somebody may expect here, and what to tell them.
+  struct elsewhere {
+    std::string_view key, advice;
+  };
   /// Whether it is a mapping. Reports what else it is, and every key in it that this place does not know.
-  [[nodiscard]] bool is_mapping() const;
+  [[nodiscard]] bool is_mapping(std::span<const elsewhere> not_here = {}) const;
   /// The same where any name may be a key.
   [[nodiscard]] bool is_mapping_of_names(std::string_view example) const;
   /// Whether it is a list. Reports what else it is, and what to write for a lone value: that value in brackets, or

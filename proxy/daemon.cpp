@@ -248,6 +248,7 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
   void publish(const snapshot_ptr& next) {
     apply(*next->settings);
     doors_.fit(*next);
+    shared_.shared_accounts.keep_only(next->routes->parts());
     for (const auto& one : workers_) one->publish(next);
     watch_.watch(hosts_to_watch(*next));
     if (desk_) desk_->publish(next);

@@ -22,6 +22,7 @@
 #include "proxy/auth/slow_work.hpp"
 #include "proxy/counted.hpp"
 #include "proxy/desk/duration_histogram.hpp"
+#include "proxy/desk/shared_account.hpp"
 #include "proxy/desk/tenant_account.hpp"
 #include "proxy/io.hpp"
 #include "proxy/pool/server_pool.hpp"
@@ -57,6 +58,7 @@ struct shared_state {
   auth_tools auth;
   auth_throttle throttle;
   desk::tenant_accounts accounts;
+  desk::shared_accounts shared_accounts;  ///< of roles and databases that have limits
   desk::session_times times;
   slow_work computing{2};
   counter clients;                            ///< sessions, the console's excepted

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "routing/ids.hpp"
+#include "routing/limits.hpp"
 
 namespace routing {
 
@@ -54,15 +55,6 @@ enum class tenant_state : std::uint8_t { active, read_only, held, suspended };
 std::string_view to_string(pool_mode mode);
 std::string_view to_string(tenant_state state);
 
-/// Nothing given means no limit; `wait` is how long a client may be made to wait for anything.
-struct limits {
-  std::optional<std::uint32_t> clients, connections, min_connections, weight, queries_per_second, burst;
-  std::optional<std::uint64_t> bytes_per_second;
-  std::optional<std::chrono::milliseconds> query_time, transaction_time, idle_in_transaction, wait;
-  std::optional<std::chrono::milliseconds> log_min_duration_statement;  ///< what takes as long is logged
-  friend bool operator==(const limits&, const limits&) = default;
-};
-
 struct route {
   tenant_id tenant;      ///< empty for the route of `no_tenant`
   bool named = false;    ///< the table has an entry of exactly this id
@@ -82,7 +74,10 @@ struct route {
   tenant_state state = tenant_state::active;
   std::string message;  ///< of a suspended tenant
   routing::limits limits;
+  shared_limits_list shared;  ///< limits of the session's role, and of its database
   std::string rule;  ///< which entry of the table decided: "tenants.acme", "tenants.trial-*", "defaults", "no_tenant"
+
+  [[nodiscard]] limits_in_force in_force() const { return {limits, shared}; }
 };
 
 /// Whether a session placed by `was` would be placed elsewhere, or differently dressed, by `now`: server, hosts,

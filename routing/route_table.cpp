@@ -160,7 +160,7 @@ std::expected<route, refusal> route_table::resolve(const identity& who) const {
       return std::unexpected(
           refusal{std::string(invalid_catalog_name), "tenant \"" + who.tenant.str() + "\" does not exist", {}, {}});
     }
-    route made = build(*found->says, parts_.defaults, who.tenant);
+    route made = build(*found->says, parts_.defaults, who);
     made.named = found->entry == who.tenant.str();
     made.rule = found->entry.empty() ? "defaults" : "tenants." + std::string(found->entry);
     if (auto problem = too_long(made)) return std::unexpected(std::move(*problem));
@@ -168,15 +168,17 @@ std::expected<route, refusal> route_table::resolve(const identity& who) const {
   }
   switch (parts_.no_tenant) {
     case no_tenant_action::route: {
-      route made = build(parts_.no_tenant_route, rule{}, who.tenant);
+      route made = build(parts_.no_tenant_route, rule{}, who);
       made.rule = "no_tenant";
       return made;
     }
     case no_tenant_action::wait: {
-      route made = build(rule{}, rule{.database = parts_.defaults.database}, who.tenant);
+      route made = build(rule{}, rule{.database = parts_.defaults.database}, who);
       made.rule = "no_tenant";
       made.guard = made.waits = true;
       made.pool = pool_mode::transaction;
+      // It lives nowhere as yet.
+      std::erase_if(made.shared, [](const auto& one) { return one->of == sharer::database; });
       return made;
     }
     case no_tenant_action::reject: break;
@@ -191,7 +193,8 @@ bool route_table::is_shared(const database& place) const {
   return found != residents_.end() && found->second > 1;
 }
 
-route route_table::build(const rule& says, const rule& defaults, const tenant_id& tenant) const {
+route route_table::build(const rule& says, const rule& defaults, const identity& who) const {
+  const tenant_id& tenant = who.tenant;
   const auto& place = says.database ? says.database : defaults.database;
   route made;
   made.tenant = tenant;
@@ -214,6 +217,8 @@ route route_table::build(const rule& says, const rule& defaults, const tenant_id
   if (made.state == tenant_state::read_only) set(made.settings, read_only_setting, "on");
   made.message = either(says.message, defaults.message).value_or("");
   made.limits = merged(says.limits, defaults.limits);
+  if (const auto role = parts_.roles.find(who.user); role != parts_.roles.end()) made.shared.push_back(role->second);
+  if (place->limits) made.shared.push_back(place->limits);
   return made;
 }
 

@@ -35,6 +35,7 @@ struct database {
   std::optional<std::uint32_t> pool_size;
   bool refuses_pins = false;
   prepare_mode prepare = prepare_mode::repeated;
+  shared_limits_ptr limits;  ///< of all its sessions together, whatever the tenant; null: none
 };
 
 /// What an entry of `tenants`, or `defaults`, or no_tenant's `route`, says. Nothing given: a tenant's is taken from
@@ -66,6 +67,7 @@ struct table_parts {
   std::vector<hint> hints;
   std::map<std::string, std::shared_ptr<const server>> servers;
   std::map<std::string, std::shared_ptr<const database>> databases;
+  std::map<std::string, shared_limits_ptr> roles;  ///< those that have limits
   rule defaults;
   std::vector<std::pair<std::string, rule>> tenants;  ///< ids, and patterns with '*'
   unknown_tenants unknown = unknown_tenants::reject;
@@ -114,7 +116,7 @@ class route_table {
 
  private:
   [[nodiscard]] bool is_shared(const database& place) const;
-  [[nodiscard]] route build(const rule& says, const rule& defaults, const tenant_id& tenant) const;
+  [[nodiscard]] route build(const rule& says, const rule& defaults, const identity& who) const;
 
   table_parts parts_;
   std::shared_ptr<const session_hints> later_hints_;

@@ -115,6 +115,8 @@ std::string server_changes(const server& was, const server& now) {
   return words;
 }
 
+limits limits_of(const shared_limits_ptr& shared) { return shared ? shared->limits : limits(); }
+
 std::string database_changes(const database& was, const database& now) {
   std::string words;
   const auto add = [&](const std::string& one) { words += (words.empty() ? "" : ", ") + one; };
@@ -125,7 +127,12 @@ std::string database_changes(const database& was, const database& now) {
     return std::tie(one.mode, one.pool_size, one.refuses_pins, one.prepare);
   };
   if (pool(was) != pool(now)) add("pool changed");
+  if (limits_of(was.limits) != limits_of(now.limits)) add("limits changed");
   return words;
+}
+
+std::string role_changes(const shared_limits& was, const shared_limits& now) {
+  return was.limits == now.limits ? "" : "limits changed";
 }
 
 }  // namespace
@@ -144,6 +151,7 @@ std::vector<std::string> diff(const route_table& was, const route_table& now) {
   }
   compare_named("server", before.servers, after.servers, server_changes, phrases);
   compare_named("database", before.databases, after.databases, database_changes, phrases);
+  compare_named("role", before.roles, after.roles, role_changes, phrases);
   if (before.hints != after.hints) phrases.emplace_back("hints changed");
   if (before.unknown != after.unknown) phrases.emplace_back("unknown_tenants changed");
   if (before.no_tenant != after.no_tenant || !(before.no_tenant_route == after.no_tenant_route)) {

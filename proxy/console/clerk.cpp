@@ -158,7 +158,7 @@ task<answer> clerk::show(const command& what) {
       case thing::servers: return show_servers(all, pools);
       case thing::sockets: return show_sockets(all, pools);
       case thing::pins: return show_pins(all);
-      case thing::users: return show_users(all, pools);
+      case thing::users: return show_users(*now, all, pools);
       case thing::databases: return show_databases(*now, all, pools);
       case thing::pools: return show_pools(all, pools);
       case thing::lists: return show_lists(*now, all, pools);

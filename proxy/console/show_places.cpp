@@ -42,14 +42,14 @@ table show_databases(const snapshot& now, const client_list& clients, const pool
   std::vector<row> rows;
   for (const auto& [name, place] : now.routes->parts().databases) {
     const routing::server& server = *place->server;
-    rows.push_back({name, hosts_of(server), std::to_string(server.hosts.front().port),
-                    place->dbname ? std::optional(place->dbname->text()) : std::nullopt,
-                    server.user.empty() ? std::nullopt : std::optional(server.user), text_of(place->pool_size), "0",
-                    "0", std::to_string(lifetime),
-                    place->mode ? std::optional(std::string(to_string(*place->mode))) : std::nullopt, std::nullopt,
-                    text_of(server.max_connections).value_or("0"), count(connections, name), "0", count(sessions, name),
-                    now.overrides->is_paused(name) ? "1" : "0", now.overrides->is_disabled(name) ? "1" : "0",
-                    server.name});
+    rows.push_back(
+        {name, hosts_of(server), std::to_string(server.hosts.front().port),
+         place->dbname ? std::optional(place->dbname->text()) : std::nullopt,
+         server.user.empty() ? std::nullopt : std::optional(server.user), text_of(place->pool_size), "0", "0",
+         std::to_string(lifetime), place->mode ? std::optional(std::string(to_string(*place->mode))) : std::nullopt,
+         std::nullopt, text_of(server.max_connections).value_or("0"), count(connections, name),
+         std::to_string(place->limits ? place->limits->limits.clients.value_or(0) : 0), count(sessions, name),
+         now.overrides->is_paused(name) ? "1" : "0", now.overrides->is_disabled(name) ? "1" : "0", server.name});
   }
   return table::of(columns_of(thing::databases), std::move(rows), key_of(thing::databases));
 }

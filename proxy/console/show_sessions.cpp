@@ -185,18 +185,24 @@ table show_pins(const client_list& clients) {
   return table::of(columns_of(thing::pins), std::move(rows), key_of(thing::pins));
 }
 
-table show_users(const client_list& clients, const pool_list& pools) {
+table show_users(const snapshot& now, const client_list& clients, const pool_list& pools) {
   struct sums {
     std::size_t clients = 0, servers = 0;
   };
   std::map<std::string, sums> users;
   for (const client_facts& one : clients) ++users[one.user].clients;
   for (const server_row& one : servers_of(clients, pools)) ++users[one.key.user].servers;
+  const auto& limited = now.routes->parts().roles;
+  for (const auto& [name, limits] : limited) users.try_emplace(name);
+  const auto most_clients = [&](const std::string& name) {
+    const auto found = limited.find(name);
+    return std::to_string(found == limited.end() ? 0 : found->second->limits.clients.value_or(0));
+  };
   std::vector<row> rows;
   rows.reserve(users.size());
   for (const auto& [name, sum] : users) {
-    rows.push_back({name, std::nullopt, std::nullopt, std::nullopt, "0", std::to_string(sum.servers), "0",
-                    std::to_string(sum.clients)});
+    rows.push_back({name, std::nullopt, std::nullopt, std::nullopt, "0", std::to_string(sum.servers),
+                    most_clients(name), std::to_string(sum.clients)});
   }
   return table::of(columns_of(thing::users), std::move(rows), key_of(thing::users));
 }

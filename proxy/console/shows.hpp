@@ -22,7 +22,7 @@ table show_clients(const client_list& clients);
 table show_servers(const client_list& clients, const pool_list& pools);
 table show_sockets(const client_list& clients, const pool_list& pools);
 table show_pins(const client_list& clients);
-table show_users(const client_list& clients, const pool_list& pools);
+table show_users(const snapshot& now, const client_list& clients, const pool_list& pools);
 
 // In show_places.cpp.
 table show_databases(const snapshot& now, const client_list& clients, const pool_list& pools);

@@ -27,9 +27,19 @@ class rate_limit {
     auto spent = spent_until_.load(std::memory_order_relaxed);
     for (;;) {
       const auto next = after(by, spent, amount, now);
-      const clock::duration wait = std::max(clock::duration(next - now.time_since_epoch()), clock::duration::zero());
+      const auto wait = until(next, now);
       if (wait > most) return std::nullopt;
       if (spent_until_.compare_exchange_weak(spent, next, std::memory_order_relaxed)) return wait;
+    }
+  }
+  /// The same, and nothing is set aside.
+  [[nodiscard]] clock::duration wait_for(const terms& by, std::uint64_t amount, clock::time_point now) const {
+    return until(after(by, spent_until_.load(std::memory_order_relaxed), amount, now), now);
+  }
+  /// What was taken at the same rate, and will not be used.
+  void give_back(const terms& by, std::uint64_t amount) {
+    auto spent = spent_until_.load(std::memory_order_relaxed);
+    while (!spent_until_.compare_exchange_weak(spent, spent - time_of(by, amount), std::memory_order_relaxed)) {
     }
   }
   /// What was had already, however much: those who come next wait for it.
@@ -43,6 +53,9 @@ class rate_limit {
     const double seconds =
         std::min(a_year, static_cast<double>(amount) / static_cast<double>(std::max<std::uint64_t>(1, by.per_second)));
     return std::chrono::duration_cast<clock::duration>(std::chrono::duration<double>(seconds));
+  }
+  static clock::duration until(clock::duration then, clock::time_point now) {
+    return std::max(clock::duration(then - now.time_since_epoch()), clock::duration::zero());
   }
   static clock::duration after(const terms& by, clock::duration spent, std::uint64_t amount, clock::time_point now) {
     const auto full = now.time_since_epoch() - time_of(by, std::max<std::uint64_t>(1, by.burst));

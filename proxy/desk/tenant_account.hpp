@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "proxy/desk/account_visit.hpp"
 #include "proxy/desk/rate_limit.hpp"
 #include "proxy/desk/recent_times.hpp"
 #include "proxy/desk/usage_counts.hpp"
@@ -42,26 +43,8 @@ class tenant_account : public std::enable_shared_from_this<tenant_account> {
   /// Empty: the sessions without a tenant, together.
   [[nodiscard]] const std::string& tenant() const { return tenant_; }
 
-  /// A session of the tenant, as long as it lives. Move-only; a default-constructed one is nobody's.
-  class [[nodiscard]] visit {
-   public:
-    visit() = default;
-    visit(visit&& other) noexcept : to_(std::move(other.to_)) {}
-    visit& operator=(visit&& other) noexcept {
-      to_.swap(other.to_);
-      return *this;
-    }
-    ~visit() {
-      if (to_) to_->leave();
-    }
-    tenant_account* operator->() const { return to_.get(); }
-    explicit operator bool() const { return to_ != nullptr; }
-
-   private:
-    friend class tenant_account;
-    explicit visit(std::shared_ptr<tenant_account> to) : to_(std::move(to)) {}
-    std::shared_ptr<tenant_account> to_;
-  };
+  /// A session of the tenant, as long as it lives.
+  using visit = account_visit<tenant_account>;
   /// Nothing: it has `most` already.
   std::optional<visit> enter(std::optional<std::uint32_t> most, clock::time_point now = clock::now());
 
@@ -78,6 +61,7 @@ class tenant_account : public std::enable_shared_from_this<tenant_account> {
   recent_times queries;
 
  private:
+  friend visit;
   bool come(std::optional<std::uint32_t> most, clock::time_point now);
   void leave();
   void sum_up(clock::time_point now) const;

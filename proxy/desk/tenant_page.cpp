@@ -85,6 +85,9 @@ std::string tenant_page(const routing::route& where, const usage_counts& used, s
   page["clients"] = clients;
   page["counts"] = std::move(counts);
   page["limits"] = limits_of(where.limits);
+  for (const auto& one : where.shared) {
+    page[std::string(routing::limit_owner(*one).kind()) + "_limits"] = limits_of(one->limits);
+  }
   page["route"] = route_of(where);
   return json::serialize(page) + "\n";
 }

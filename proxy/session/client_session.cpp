@@ -31,7 +31,7 @@ client_session::client_session(worker& home, visitor who, counted place)
       client_(home.context()),
       from_client_(home, client_, pgwire::most_login_message),
       server_(home.context()),
-      meter_(home.shared().accounts, home.shared().times),
+      meter_(home.shared().accounts, home.shared().shared_accounts, home.shared().times),
       deadline_(clock::now() + home.current()->settings->timeouts.startup) {
   client_.adopt(visitor_.peer.data()->sa_family, visitor_.descriptor);
   home_.enter(*this);
@@ -182,7 +182,7 @@ void client_session::on_publish() {
     pooled_->on_publish();
   } else if (state_ == session_state::relaying) {
     const auto now = look_up();
-    if (now) route_->limits = now->limits;
+    if (now) obey(*now);
     when_idle_ = why_leave(now);
     relay_->leave_when_idle(when_idle_.has_value());
   }

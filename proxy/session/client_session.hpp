@@ -125,6 +125,7 @@ class client_session final : private pooled_session::host, public worker::reside
   task<ending> pass_cancel_on(const pgwire::cancel_key& presented);
   task<void> goodbye(const ending& why);
 
+  void obey(const routing::route& now);
   void keep_limits(clock::time_point now);
   void log_end(const ending& why) const;
   void end_with(ending why);

@@ -52,7 +52,10 @@ task<client_session::step<session_request>> client_session::come_in() {
   if (!placed) co_return std::unexpected(std::move(placed.error()));
   route_ = std::move(*placed);
   // By passthrough the server has yet to say who this is: nobody opens accounts or fills a tenant's up without.
-  if (pass_ && !meter_.enter(*route_)) co_return std::unexpected(ending::too_many_clients(*route_));
+  if (pass_) {
+    const auto entered = meter_.enter(*route_);
+    if (!entered) co_return std::unexpected(ending::too_many_clients(*route_, entered.error()));
+  }
 
   desk::say_of(log_level(), spdlog::level::info, "{}: begins: user {}, by {}{}{}, at {}/{}", name(), who_.user,
                who_.hint, who_.hint.empty() ? "" : " and ", route_->rule, route_->server->name, route_->database);

@@ -137,8 +137,8 @@ task<std::expected<client_session::entered_ptr, server_login::refusal>> client_s
   login_.reset();
   if (!entered) co_return entered;
   reserved_->opened();
-  if (!meter_.enter(*route_)) {
-    refused.told = ending::too_many_clients(*route_);
+  if (const auto counted_in = meter_.enter(*route_); !counted_in) {
+    refused.told = ending::too_many_clients(*route_, counted_in.error());
     co_return std::unexpected(std::move(refused));
   }
   if ((*entered)->cancel) {
@@ -188,11 +188,18 @@ ending client_session::ending_of(relay_end how) const {
   return ending_ ? *ending_ : when_idle_ ? *when_idle_ : ending::lodge_closes();
 }
 
+// Whatever its place, it has the limits of the table in force.
+void client_session::obey(const routing::route& now) {
+  route_->limits = now.limits;
+  route_->shared = now.shared;
+  meter_.share(route_->shared);
+}
+
 // Of a session with a connection of its own.
 void client_session::keep_limits(clock::time_point now) {
   using exceeded = time_limits::exceeded;
   relay_->settle_account(now);
-  const time_limits::terms limits{route_->limits, home_.current()->settings->timeouts.idle};
+  const time_limits::terms limits{route_->in_force(), home_.current()->settings->timeouts.idle};
   traffic_moment at = relay_->traffic().moment();
   at.waits = at.waits || relay_->pausing();
   const exceeded what = time_.look(at, limits, now);
@@ -201,7 +208,8 @@ void client_session::keep_limits(clock::time_point now) {
   if (what != exceeded::none && !streams && at.running) {
     // A server notices that its client is gone when it next talks to it: what runs is told to stop in either case.
     if (auto request = cancel_handle_.own_request(); request && request->is_only()) {
-      desk::say_of(log_level(), spdlog::level::info, "{}: {}", name(), time_limits::report(what, limits).message);
+      const auto why = time_limits::report(what, limits);
+      desk::say_of(log_level(), spdlog::level::info, "{}: {}: {}", name(), why.message, why.detail);
       send_cancel(home_.context(), std::move(*request));
     }
   }

@@ -42,9 +42,13 @@ ending ending::held_too_long(const routing::tenant_id& tenant) {
                "Try again later.");
 }
 
-ending ending::too_many_clients(const routing::route& where) {
-  return fatal(sqlstate::too_many_connections, "tenant \"" + where.tenant.str() + "\" has too many clients already",
-               "limits.clients is " + std::to_string(where.limits.clients.value_or(0)) + ".",
+ending ending::too_many_clients(const routing::route& where, routing::limit_owner full) {
+  const auto* shared = full.shared();
+  const std::string& name = shared != nullptr ? shared->name : where.tenant.str();
+  const auto& most = shared != nullptr ? shared->limits.clients : where.limits.clients;
+  return fatal(sqlstate::too_many_connections,
+               std::string(full.kind()) + " \"" + name + "\" has too many clients already",
+               full.path("clients") + " is " + std::to_string(most.value_or(0)) + ".",
                "Close sessions that are not needed, or raise the limit.");
 }
 

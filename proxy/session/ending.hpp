@@ -47,7 +47,8 @@ struct ending {
   /// Nobody released the tenant in time.
   static ending held_too_long(const routing::tenant_id& tenant);
   /// Its tenant has as many as its limit says.
-  static ending too_many_clients(const routing::route& where);
+  /// `full`: whose limit is reached.
+  static ending too_many_clients(const routing::route& where, routing::limit_owner full);
   /// Its place takes no new sessions.
   static ending disabled(const std::string& database);
   /// Its place had no server connection to lend while it waited.

@@ -100,7 +100,7 @@ task<std::expected<void, ending>> pooled_session::lease() {
 // For a statement of the client's.
 task<std::expected<void, ending>> pooled_session::lease_in_turn() {
   const waiting_for mark(*this);
-  if (session_meter::is_paced(what_.where.limits)) {
+  if (meter_.is_paced(what_.where.limits)) {
     if (auto refused = co_await keep_pace()) co_return std::unexpected(std::move(*refused));
   }
   co_return co_await wait_for_lease();

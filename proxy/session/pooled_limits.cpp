@@ -1,4 +1,4 @@
-// What a pooled session's tenant may use, and what is counted and told of it.
+// What a pooled session may use, and what is counted and told of it.
 #include "protocol/error_response.hpp"
 #include "proxy/session/forward_cancel.hpp"
 #include "proxy/session/pooled_session.hpp"
@@ -25,10 +25,17 @@ void pooled_session::follow_rounds() {
   traffic_.shown().clear();
 }
 
+// A new table's limits, before its place is looked at.
+void pooled_session::obey(const routing::route& now) {
+  what_.where.limits = now.limits;
+  what_.where.shared = now.shared;
+  meter_.share(what_.where.shared);
+}
+
 // Those in time. What was used so far is told meanwhile.
 void pooled_session::keep_limits(clock::time_point now) {
   using exceeded = time_limits::exceeded;
-  const time_limits::terms limits{what_.where.limits, home_.current()->settings->timeouts.idle};
+  const time_limits::terms limits{what_.where.in_force(), home_.current()->settings->timeouts.idle};
   meter_.settle(traffic_.tally(), what_.where.limits, now);
   traffic_moment at = traffic_.moment();
   at.waits = waiting_since_.has_value() || !traffic_.client_at_boundary();
@@ -37,9 +44,9 @@ void pooled_session::keep_limits(clock::time_point now) {
   if (what == exceeded::query_time) {
     auto cancel = cancel_.own_request();
     if (!cancel || !cancel->is_only()) return;
-    desk::say_of(around_.log_level(), spdlog::level::info, "{}: {}", around_.name(),
-                 time_limits::report(what, limits).message);
-    traffic_.explain_cancel(time_limits::report(what, limits));
+    auto why = time_limits::report(what, limits);
+    desk::say_of(around_.log_level(), spdlog::level::info, "{}: {}: {}", around_.name(), why.message, why.detail);
+    traffic_.explain_cancel(std::move(why));
     send_cancel(home_.context(), std::move(*cancel));
     return;
   }
@@ -52,12 +59,12 @@ void pooled_session::keep_limits(clock::time_point now) {
   leave_now(std::move(over));
 }
 
-// The tenant's rates come before its place in the queue, so that nobody holds a connection and waits for them.
+// Rates come before a place in the queue, so that nobody holds a connection and waits for them.
 task<std::optional<ending>> pooled_session::keep_pace() {
   const routing::limits limits = what_.where.limits;
   const auto begun = clock::now();
   waits_for_rate_ = true;
-  const auto due = meter_.pace(limits, begun, most_waiting());
+  auto due = meter_.pace(limits, begun, most_waiting());
   const auto until = begun + due.value_or(most_waiting());
   while (clock::now() < until && !end_ && !cancel_.requested()) co_await sleep_until(until);
   waits_for_rate_ = false;
@@ -65,7 +72,7 @@ task<std::optional<ending>> pooled_session::keep_pace() {
   if (cancel_.requested()) co_return ending::cancelled();
   if (due) co_return std::nullopt;
   ending refused;
-  refused.report = session_meter::too_fast(limits);
+  refused.report = std::move(due.error());
   co_return refused;
 }
 
@@ -77,8 +84,7 @@ void pooled_session::tell_of_waiting(clock::time_point now) {
   told_of_waiting_ = true;
   pgwire::error_report notice{"NOTICE", "00000", "waiting for a server connection", {}, {}};
   if (waits_for_rate_) {
-    notice.message = "waiting for the tenant's rate";
-    notice.detail = session_meter::too_fast(what_.where.limits).detail;
+    notice = meter_.waits_for_rate(what_.where.limits, now);
   } else if (what_.where.state == routing::tenant_state::held) {
     notice.message = "waiting for tenant \"" + what_.where.tenant.str() + "\" to be released";
   } else {

@@ -33,6 +33,7 @@ void pooled_session::go(routing::route where) {
   what_.where = std::move(where);
   pool_ = home_.shared().pools.of(what_.where.server);
   wish_ = wish_for(id_, home_.number(), what_.who, what_.where);
+  meter_.share(what_.where.shared);
   watch_statements();
 }
 
@@ -55,8 +56,10 @@ std::optional<ending> pooled_session::go_to(const routing::tenant_id& tenant) {
                             "Name it when the session begins, by another hint; or give it pool: transaction.");
   } else if (is_shut(*found)) {
     refused = ending::disabled(found->database);
-  } else if (settle_account(); !meter_.enter(*found)) {
-    refused = ending::too_many_clients(*found);
+  } else {
+    settle_account();
+    const auto entered = meter_.enter(*found);
+    if (!entered) refused = ending::too_many_clients(*found, entered.error());
   }
   if (refused) {
     around_.set_tenant(what_.who.tenant);
@@ -81,7 +84,9 @@ void pooled_session::become_due() {
   auto found = around_.look_up();
   if (!found) return leave_now(std::move(found.error()));
   if (is_shut(*found)) return leave_now(ending::disabled(found->database));
-  if (!meter_.enter(*found)) return leave_now(ending::too_many_clients(*found));
+  if (const auto entered = meter_.enter(*found); !entered) {
+    return leave_now(ending::too_many_clients(*found, entered.error()));
+  }
   what_.who.tenant = *tenant;
   go(std::move(*found));
   traffic_.become_due(terms());

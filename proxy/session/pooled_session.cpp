@@ -148,7 +148,7 @@ task<std::optional<ending>> pooled_session::converse() {
       case step::starved:
         traffic_.release_client();
         if (!co_await read_client()) co_return ending::quiet("the client left");
-        if (begins_ && connection_ && session_meter::is_paced(what_.where.limits)) {
+        if (begins_ && connection_ && meter_.is_paced(what_.where.limits)) {
           traffic_.keep_client();
           co_await pay_debt();
         }
@@ -168,7 +168,7 @@ task<std::optional<ending>> pooled_session::converse() {
         break;
       case step::needs_lease:
         dresses = true;
-        if (!session_meter::is_paced(what_.where.limits) && lease_at_once()) break;
+        if (!meter_.is_paced(what_.where.limits) && lease_at_once()) break;
         traffic_.keep_client();
         if (auto leased = co_await lease_in_turn(); !leased) {
           dresses = false;
@@ -329,7 +329,7 @@ std::optional<std::string> pooled_session::application_name() const {
 void pooled_session::on_publish() {
   listen_to_table();
   // Limits hold at once, whatever else waits for the next transaction.
-  if (const auto now = around_.look_up()) what_.where.limits = now->limits;
+  if (const auto now = around_.look_up()) obey(*now);
   watch_statements();
   follow_when_pinned();
   if (queue_) queue_->cancel();  // it asks anew, of wherever the table says now

@@ -128,6 +128,7 @@ class pooled_session final : private lessee {
   void become_due();
 
   // In pooled_limits.cpp.
+  void obey(const routing::route& now);
   void keep_limits(clock::time_point now);
   task<std::optional<ending>> keep_pace();
   void settle_lease();

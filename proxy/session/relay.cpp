@@ -95,7 +95,7 @@ task<void> relay::pump(const direction& way, std::string early) {
   const auto scratch = home_.scratch();
   int rounds = 0;
   while (end_ == relay_end::none) {
-    const bool paced = &way.from == &client_ && session_meter::is_paced(limits_);
+    const bool paced = &way.from == &client_ && meter_.is_paced(limits_);
     if (paced && traffic_.idle()) {
       co_await keep_pace();
       if (end_ != relay_end::none) co_return;

@@ -38,7 +38,7 @@ enum class relay_end {
 
 class relay {
  public:
-  /// All must outlive `run`; `limits` are the tenant's, whatever they become.
+  /// All must outlive `run`; `limits` are the tenant's, whatever they become (others' the meter knows).
   /// `ended` hears how long a round took, and its text as far as it is known, while statements are to be logged.
   using round_ended = std::function<void(clock::duration took, std::string_view text)>;
   relay(worker& home, transport& client, transport& server, session_meter& meter, const routing::limits& limits,

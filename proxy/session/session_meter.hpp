@@ -1,14 +1,19 @@
-// One session's part in its tenant's account: what it has used since it last told, and how fast it may go on.
+// One session's part in the accounts where it is counted: what it has used since it last told, and how fast it may go
+// on. Its use is its tenant's; the limits may also be its role's and its database's, where those have any, and then it
+// is one of their clients and draws on their rates, too.
 //
-// For the session's worker only. Counting is adding to members; the account hears of it by `settle`, at the end of a
+// For the session's worker only. Counting is adding to members; the accounts hear of it by `settle`, at the end of a
 // transaction and a few times a second.
 #pragma once
 
 #include <cstdint>
+#include <expected>
 #include <optional>
+#include <vector>
 
 #include "protocol/error_response.hpp"
 #include "proxy/desk/duration_histogram.hpp"
+#include "proxy/desk/shared_account.hpp"
 #include "proxy/desk/tenant_account.hpp"
 #include "proxy/desk/traffic_tally.hpp"
 #include "proxy/io.hpp"
@@ -19,11 +24,14 @@ namespace proxy {
 
 class session_meter {
  public:
-  session_meter(desk::tenant_accounts& accounts, desk::session_times& times) : accounts_(accounts), times_(times) {}
+  session_meter(desk::tenant_accounts& accounts, desk::shared_accounts& shared, desk::session_times& times)
+      : accounts_(accounts), shared_accounts_(shared), times_(times) {}
 
-  /// The session is the route's tenant's from now on. False: that has as many clients as its limit says, and the
-  /// session stays whose it was.
-  [[nodiscard]] bool enter(const routing::route& where);
+  /// The session is the route's tenant's, role's and database's from now on. Otherwise, whose limit of clients is
+  /// reached (it refers to the route), and the session stays where it was.
+  [[nodiscard]] std::expected<void, routing::limit_owner> enter(const routing::route& where);
+  /// By another table these are the shared limits of a session that has entered. It stays, however many there are.
+  void share(const routing::shared_limits_list& limits);
 
   void bytes_in(std::size_t n) { pending_.bytes_in += n; }
   void bytes_out(std::size_t n) { pending_.bytes_out += n; }
@@ -48,27 +56,53 @@ class session_meter {
   };
   [[nodiscard]] const totals& so_far() const { return so_far_; }
 
-  /// Whether the tenant's rates have to be asked before a statement.
-  [[nodiscard]] static bool is_paced(const routing::limits& limits) {
-    return limits.queries_per_second.has_value() || limits.bytes_per_second.has_value();
+  // `limits` are the tenant's; those that it shares the meter knows.
+
+  /// Whether rates have to be asked before a statement.
+  [[nodiscard]] bool is_paced(const routing::limits& limits) const {
+    return limits.has_rates() || (!memberships_.empty() && shares_rates());
   }
-  /// How long the next statement has to wait for the tenant's rates; nothing: longer than `most`. The statement is paid
-  /// for then; `settle` charges the others.
-  [[nodiscard]] std::optional<clock::duration> pace(const routing::limits& limits, clock::time_point now,
-                                                    clock::duration most);
-  /// How long the tenant has to wait for its rates until what it has had already is paid for.
+  /// How long the next statement has to wait for the slowest of its rates; otherwise it would be longer than `most`,
+  /// with what the client is told. The statement is paid for then; `settle` charges the others.
+  [[nodiscard]] std::expected<clock::duration, pgwire::error_report> pace(const routing::limits& limits,
+                                                                          clock::time_point now, clock::duration most);
+  /// How long to wait until what was had already is paid for at all of the rates.
   [[nodiscard]] clock::duration debt(const routing::limits& limits, clock::time_point now);
-  /// For who would have had to wait for too long.
-  [[nodiscard]] static pgwire::error_report too_fast(const routing::limits& limits);
+  /// For who waits: which of the rates it is that takes longest.
+  [[nodiscard]] pgwire::error_report waits_for_rate(const routing::limits& limits, clock::time_point now);
 
  private:
+  // Where it is counted beside its tenant.
+  struct membership {
+    routing::shared_limits_ptr terms;
+    desk::shared_account::visit among;
+  };
+  enum class by_clients : std::uint8_t { limited, unlimited };
+  [[nodiscard]] std::expected<std::vector<membership>, routing::limit_owner> join(
+      const routing::shared_limits_list& limits, by_clients how) const;
+  void take_up(std::vector<membership> next);
+  [[nodiscard]] bool shares_rates() const;
+
+  struct rate;
+  template <class Visit>
+  void for_each_rate(const routing::limits& limits, Visit visit);
+  [[nodiscard]] static pgwire::error_report too_fast(const rate& which);
+  struct delay;
+  enum class owed : std::uint8_t {
+    so_far,
+    with_the_next,  // statement
+  };
+  [[nodiscard]] delay longest_delay(const routing::limits& limits, clock::time_point now, owed what);
+
   static std::uint64_t microseconds(clock::duration time) {
     return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(time).count());
   }
 
   desk::tenant_accounts& accounts_;
+  desk::shared_accounts& shared_accounts_;
   desk::session_times& times_;
   desk::tenant_account::visit account_;
+  std::vector<membership> memberships_;  ///< most sessions have none
   desk::usage_counts pending_;
   std::optional<clock::time_point> busy_since_;  ///< of what the account has not heard of yet
   clock::time_point leased_at_;

@@ -1,6 +1,7 @@
 #include "proxy/session/time_limits.hpp"
 
 #include <string>
+#include <string_view>
 
 namespace proxy {
 namespace {
@@ -8,13 +9,12 @@ namespace {
 // A cancel request that has done nothing by then was lost.
 constexpr std::chrono::seconds time_for_a_cancel{5};
 
-bool is_over(const std::optional<clock::time_point>& since, const std::optional<std::chrono::milliseconds>& limit,
-             clock::time_point now) {
-  return since && limit && limit->count() > 0 && now - *since >= *limit;
+bool is_over(const std::optional<clock::time_point>& since, std::chrono::milliseconds limit, clock::time_point now) {
+  return since && limit.count() > 0 && now - *since >= limit;
 }
 
-std::string in_words(const std::optional<std::chrono::milliseconds>& limit) {
-  return std::to_string(limit.value_or(std::chrono::milliseconds(0)).count()) + "ms";
+std::string in_words(std::string_view name, std::chrono::milliseconds limit) {
+  return std::string(name) + " is " + std::to_string(limit.count()) + "ms.";
 }
 
 }  // namespace
@@ -39,11 +39,14 @@ time_limits::exceeded time_limits::look(const traffic_moment& now_at, const term
   keep(running_, at_.running, now);
   keep(idle_, !at_.running && !at_.waits, now);
   keep(transaction_, at_.in_transaction, now);
-  const routing::limits& limits = by.tenant;
-  if (is_over(transaction_, limits.transaction_time, now)) return exceeded::transaction_time;
-  if (at_.in_transaction && is_over(idle_, limits.idle_in_transaction, now)) return exceeded::idle_in_transaction;
+  const auto limit = [&](routing::limits_in_force::time_of which) { return by.limits.shortest(which).is; };
+  using routing::limits;
+  if (is_over(transaction_, limit(&limits::transaction_time), now)) return exceeded::transaction_time;
+  if (at_.in_transaction && is_over(idle_, limit(&limits::idle_in_transaction), now)) {
+    return exceeded::idle_in_transaction;
+  }
   if (!at_.in_transaction && is_over(idle_, by.idle, now)) return exceeded::idle;
-  if (!is_over(running_, limits.query_time, now)) return exceeded::none;
+  if (!is_over(running_, limit(&limits::query_time), now)) return exceeded::none;
   const bool again = told_ && !told_again_ && now - *told_ >= time_for_a_cancel;
   if (told_ && !again) return exceeded::none;
   told_again_ = again;
@@ -53,32 +56,26 @@ time_limits::exceeded time_limits::look(const traffic_moment& now_at, const term
 
 // The SQLSTATEs are those of the server's own timeouts (PostgreSQL docs, appendix A; 25P04 since version 17).
 pgwire::error_report time_limits::report(exceeded what, const terms& by) {
-  const routing::limits& limits = by.tenant;
+  using routing::limits;
+  const auto of_limit = [&](std::string_view severity, std::string_view sqlstate,
+                            routing::limits_in_force::time_of which, std::string_view key, std::string_view before,
+                            std::string_view after) {
+    const auto limit = by.limits.shortest(which);
+    const std::string message = std::string(before) + std::string(limit.whose.kind()) + "'s limit" + std::string(after);
+    return pgwire::error_report{
+        std::string(severity), std::string(sqlstate), message, in_words(limit.whose.path(key), limit.is), {}};
+  };
+  constexpr std::string_view closing = "terminating connection due to the ";
   switch (what) {
     case exceeded::query_time:
-      return {"ERROR",
-              "57014",
-              "canceling statement due to the tenant's limit",
-              "limits.query_time is " + in_words(limits.query_time) + ".",
-              {}};
+      return of_limit("ERROR", "57014", &limits::query_time, "query_time", "canceling statement due to the ", "");
     case exceeded::transaction_time:
-      return {"FATAL",
-              "25P04",
-              "terminating connection due to the tenant's limit on transactions",
-              "limits.transaction_time is " + in_words(limits.transaction_time) + ".",
-              {}};
+      return of_limit("FATAL", "25P04", &limits::transaction_time, "transaction_time", closing, " on transactions");
     case exceeded::idle_in_transaction:
-      return {"FATAL",
-              "25P03",
-              "terminating connection due to the tenant's limit on idle transactions",
-              "limits.idle_in_transaction is " + in_words(limits.idle_in_transaction) + ".",
-              {}};
+      return of_limit("FATAL", "25P03", &limits::idle_in_transaction, "idle_in_transaction", closing,
+                      " on idle transactions");
     case exceeded::idle:
-      return {"FATAL",
-              "57P05",
-              "terminating connection due to idle timeout",
-              "timeouts.idle is " + in_words(by.idle) + ".",
-              {}};
+      return {"FATAL", "57P05", "terminating connection due to idle timeout", in_words("timeouts.idle", by.idle), {}};
     case exceeded::none: break;
   }
   return {};

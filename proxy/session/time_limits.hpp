@@ -1,5 +1,5 @@
-// Limits in time: how long a statement of the tenant's may run, a transaction last, and one be idle; and how long any
-// session may.
+// Limits in time: how long a statement may run, a transaction last, and one be idle, by the limits of its tenant, role
+// and database; and how long any session may.
 //
 // Looked at a few times a second, so that traffic costs no clock: what stays the same from one look to the next has
 // lasted since the first of them. A limit is thus kept to within the time between two looks.
@@ -27,9 +27,9 @@ class time_limits {
  public:
   enum class exceeded : std::uint8_t { none, query_time, transaction_time, idle_in_transaction, idle };
 
-  /// Those in force: the tenant's, and `timeouts.idle`; 0 is none.
+  /// Those in force: the shortest of each kind, whoever has it, and `timeouts.idle`; 0 is none.
   struct terms {
-    const routing::limits& tenant;
+    routing::limits_in_force limits;
     std::chrono::milliseconds idle;
   };
   /// The limit that is exceeded. That of a statement's time is told once, and once more a while later, since a cancel

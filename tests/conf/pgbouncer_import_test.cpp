@@ -194,6 +194,30 @@ TEST_CASE("import: times") {
   CHECK(route_of(import("[databases]\na = host=h query_wait_timeout=-1\n"), "a").limits.wait == std::nullopt);
 }
 
+TEST_CASE("import: clients of a database, and limits of users") {
+  const auto made = import(
+      "[databases]\ncrm = host=h max_db_client_connections=50\nshop = host=h\n* = host=h\n"
+      "[users]\nreporting = max_user_client_connections=20 query_timeout=300 transaction_timeout=1.5\n"
+      "app = idle_transaction_timeout=10 query_timeout=0\nfree = max_user_client_connections=0 pool_size=3\n"
+      "[pgbouncer]\nmax_db_client_connections = 9\nmax_user_client_connections = 7\nquery_timeout = 30\n");
+  const auto table = table_of(made);
+  const auto& places = table.parts().databases;
+  CHECK(places.at("crm")->limits->limits == routing::limits{.clients = 50});
+  CHECK(places.at("shop")->limits->limits == routing::limits{.clients = 9});
+  CHECK(places.at("fallback")->limits == nullptr);
+  CHECK(route_of(made, "other").limits.clients == 9u);
+  CHECK(route_of(made, "crm").limits.clients == std::nullopt);
+  const auto& roles = table.parts().roles;
+  CHECK(roles.size() == 2);
+  using ms = std::chrono::milliseconds;
+  CHECK(roles.at("reporting")->limits ==
+        routing::limits{.clients = 20, .query_time = ms(300'000), .transaction_time = ms(1'500)});
+  CHECK(roles.at("app")->limits == routing::limits{.clients = 7, .idle_in_transaction = ms(10'000)});
+  CHECK(says(made.remarks, "p.ini:6: users.reporting.query_timeout: is longer than that of [pgbouncer]"));
+  CHECK(says(made.remarks, "p.ini:8: users.free.pool_size: not carried over"));
+  CHECK(says(made.remarks, "p.ini:11: max_user_client_connections: it holds for the roles of [users]"));
+}
+
 TEST_CASE("import: doors") {
   const auto made = import_settings(
       "listen_addr = *, ::1 ,pg.internal\nlisten_port = 7000\nunix_socket_dir = run\nclient_tls_sslmode = verify-full\n"
@@ -310,7 +334,7 @@ TEST_CASE("import: what is unknown, cannot be read or has no counterpart is said
       "[pgbouncer]\nserver_reset_query = DISCARD ALL\npool_mode = statement\npool_mode = statement\n");
   CHECK(says(made.remarks, "p.ini:2: databases.a.connect_query: not carried over"));
   CHECK(says(made.remarks, "p.ini:2: databases.a: defined again at p.ini:3"));
-  CHECK(says(made.remarks, "p.ini:5: users.app: not carried over"));
+  CHECK(says(made.remarks, "p.ini:5: users.app.pool_mode: not carried over"));
   CHECK(says(made.remarks, "p.ini:7: peers.1: not needed"));
   CHECK(says(made.remarks, "p.ini:9: server_reset_query: not needed"));
   CHECK(says(made.remarks, "p.ini:10: pool_mode: set again at p.ini:11"));

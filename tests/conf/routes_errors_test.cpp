@@ -37,8 +37,8 @@ TEST_CASE("mistakes: what a file as a whole can be", "[errors]") {
       {"tenants:\n  ? [a, b]\n  : {}", {"2:5: tenants: a key must be plain text; put it in quotes"}},
       {"tenants: {}\nservres: {}", {"2:1: servres: unknown key; did you mean \"servers\"?"}},
       {"tenants: {}\n<<: { hints: [] }",
-       {"2:1: \"<<\": unknown key; known here: include, hints, servers, databases, defaults, tenants, unknown_tenants "
-        "or no_tenant"}},
+       {"2:1: \"<<\": unknown key; known here: include, hints, servers, databases, roles, defaults, tenants, "
+        "unknown_tenants or no_tenant"}},
       {"tenants: !tenants {}", {"1:10: the tag \"!tenants\" has no meaning here; remove it"}},
       {"tenants: *nobody", {"1:10: not valid YAML: an alias (*name) without an anchor (&name) before it"}},
       {"tenants: &t { a: *t }", {"1:18: an alias (*name) inside what it stands for"}},
@@ -295,6 +295,27 @@ TEST_CASE("mistakes: tenants", "[errors]") {
         "1:58: tenants.acme.limits.bytes_per_second: 0 is out of range; write a size such as 64KiB, or remove the key "
         "for no limit",
         "1:73: tenants.acme.limits.query_time: \"05\" could be read as octal; write 5 without leading zeros"}},
+      {"databases: { shared: { server: main, limits: { clients: 0, connections: 5, wait: 1s, querytime: 1s } } }",
+       {"1:57: databases.shared.limits.clients: 0 is out of range; write a number from 1 to 1000000000",
+        "1:60: databases.shared.limits.connections: is not known here; the server connections of a database are its "
+        "pool.size",
+        "1:76: databases.shared.limits.wait: is a tenant's own limit; write it under tenants.*.limits, or in defaults",
+        "1:86: databases.shared.limits.querytime: unknown key; did you mean \"query_time\"?"}},
+      {"roles: { reporting: { limits: { connections: 5, min_connections: 1, weight: 2, log_min_duration_statement: 0 } "
+       "} }",
+       {"1:33: roles.reporting.limits.connections: is not counted by role; write tenants.*.limits.connections, or "
+        "pool.size of a database",
+        "1:49: roles.reporting.limits.min_connections: is a tenant's own limit; write it under tenants.*.limits, or in "
+        "defaults",
+        "1:69: roles.reporting.limits.weight: is a tenant's own limit; write it under tenants.*.limits, or in defaults",
+        "1:80: roles.reporting.limits.log_min_duration_statement: is a tenant's own limit; write it under "
+        "tenants.*.limits, or in defaults"}},
+      {"roles: { reporting: { limit: {} }, app: 5, \"\": {} }",
+       {"1:23: roles.reporting.limit: unknown key; did you mean \"limits\"?",
+        "1:41: roles.app: expected a mapping of keys and values, not \"5\"",
+        "1:44: roles.\"\": a name cannot be empty"}},
+      {"roles: [reporting]",
+       {"1:8: roles: expected a mapping such as reporting: { limits: { clients: 20 } }, not a list"}},
       {"tenants: { acme: { limits: 5 } }",
        {"1:28: tenants.acme.limits: expected a mapping of keys and values, not \"5\""}},
       {"tenants: { trial-0000000000000000000000000000000000000000000000000000000: { schema: \"tenant_{tenant}\", role: "

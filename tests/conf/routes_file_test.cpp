@@ -91,6 +91,30 @@ TEST_CASE("databases", "[routes]") {
   CHECK_FALSE(parts.databases.at("plain")->dbname);
 }
 
+TEST_CASE("limits that a database's or a role's sessions share", "[routes]") {
+  const auto parts = read(
+      "databases:\n"
+      "  shared: { server: main, limits: { clients: 500, query_time: 30s } }\n"
+      "  plain: { server: main, limits: {} }\n"
+      "roles:\n"
+      "  reporting: { limits: { clients: 20, queries_per_second: 50, burst: 60, bytes_per_second: 1MiB,\n"
+      "                         query_time: 5m, transaction_time: 0, idle_in_transaction: 1s } }\n"
+      "  app: {}\n");
+  CHECK(*parts.databases.at("shared")->limits ==
+        routing::shared_limits{routing::sharer::database, "shared", {.clients = 500, .query_time = 30s}});
+  CHECK(parts.databases.at("plain")->limits == nullptr);
+  REQUIRE(parts.roles.size() == 1);
+  CHECK(*parts.roles.at("reporting") == routing::shared_limits{routing::sharer::role,
+                                                               "reporting",
+                                                               {.clients = 20,
+                                                                .queries_per_second = 50,
+                                                                .burst = 60,
+                                                                .bytes_per_second = 1024 * 1024,
+                                                                .query_time = 5min,
+                                                                .transaction_time = 0ms,
+                                                                .idle_in_transaction = 1s}});
+}
+
 TEST_CASE("a tenant says only what it says", "[routes]") {
   const auto parts = read(
       "tenants:\n"

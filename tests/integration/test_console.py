@@ -28,6 +28,8 @@ SHOWS = ["HELP", "VERSION", "CONFIG", "STATE", "LISTS", "MEM", "DATABASES", "POO
 def routes(postgres):
     table = standard_routes(postgres.host)
     table["tenants"]["hooli"] = {"state": "suspended", "message": "call billing"}
+    table["databases"]["shared"]["limits"] = {"clients": 500}
+    table["roles"] = {"reporting": {"limits": {"clients": 20}}}
     return table
 
 
@@ -94,6 +96,15 @@ def test_every_show_in_both_protocols(lodge, console, what):
         cursor = connection.execute(f"SHOW {what} LIMIT %s", ["3"])
         assert cursor.description
         assert len(cursor.fetchall()) <= 3
+
+
+def test_the_most_clients_of_databases_and_roles(lodge, console):
+    most = {row["name"]: row["max_client_connections"] for row in console("SHOW DATABASES")}
+    assert (most["shared"], most["acme"]) == (500, 0)
+    with lodge.login("trusted.globex", "crm"):
+        users = {row["name"]: (row["max_user_client_connections"], row["current_client_connections"])
+                 for row in console("SHOW USERS")}
+    assert (users["reporting"], users["trusted"]) == ((20, 0), (0, 1))
 
 
 def test_pools_clients_and_servers(lodge, console):

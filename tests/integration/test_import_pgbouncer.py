@@ -17,7 +17,7 @@ shop = host=pg2.internal user=shopkeeper password='it''s secret' connect_query='
 * = host=pg3.internal
 
 [users]
-app = pool_mode=session
+app = pool_mode=session max_user_client_connections=20
 
 [pgbouncer]
 listen_addr = 127.0.0.1
@@ -65,6 +65,7 @@ def test_what_it_writes_passes_check(pglodge):
     assert "crm_live" in crm.stdout and "pg1.internal:5433" in crm.stdout
     shop = pglodge("route", "-c", "new/pglodge.yaml", "postgres://app@lodge/shop")
     assert "shopkeeper" in shop.stdout
+    assert "app: { limits: { clients: 20 } }" in (pglodge.folder / "new/routes.yaml").read_text()
     other = pglodge("route", "-c", "new/pglodge.yaml", "postgres://app@lodge/other")
     assert "pg3.internal" in other.stdout and "other" in other.stdout
 
@@ -72,7 +73,7 @@ def test_what_it_writes_passes_check(pglodge):
 def test_what_it_says(pglodge):
     said = told(pglodge("import-pgbouncer", "pgbouncer.ini"))
     assert said["pgbouncer.ini:4: databases.shop.connect_query"].startswith("not carried over")
-    assert said["pgbouncer.ini:8: users.app"].startswith("not carried over")
+    assert said["pgbouncer.ini:8: users.app.pool_mode"].startswith("not carried over")
     assert said["pgbouncer.ini:16: server_reset_query"].startswith("not needed")
     assert said["pgbouncer.ini:17: max_client_conn"].startswith("not carried over")
     assert said["pgbouncer.ini:18: ignore_startup_parameters"].startswith("not needed")

@@ -346,3 +346,107 @@ def test_a_new_limit_holds_for_a_statement_that_runs(open_lodge, postgres, mode)
             "it runs")
         lodge.reload(limited(postgres, mode, query_time="100ms"))
         assert running.result(timeout=15).sqlstate == "57014"
+
+
+# --- of roles and databases ---
+
+def shared(postgres, mode="transaction", role=None, database=None, **more):
+    """Limits of the role `trusted`, of the database `shared`; `more` are those of every tenant."""
+    table = standard_routes(postgres.host, mode)
+    table["defaults"]["limits"] = more
+    if role:
+        table["roles"] = {"trusted": {"limits": role}}
+    if database:
+        table["databases"]["shared"]["limits"] = database
+    return table
+
+
+def why_not(lodge, tenant):
+    with pytest.raises(ServerError) as caught:
+        enter(lodge, tenant)
+    assert (caught.value.severity, caught.value.sqlstate) == ("FATAL", "53300")
+    return caught.value.detail
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_clients_of_a_role_and_of_a_database_over_all_tenants(start_lodge, postgres, mode):
+    role, database = "roles.trusted.limits.clients is", "databases.shared.limits.clients is"
+    with start_lodge(shared(postgres, mode, role={"clients": 3}, database={"clients": 2}), TRUST) as lodge:
+        with enter(lodge, "globex") as first, enter(lodge, "soylent"):
+            assert f"{database} 2." in why_not(lodge, "initech")
+            with enter(lodge, "acme") as elsewhere:
+                assert elsewhere.value("SELECT 1") == "1"
+                assert f"{role} 3." in why_not(lodge, "acme")
+                # The other table's limits hold at once, and end nobody's session.
+                lodge.reload(shared(postgres, mode, role={"clients": 1}))
+                assert f"{role} 1." in why_not(lodge, "initech")
+                assert (first.value("SELECT 1"), elsewhere.value("SELECT 1")) == ("1", "1")
+                lodge.reload(shared(postgres, mode, database={"clients": 3}))
+                with enter(lodge, "initech"):
+                    assert f"{database} 3." in why_not(lodge, "globex")
+
+
+def test_a_session_is_counted_where_its_hint_takes_it(start_lodge, postgres):
+    table = shared(postgres, database={"clients": 1})
+    table["hints"] += [{"variable": "app.tenant"}]
+    with start_lodge(table, TRUST) as lodge, lodge.login("trusted", "crm", **{"app.tenant": "acme"}) as mover:
+        with lodge.login("trusted", "crm", **{"app.tenant": "globex"}) as other:
+            error = refused(mover, "SET app.tenant = 'soylent'")
+            assert (error.sqlstate, error.detail) == ("53300", "databases.shared.limits.clients is 1.")
+            other.rows("SET app.tenant = 'soylent'")  # it is in there
+            other.rows("SET app.tenant = 'acme'")
+            mover.rows("SET app.tenant = 'soylent'")
+            assert "databases.shared.limits.clients is 1." in why_not(lodge, "globex")
+        assert mover.value("SELECT name FROM whoami") == "soylent"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_roles_rate_is_shared_by_its_tenants(start_lodge, postgres, mode):
+    table = shared(postgres, mode, role={"queries_per_second": 10, "burst": 1}, wait="20s")
+    with start_lodge(table, TRUST) as lodge, enter(lodge, "globex") as first, enter(lodge, "soylent") as second:
+        began = time.monotonic()
+        for _ in range(5):
+            first.rows("SELECT 1")
+            second.rows("SELECT 1")
+        assert time.monotonic() - began > 0.7
+        if mode == "transaction":  # the others are never refused
+            lodge.reload(shared(postgres, mode, role={"queries_per_second": 1, "burst": 1}, wait="100ms"))
+            error = eventually(lambda: late_by_rate(second), "the rate is used up")
+            assert error.message == "the role's rate is used up"
+            assert error.detail == ("roles.trusted.limits.queries_per_second is 1, roles.trusted.limits.burst 1.")
+        lodge.reload(shared(postgres, mode))
+        assert first.value("SELECT 1") == "1"
+
+
+def late_by_rate(wire):
+    try:
+        wire.rows("SELECT 1")
+        return None
+    except ServerError as error:
+        assert error.sqlstate == "53400"
+        return error
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_shortest_time_holds_and_names_its_owner(start_lodge, postgres, mode):
+    table = shared(postgres, mode, role={"query_time": "1h"}, database={"query_time": "0"}, query_time="2h")
+    with start_lodge(table, TRUST) as lodge, enter(lodge) as wire, ThreadPoolExecutor(1) as pool:
+        running = pool.submit(refused, wire, "SELECT pg_sleep(60)")
+        eventually(lambda: postgres.value(
+            "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND state = 'active'") == 1,
+            "it runs")
+        # A new table holds for what runs.
+        since = lodge.mark()
+        lodge.reload(shared(postgres, mode, role={"query_time": "400ms"}, database={"query_time": "0"}, query_time="1h"))
+        error = running.result(timeout=15)
+        assert error.sqlstate == "57014"
+        name = "roles.trusted.limits.query_time is 400ms"
+        lodge.wait_for_log(name, since=since)
+        if mode == "transaction":
+            assert error.detail == name + "."
+        lodge.reload(shared(postgres, mode, database={"idle_in_transaction": "400ms"}, idle_in_transaction="1h"))
+        wire.rows("BEGIN")
+        with pytest.raises(ServerError) as caught:
+            wire.until(b"Z")
+        assert (caught.value.sqlstate, caught.value.detail) == (
+            "25P03", "databases.shared.limits.idle_in_transaction is 400ms.")

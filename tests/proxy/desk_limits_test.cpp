@@ -17,6 +17,7 @@ using proxy::traffic_moment;
 using proxy::desk::rate_limit;
 using proxy::desk::recent_times;
 using proxy::desk::session_times;
+using proxy::desk::shared_accounts;
 using proxy::desk::tenant_accounts;
 using proxy::desk::traffic_tally;
 using proxy::desk::usage_counts;
@@ -183,7 +184,8 @@ TEST_CASE("account: what many add is all there", "[usage]") {
 TEST_CASE("meter: what a session has used goes to the tenant whose it was then", "[usage]") {
   tenant_accounts accounts;
   session_times times;
-  session_meter meter(accounts, times);
+  shared_accounts together;
+  session_meter meter(accounts, together, times);
   traffic_tally traffic{.rows = 5, .transactions = 2, .statements = 3, .errors = 1};
   REQUIRE(meter.enter(route_of("acme")));
   meter.bytes_in(10);
@@ -207,7 +209,8 @@ TEST_CASE("meter: what a session has used goes to the tenant whose it was then",
 TEST_CASE("meter: a round's time is that until it has ended, and those that end at once share it", "[usage]") {
   tenant_accounts accounts;
   session_times times;
-  session_meter meter(accounts, times);
+  shared_accounts together;
+  session_meter meter(accounts, together, times);
   const auto count = [&] {
     std::uint64_t sum = 0;
     for (const auto each : times.queries.read().counts) sum += each;
@@ -229,7 +232,8 @@ TEST_CASE("meter: a round's time is that until it has ended, and those that end 
 TEST_CASE("meter: a lease that lasts is told as it goes", "[usage]") {
   tenant_accounts accounts;
   session_times times;
-  session_meter meter(accounts, times);
+  shared_accounts together;
+  session_meter meter(accounts, together, times);
   traffic_tally none;
   REQUIRE(meter.enter(route_of("acme")));
   meter.lease_began(start);
@@ -243,7 +247,8 @@ TEST_CASE("meter: a lease that lasts is told as it goes", "[usage]") {
 TEST_CASE("meter: a full tenant leaves the session whose it was", "[usage]") {
   tenant_accounts accounts;
   session_times times;
-  session_meter meter(accounts, times), other(accounts, times);
+  shared_accounts together;
+  session_meter meter(accounts, together, times), other(accounts, together, times);
   routing::route full = route_of("acme");
   full.limits.clients = 1;
   REQUIRE(other.enter(full));
@@ -255,7 +260,8 @@ TEST_CASE("meter: a full tenant leaves the session whose it was", "[usage]") {
 TEST_CASE("meter: what is refused costs nothing", "[limits]") {
   tenant_accounts accounts;
   proxy::desk::session_times times;
-  session_meter meter(accounts, times);
+  shared_accounts together;
+  session_meter meter(accounts, together, times);
   routing::limits limits;
   limits.queries_per_second = 10;
   limits.burst = 1;
@@ -274,7 +280,8 @@ TEST_CASE("meter: what is refused costs nothing", "[limits]") {
 TEST_CASE("meter: the statement that waited is paid for once", "[limits]") {
   tenant_accounts accounts;
   session_times times;
-  session_meter meter(accounts, times);
+  shared_accounts together;
+  session_meter meter(accounts, together, times);
   routing::limits limits;
   limits.queries_per_second = 10;
   limits.burst = 2;
@@ -286,8 +293,9 @@ TEST_CASE("meter: the statement that waited is paid for once", "[limits]") {
   traffic_tally three{.statements = 3};
   meter.settle(three, limits, start);  // two of them on credit
   CHECK(meter.pace(limits, start, 1s) == 300ms);
-  CHECK_FALSE(meter.pace(limits, start, 50ms));
-  CHECK(session_meter::too_fast(limits).detail == "limits.queries_per_second is 10, limits.burst 2.");
+  const auto refused = meter.pace(limits, start, 50ms);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().detail == "limits.queries_per_second is 10, limits.burst 2.");
 }
 
 TEST_CASE("recent times: every time is in the first bucket whose bound it does not exceed", "[recent_times]") {

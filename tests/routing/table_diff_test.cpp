@@ -92,3 +92,21 @@ TEST_CASE("whatever changes in a pool is named") {
     CHECK(between(a, b) == phrases{"database acme: pool changed"});
   }
 }
+
+TEST_CASE("limits that are shared are named with who shares them") {
+  const auto limited = [](sharer kind, std::string name, std::uint32_t clients) {
+    return std::make_shared<const shared_limits>(shared_limits{kind, std::move(name), {.clients = clients}});
+  };
+  table a, b;
+  a.parts.roles["reporting"] = limited(sharer::role, "reporting", 20);
+  a.parts.roles["same"] = limited(sharer::role, "same", 1);
+  a.parts.roles["gone"] = limited(sharer::role, "gone", 1);
+  b.parts.roles["reporting"] = limited(sharer::role, "reporting", 30);
+  b.parts.roles["same"] = limited(sharer::role, "same", 1);
+  b.parts.roles["new"] = limited(sharer::role, "new", 1);
+  routing::database other = *b.parts.databases["acme"];
+  other.limits = limited(sharer::database, "acme", 5);
+  b.parts.databases["acme"] = std::make_shared<const routing::database>(other);
+  CHECK(between(a, b) == phrases{"database acme: limits changed", "role new added", "role reporting: limits changed",
+                                 "role gone removed"});
+}
