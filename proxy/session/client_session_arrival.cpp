@@ -28,7 +28,7 @@ task<client_session::step<session_request>> client_session::come_in() {
 
   if (const auto* name = request->startup.find("application_name")) application_name_ = *name;
   if (const auto* mode = request->startup.find("replication")) {
-    replication_ = *mode == "database" ? "logical" : "physical";
+    replication_ = *mode == "database" ? replication_kind::logical : replication_kind::physical;
   }
   const auto* database = request->startup.find("database");
   if (database != nullptr && *database == console::database_name) {
@@ -47,12 +47,12 @@ task<client_session::step<session_request>> client_session::come_in() {
   if (auto failed = co_await agree_on_version(request->startup)) co_return std::unexpected(std::move(*failed));
   auto passed = co_await authenticate();
   if (!passed) co_return std::unexpected(std::move(passed.error()));
-  pass_ = std::move(*passed);
+  lodge_knows_ = *passed;
   auto placed = co_await place();
   if (!placed) co_return std::unexpected(std::move(placed.error()));
   route_ = std::move(*placed);
   // By passthrough the server has yet to say who this is: nobody opens accounts or fills a tenant's up without.
-  if (pass_ && !meter_.enter(*route_)) co_return std::unexpected(ending::too_many_clients(*route_));
+  if (lodge_knows_ && !meter_.enter(*route_)) co_return std::unexpected(ending::too_many_clients(*route_));
 
   desk::say_of(log_level(), spdlog::level::info, "{}: begins: user {}, by {}{}{}, at {}/{}", name(), who_.user,
                who_.hint, who_.hint.empty() ? "" : " and ", route_->rule, route_->server->name, route_->database);
@@ -110,9 +110,9 @@ task<std::optional<ending>> client_session::agree_on_version(const pgwire::start
   co_return std::nullopt;
 }
 
-// Who the client is, by the method that the configuration demands of it; nothing where the server finds out itself.
+// Who the client is, by the method that the configuration demands of it. False: the server finds out itself.
 // Whether its tenant exists is looked at only when it has passed, so that it cannot be found out without.
-task<client_session::step<std::optional<auth_pass>>> client_session::authenticate() {
+task<client_session::step<bool>> client_session::authenticate() {
   const snapshot_ptr now = home_.current();
   auth_facts facts;
   facts.tls = static_cast<bool>(client_.tls());
@@ -121,7 +121,7 @@ task<client_session::step<std::optional<auth_pass>>> client_session::authenticat
   facts.role = who_.user;
   facts.tenant = who_.tenant.str();
   const auth_decision decision = method_for(now->settings->auth, facts);
-  if (decision.method == conf::auth_method::passthrough) co_return std::nullopt;
+  if (decision.method == conf::auth_method::passthrough) co_return false;
 
   state_ = session_state::authenticating;
   auth_request what{decision.method, who_.user, facts.peer, std::nullopt, std::nullopt, name()};
@@ -134,7 +134,8 @@ task<client_session::step<std::optional<auth_pass>>> client_session::authenticat
   auto passed = co_await auth_->run(std::move(what));
   auth_.reset();
   if (!passed) co_return std::unexpected(std::move(passed.error()));
-  co_return std::optional<auth_pass>(std::move(*passed));
+  if (passed->password || passed->keys) pass_ = std::move(*passed);
+  co_return true;
 }
 
 // A held tenant's client waits here for a table that releases it. Its startup's clock stands still meanwhile.

@@ -14,6 +14,15 @@ endpoint local_end(int descriptor) {
   return found;
 }
 
+std::string_view to_string(replication_kind kind) {
+  switch (kind) {
+    case replication_kind::none: break;
+    case replication_kind::physical: return "physical";
+    case replication_kind::logical: return "logical";
+  }
+  return "none";
+}
+
 std::string words_of(pin_set pins) {
   std::string all;
   for (unsigned i = 0; i < pin_count; ++i) {
@@ -29,7 +38,7 @@ std::string client_session::state_in_words() const {
   switch (state_) {
     case session_state::greeting:
     case session_state::authenticating: return "login";
-    case session_state::entering: return login_ ? "login" : "waiting";
+    case session_state::entering: return own_ && own_->login ? "login" : "waiting";
     case session_state::held: return "waiting";
     case session_state::relaying:
     case session_state::console: return "active";
@@ -57,7 +66,7 @@ console::client_facts client_session::facts() const {
   made.database = who_.database.value_or(who_.user);
   made.tenant = who_.tenant.str();
   made.state = state_in_words();
-  made.replication = replication_;
+  made.replication = to_string(replication_);
   made.application_name = application_name_;
   if (client_.tls()) made.tls = describe(client_.tls());
   made.peer = visitor_.peer;
@@ -87,7 +96,7 @@ console::client_facts client_session::facts() const {
   } else if (const auto where = place_now()) {
     live_at(*where);
     if (state_ == session_state::relaying) {
-      link_to(own_server_.get(), reserved_->id());
+      link_to(own_->target.get(), own_->reserved->id());
       made.link->own = true;
     }
   }

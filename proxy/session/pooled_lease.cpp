@@ -92,16 +92,16 @@ class pooled_session::waiting_for {
   pooled_session& who_;
 };
 
-task<std::expected<void, ending>> pooled_session::lease() {
+task<seldom<ending>> pooled_session::lease() {
   const waiting_for mark(*this);
   co_return co_await wait_for_lease();
 }
 
 // For a statement of the client's.
-task<std::expected<void, ending>> pooled_session::lease_in_turn() {
+task<seldom<ending>> pooled_session::lease_in_turn() {
   const waiting_for mark(*this);
   if (session_meter::is_paced(what_.where.limits)) {
-    if (auto refused = co_await keep_pace()) co_return std::unexpected(std::move(*refused));
+    if (auto refused = co_await keep_pace()) co_return std::move(*refused);
   }
   co_return co_await wait_for_lease();
 }
@@ -122,30 +122,29 @@ task<void> pooled_session::pay_debt() {
 
 // Why who waits shall wait no longer.
 std::optional<ending> pooled_session::why_stop(clock::time_point until) const {
-  if (end_) return end_;
+  if (end_) return *end_;
   if (cancel_.requested()) return ending::cancelled();
   if (clock::now() < until) return std::nullopt;
   if (auto why = pool_->out_of_reach()) return ending::out_of_reach(what_.where.server->name, std::move(*why));
   return ending::none_free(what_.where).as_error();
 }
 
-task<std::expected<void, ending>> pooled_session::wait_for_lease() {
-  using outcome = std::expected<void, ending>;
+task<seldom<ending>> pooled_session::wait_for_lease() {
   auto asked = std::exchange(asked_, std::nullopt);
   const auto until = clock::now() + most_waiting();
   for (;;) {
     if (!asked) {
-      if (when_idle_) co_return outcome(std::unexpected(*when_idle_));
-      if (auto gone = follow_table()) co_return outcome(std::unexpected(std::move(*gone)));
-      if (auto gone = co_await hold()) co_return outcome(std::unexpected(std::move(*gone)));
+      if (when_idle_) co_return *when_idle_;
+      if (auto gone = follow_table()) co_return std::move(*gone);
+      if (auto gone = co_await hold()) co_return std::move(gone);
       // Whoever may be served at once is, however little it may wait.
-      if (auto stop = why_stop(clock::time_point::max())) co_return outcome(std::unexpected(std::move(*stop)));
+      if (auto stop = why_stop(clock::time_point::max())) co_return std::move(*stop);
       asked = ask();
     }
     while (!asked->granted) {
       if (auto stop = why_stop(until)) {
         pool_->give_up(id_);
-        co_return outcome(std::unexpected(std::move(*stop)));
+        co_return std::move(*stop);
       }
       if (table_version_ != home_.current()->version) break;
       static_cast<void>(co_await queue_->wait_until(until));
@@ -158,19 +157,19 @@ task<std::expected<void, ending>> pooled_session::wait_for_lease() {
     }
     server_pool::permission permission = std::move(*asked->granted);
     asked.reset();
-    const auto used = co_await use(std::move(permission), until);
-    if (!used) co_return outcome(std::unexpected(used.error()));
-    if (*used == came::leased) co_return outcome();
+    auto used = co_await use(std::move(permission), until);
+    if (!used) co_return std::move(used.error());
+    if (*used == came::leased) co_return std::nullopt;
     if (*used == came::put_off) asked.emplace();
   }
 }
 
-task<std::optional<ending>> pooled_session::hold() {
+task<seldom<ending>> pooled_session::hold() {
   const auto until = clock::now() + most_waiting();
   while (what_.where.state == routing::tenant_state::held && !end_ && !cancel_.requested()) {
     if (clock::now() >= until) co_return ending::held_too_long(what_.where.tenant).as_error();
     co_await sleep();
-    if (auto gone = follow_table()) co_return gone;
+    if (auto gone = follow_table()) co_return std::move(*gone);
   }
   co_return std::nullopt;
 }

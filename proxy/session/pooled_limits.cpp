@@ -61,7 +61,7 @@ task<std::optional<ending>> pooled_session::keep_pace() {
   const auto until = begun + due.value_or(most_waiting());
   while (clock::now() < until && !end_ && !cancel_.requested()) co_await sleep_until(until);
   waits_for_rate_ = false;
-  if (end_) co_return end_;
+  if (end_) co_return *end_;
   if (cancel_.requested()) co_return ending::cancelled();
   if (due) co_return std::nullopt;
   ending refused;

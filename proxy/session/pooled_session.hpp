@@ -21,6 +21,7 @@
 #include "proxy/desk/log_line.hpp"
 #include "proxy/pool/server_connection.hpp"
 #include "proxy/pool/server_pool.hpp"
+#include "proxy/seldom.hpp"
 #include "proxy/session/cancel_registry.hpp"
 #include "proxy/session/ending.hpp"
 #include "proxy/session/message_reader.hpp"
@@ -72,8 +73,16 @@ class pooled_session final : private lessee {
   pooled_session(const pooled_session&) = delete;
   pooled_session& operator=(const pooled_session&) = delete;
 
-  /// From the greeting to the end.
-  task<ending> run(std::shared_ptr<void> alive);
+  // One after the other; each gives how the session ends, if it does. Coroutines next to each other, for what one of
+  // them needed is to be gone while the next runs.
+
+  /// Tells the client what a server would. `alive` as above.
+  task<seldom<ending>> greet(std::shared_ptr<void> alive);
+  /// After a greeting that went well: to the end.
+  task<seldom<ending>> converse();
+  /// Lets go of the server, and gives the client what was answered. `over` is what `greet` or `converse` gave; what was
+  /// decided from outside counts more.
+  task<ending> leave(seldom<ending> over);
 
   /// The session shall end once it is idle, or now.
   void leave_when_idle(ending why);
@@ -113,9 +122,19 @@ class pooled_session final : private lessee {
   void on_server_sent() override { wake(); }
   [[nodiscard]] bool has_room() const override;
 
-  task<std::optional<ending>> greet();
-  task<std::optional<ending>> converse();
-  task<bool> read_client();
+  task<seldom<ending>> get_parameters(parameters_ptr& told);
+  [[nodiscard]] std::optional<pgwire::error_report> why_unfit() const;
+  enum class reading : std::uint8_t {
+    fed,           ///< the traffic has got something, or nothing more is wanted
+    paused,        ///< likewise, but the others are to have their turn first
+    waits_client,  ///< for the client to say something
+    waits_lodge,   ///< for what was set aside, or for the server: until woken
+    over,          ///< it has left, and nothing more can be done for it
+  };
+  [[nodiscard]] reading read_client();
+  reading feed(std::span<const std::byte> said);
+  void refuse(pgwire::error_report why);
+  [[nodiscard]] bool survives(const ending& no_lease) const;
   [[nodiscard]] session_terms terms() const;
 
   // In pooled_placement.cpp.
@@ -143,12 +162,12 @@ class pooled_session final : private lessee {
   [[nodiscard]] std::optional<ending> why_stop(clock::time_point until) const;
   bool lease_at_once();
   question ask();
-  task<std::optional<ending>> hold();
+  task<seldom<ending>> hold();
   class waiting_for;
-  task<std::expected<void, ending>> lease_in_turn();
-  task<std::expected<void, ending>> lease();
+  task<seldom<ending>> lease_in_turn();
+  task<seldom<ending>> lease();
   task<void> pay_debt();
-  task<std::expected<void, ending>> wait_for_lease();
+  task<seldom<ending>> wait_for_lease();
   enum class came : std::uint8_t {
     leased,
     lost,     // the connection that was granted is gone: ask again
@@ -164,7 +183,7 @@ class pooled_session final : private lessee {
                               std::shared_ptr<void> alive);
 
   void send_to_client(const byte_run& bytes);
-  task<void> sleep();
+  auto sleep() { return bell_.async_wait(no_throw); }
   task<void> sleep_until(clock::time_point then);
   void wake() { bell_.cancel(); }
 
@@ -187,7 +206,7 @@ class pooled_session final : private lessee {
   cancel_registry::handle cancel_;
   std::shared_ptr<server_pool::wake_up> queue_;  ///< while it waits for a connection
   std::optional<question> asked_;                ///< by lease_at_once, for `lease` to go on with
-  std::optional<server_login> login_;
+  seldom<server_login> login_;
   timer bell_;
   std::string early_;  ///< what the client sent before its greeting
 
@@ -204,8 +223,8 @@ class pooled_session final : private lessee {
   bool client_closed_ = false;
   bool begins_ = false;     ///< what was read last is not part of anything before
   bool read_again_ = true;  ///< more of the client may be there without waiting
-  std::optional<ending> end_;
-  std::optional<ending> when_idle_;
+  seldom<ending> end_;
+  seldom<ending> when_idle_;
 };
 
 }  // namespace proxy

@@ -40,6 +40,7 @@
 #include "protocol/frontend_messages.hpp"
 #include "proxy/desk/traffic_tally.hpp"
 #include "proxy/pool/server_session.hpp"
+#include "proxy/seldom.hpp"
 #include "proxy/session/answers.hpp"
 #include "proxy/session/byte_run.hpp"
 #include "proxy/session/inventory.hpp"
@@ -152,8 +153,10 @@ class pooled_traffic {
   [[nodiscard]] round_text& shown() { return shown_; }
   /// The statement that runs is being cancelled for this reason, which the client is to hear instead of the server's.
   void explain_cancel(pgwire::error_report why) { cancelled_for_ = std::move(why); }
-  /// Why dressing failed, as the server put it.
-  [[nodiscard]] const pgwire::error_report& undressed_why() const { return undressed_why_; }
+  /// Why dressing failed, as the server put it; null: it has not failed.
+  [[nodiscard]] const pgwire::error_report* undressed_why() const {
+    return undressed_why_ ? &*undressed_why_ : nullptr;
+  }
   /// The statement at hand asks for what a sequence gave in this very session: only its last connection knows.
   [[nodiscard]] bool wants_last_connection();
 
@@ -202,8 +205,7 @@ class pooled_traffic {
   }
   void settle_barrier() {
     settling_ = settling_ && !answers_.empty();
-    barrier_ =
-        dressing_ || restoring_ || preparing_ || settling_ || asking_.has_value() || due_ || (move_ && move_->ends);
+    barrier_ = dressing_ || restoring_ || preparing_ || settling_ || asking_ || due_ || (move_ && move_->ends);
   }
 
   std::optional<pgwire::error_report> note(const pgwire::verdict& verdict, const pgwire::frontend::bind* values);
@@ -266,7 +268,7 @@ class pooled_traffic {
     bool done;                                         // the statement has succeeded
     routing::session_state_ptr stood_for, from_start;  // else: the session before it, where it was taken elsewhere
   };
-  std::optional<due_tenant> due_;
+  seldom<due_tenant> due_;
   parameters_ptr told_;
   pgwire::frame_cutter client_;
   server_session* server_ = nullptr;
@@ -308,7 +310,7 @@ class pooled_traffic {
   std::vector<std::pair<std::string, statement_ptr>> portals_;  // those whose statement has a verdict
   std::vector<routing::dress_step> restore_after_;
 
-  std::optional<inventory_query> asking_;
+  seldom<inventory_query> asking_;
   std::string ask_again_;  // why the inventory at hand failed: a SQLSTATE
   int asked_ = 0;
 
@@ -316,9 +318,9 @@ class pooled_traffic {
   std::uint32_t transactions_ = 0, steps_ = 0;  // see traffic_moment
   statement_rounds rounds_;
   round_text shown_;
-  std::optional<pgwire::error_report> cancelled_for_;
+  seldom<pgwire::error_report> cancelled_for_;
 
-  pgwire::error_report undressed_why_;
+  seldom<pgwire::error_report> undressed_why_;
   std::optional<traffic_fault> fault_;
 };
 

@@ -136,7 +136,7 @@ void pooled_traffic::end_move(bool failed) {
 }
 
 void pooled_traffic::become_due(session_terms terms) {
-  const due_tenant now = *std::exchange(due_, std::nullopt);
+  const due_tenant now = *due_.take();
   changes_.nothing_happened();
   set_terms(std::move(terms));
   // What the client had set before a change that came to nothing is still set.
