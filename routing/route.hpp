@@ -83,6 +83,9 @@ struct route {
   std::string message;  ///< of a suspended tenant
   routing::limits limits;
   std::string rule;  ///< which entry of the table decided: "tenants.acme", "tenants.trial-*", "defaults", "no_tenant"
+
+  /// Servers by identity: a table has one of each.
+  friend bool operator==(const route&, const route&) = default;
 };
 
 /// Whether a session placed by `was` would be placed elsewhere, or differently dressed, by `now`: server, hosts,

@@ -26,39 +26,47 @@ constexpr std::chrono::seconds most_cancelling{10};
 client_session::client_session(worker& home, visitor who, counted place)
     : home_(home),
       id_(home.shared().next_session_id.fetch_add(1, std::memory_order_relaxed)),
+      peer_(who.peer),
       visitor_(std::move(who)),
       in_worker_(std::move(place)),
       client_(home.context()),
       from_client_(home, client_, pgwire::most_login_message),
       meter_(home.shared().accounts, home.shared().times),
       deadline_(clock::now() + home.current()->settings->timeouts.startup) {
-  client_.adopt(visitor_.peer.data()->sa_family, visitor_.descriptor);
+  client_.adopt(visitor_->peer.data()->sa_family, visitor_->descriptor);
   home_.enter(*this);
 }
 
 client_session::~client_session() { home_.leave(*this); }
 
-// Coming in is a coroutine of its own, so that what it needed is gone while the session merely goes on.
+// Coming in and leaving are coroutines of their own: an idle session keeps this frame and that of `stay`'s.
 task<void> client_session::run(std::shared_ptr<client_session> self) {
   seldom<ending> why = co_await self->arrive(self);
   if (!why) why = co_await self->stay(self);
-  if (self->pooled_) why = co_await self->pooled_->leave(std::move(why));
-  if (self->ending_) why = std::move(self->ending_);  // whatever failed, failed because of it
-  co_await self->goodbye(*why);
+  co_await self->finish(std::move(why));
+}
+
+task<void> client_session::finish(seldom<ending> why) {
+  if (pooled_) why = co_await pooled_->leave(std::move(why));
+  if (ending_) why = *ending_;  // whatever failed, failed because of it
+  co_await goodbye(*why);
 }
 
 task<seldom<ending>> client_session::arrive(std::shared_ptr<client_session> self) {
-  auto request = co_await come_in();
-  if (!request) co_return std::move(request.error());
+  if (auto over = co_await hear_request()) co_return std::move(over);
+  if (auto over = co_await take_in()) co_return std::move(over);
   if (console_) co_return std::nullopt;
-  if (shares_connections(*request)) {
-    pool(*request);
+  if (shares_connections()) {
+    pool();
     if (ending_) co_return *ending_;
-    co_return co_await pooled_->greet(std::move(self));
+    const bool long_key = version_ == pgwire::protocol_version{3, 2};
+    co_return co_await pooled_->greet(std::move(self), long_key ? secret_bytes_3_2 : secret_bytes_3_0);
   }
   if (route_->waits) co_return ending::nameless();
   if (auto refused = co_await reserve()) co_return std::move(refused);
-  co_return co_await enter(*request);
+  if (auto failed = co_await enter()) co_return std::move(failed);
+  request_.reset();
+  co_return std::nullopt;
 }
 
 // Until the end. No coroutine of its own, since an idle session would keep a frame for it.
@@ -68,14 +76,13 @@ task<seldom<ending>> client_session::stay(std::shared_ptr<client_session> self) 
   return relay_until_end(std::move(self));
 }
 
-void client_session::pool(const session_request& request) {
-  pooled_session::request what;
-  what.who = who_;
-  what.where = *route_;
-  what.startup = request;
-  what.long_cancel_key = version_ == pgwire::protocol_version{3, 2};
+void client_session::pool() {
+  pooled_standing standing{std::move(*who_), std::move(*request_), std::move(*route_)};
   pooled_session::host& around = *this;
-  pooled_ = std::make_unique<pooled_session>(id_, home_, client_, from_client_, around, meter_, std::move(what));
+  pooled_ = std::make_unique<pooled_session>(id_, home_, client_, from_client_, around, meter_, std::move(standing));
+  request_.reset();
+  who_.reset();
+  route_.reset();
   state_ = session_state::pooled;
   deadline_ = clock::time_point::max();
   if (draining_) pooled_->leave_when_idle(ending::lodge_closes());
@@ -110,7 +117,7 @@ task<void> client_session::goodbye(const ending& why) {
   if (why.tell_client) meter_.error();
   if (carries != nullptr) carries->settle_account(clock::now());
   if (pooled_) pooled_->settle_account();
-  if (route_ && carries == nullptr && !pooled_) {
+  if (route_ && carries == nullptr) {
     desk::traffic_tally nothing;
     meter_.settle(nothing, route_->limits, clock::now());
   }
@@ -143,7 +150,7 @@ void client_session::let_go_of_server() {
 void client_session::log_end(const ending& why) const {
   const std::string reason =
       why.tell_client ? why.report.severity + " " + why.report.code + ": " + why.report.message : why.report.message;
-  if (!route_) {
+  if (!route_ && !pooled_) {
     const auto level = why.tell_client ? spdlog::level::info : spdlog::level::debug;
     desk::say_bounded_of(log_level(), level, "{}: {}", name(), reason);
     return;
@@ -181,7 +188,7 @@ void client_session::on_publish() {
   } else if (state_ == session_state::pooled) {
     pooled_->on_publish();
   } else if (state_ == session_state::relaying) {
-    const auto now = look_up();
+    const auto now = look_up(who());
     if (now) route_->limits = now->limits;
     when_idle_ = why_leave(now);
     own_->relaying->leave_when_idle(when_idle_.has_value());
@@ -228,14 +235,20 @@ void client_session::cancel_waits() {
 }
 
 desk::own_level client_session::log_level() const {
-  const auto word = home_.current()->overrides->log_level_of(who_.tenant.str());
+  const auto word = home_.current()->overrides->log_level_of(who().tenant.str());
   if (word.empty()) return std::nullopt;
   return spdlog::level::from_str(std::string(word));
 }
 
+const routing::identity& client_session::who() const {
+  static const routing::identity nobody;
+  if (pooled_) return pooled_->who();
+  return who_ ? *who_ : nobody;
+}
+
 std::string client_session::name() const {
-  std::string text = "session " + std::to_string(id_) + " from " + describe(visitor_.peer);
-  if (!who_.tenant.empty()) text += ", tenant " + who_.tenant.str();
+  std::string text = "session " + std::to_string(id_) + " from " + describe(peer_.whole());
+  if (!who().tenant.empty()) text += ", tenant " + who().tenant.str();
   return text;
 }
 

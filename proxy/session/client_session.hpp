@@ -38,6 +38,7 @@
 #include "proxy/session/server_login.hpp"
 #include "proxy/session/session_meter.hpp"
 #include "proxy/session/time_limits.hpp"
+#include "proxy/small_endpoint.hpp"
 #include "proxy/transport.hpp"
 #include "proxy/visitor.hpp"
 #include "proxy/worker.hpp"
@@ -101,31 +102,34 @@ class client_session final : private pooled_session::host {
   [[nodiscard]] std::optional<routing::route> place_now() const;
   // Nothing: it is in, and `stay` goes on.
   task<seldom<ending>> arrive(std::shared_ptr<client_session> self);
-  task<step<session_request>> come_in();
+  // Steps of it; each ends what it needed before the next begins, since many clients may come at once.
+  task<seldom<ending>> hear_request();
+  task<seldom<ending>> take_in();
   task<seldom<ending>> stay(std::shared_ptr<client_session> self);
   [[nodiscard]] std::optional<ending> why_full();
-  [[nodiscard]] bool shares_connections(const session_request& request) const;
+  [[nodiscard]] bool shares_connections() const;
   [[nodiscard]] routing::session_facts facts_of(const session_request& request) const;
   [[nodiscard]] std::optional<pgwire::server_credentials> server_credentials(const server_access& how);
   task<std::optional<ending>> agree_on_version(const pgwire::startup_message& startup);
   task<step<bool>> authenticate();
-  task<step<routing::route>> place();
+  task<seldom<ending>> place();
   [[nodiscard]] step<routing::route> if_enabled(step<routing::route> found) const;
-  [[nodiscard]] step<routing::route> look_up() const override;
+  [[nodiscard]] step<routing::route> look_up(const routing::identity& who) const override;
   [[nodiscard]] step<pgwire::server_credentials> log_in_as(const routing::route& where,
                                                            const server_access& how) override;
   /// By the client's certificate, password, ...: who it is; its tenant is looked at later.
-  task<step<console::privilege>> come_to_console(const session_request& request);
-  void pool(const session_request& request);
+  task<seldom<ending>> come_to_console();
+  void pool();
   task<seldom<ending>> converse_until_end();
   task<seldom<ending>> reserve();
   task<bool> wait_for_turn(bool again);
   task<seldom<ending>> outlast(server_login::refusal why);
-  task<seldom<ending>> enter(const session_request& request);
-  task<std::expected<entered_ptr, server_login::refusal>> try_to_enter(const session_request& request);
+  task<seldom<ending>> enter();
+  task<std::expected<entered_ptr, server_login::refusal>> try_to_enter();
   task<seldom<ending>> relay_until_end(std::shared_ptr<client_session> self);
   [[nodiscard]] ending ending_of(relay_end how) const;
   task<ending> pass_cancel_on(const pgwire::cancel_key& presented);
+  task<void> finish(seldom<ending> why);
   task<void> goodbye(const ending& why);
   void let_go_of_server();
 
@@ -136,7 +140,6 @@ class client_session final : private pooled_session::host {
   [[nodiscard]] std::optional<ending> why_leave(const step<routing::route>& now) const;
   [[nodiscard]] std::string name() const override;
   [[nodiscard]] desk::own_level log_level() const override;
-  void set_tenant(const routing::tenant_id& tenant) override { who_.tenant = tenant; }
 
   // What it takes to talk with a server of one's own, to stay there or to pass a cancel request on. Whoever shares
   // connections has none of it.
@@ -154,12 +157,15 @@ class client_session final : private pooled_session::host {
     cancel_registry::handle cancel_handle;
     seldom<dial> cancel_dial;
   };
+  /// Empty until its hints have been read.
+  [[nodiscard]] const routing::identity& who() const;
   [[nodiscard]] relay* relaying() const { return own_ && own_->relaying ? &*own_->relaying : nullptr; }
 
   // Thousands of sessions are idle: what few have, or have for a moment, is held by a pointer.
   worker& home_;
   const std::uint64_t id_;
-  const visitor visitor_;
+  const small_endpoint peer_;
+  seldom<visitor> visitor_;  ///< until it is known what it wants
   counted in_worker_, in_lodge_;
   const clock::time_point since_ = clock::now();
   clock::time_point held_since_;
@@ -176,8 +182,10 @@ class client_session final : private pooled_session::host {
   bool draining_ = false;
 
   pgwire::protocol_version version_;  ///< spoken with the client
-  routing::identity who_;
-  std::optional<routing::route> route_;
+  seldom<session_request> request_;   ///< until it is in
+  // Until it shares connections: then `pooled_` has them.
+  seldom<routing::identity> who_;
+  seldom<routing::route> route_;
   bool lodge_knows_ = false;  ///< who the client is; by passthrough the server finds out
   seldom<auth_pass> pass_;    ///< what that gave for logging in as the client
   seldom<client_auth> auth_;

@@ -12,8 +12,8 @@ namespace proxy {
 namespace sqlstate = pgwire::sqlstate;
 
 // By passthrough the server lets the client in, and nobody else; what speaks replication has a server of its own.
-bool client_session::shares_connections(const session_request& request) const {
-  const bool ordinary = request.startup.find("replication") == nullptr && request.options.other.empty();
+bool client_session::shares_connections() const {
+  const bool ordinary = request_->startup.find("replication") == nullptr && request_->options.other.empty();
   return route_->pool == routing::pool_mode::transaction && lodge_knows_ && ordinary;
 }
 
@@ -34,9 +34,7 @@ task<seldom<ending>> client_session::reserve() {
       co_return ending::none_free(*route_);
     }
     // The table may say otherwise by now, and it begins to wait anew.
-    auto placed = co_await place();
-    if (!placed) co_return std::move(placed.error());
-    route_ = std::move(*placed);
+    if (auto failed = co_await place()) co_return std::move(failed);
   }
 }
 
@@ -46,7 +44,7 @@ task<bool> client_session::wait_for_turn(bool again) {
   const auto begun = clock::now();
   const auto startup_left = deadline_ - begun;
   deadline_ = clock::time_point::max();
-  connection_wish wish = wish_for(id_, home_.number(), who_, *route_);
+  connection_wish wish = wish_for(id_, home_.number(), who(), *route_);
   wish.since = begun;
   bool taken = false;
   if (again) {
@@ -72,9 +70,7 @@ task<seldom<ending>> client_session::outlast(server_login::refusal why) {
   if (taken) co_return std::nullopt;
   if (home_.current()->version == own_->reserved_version) co_return std::move(why.told);
   own_->reserved->release();
-  auto placed = co_await place();
-  if (!placed) co_return std::move(placed.error());
-  route_ = std::move(*placed);
+  if (auto failed = co_await place()) co_return std::move(failed);
   co_return co_await reserve();
 }
 
@@ -83,13 +79,13 @@ client_session::step<pgwire::server_credentials> client_session::log_in_as(const
   if (!where.server->user.empty()) {
     return pgwire::server_credentials{where.server->user, how.password, std::nullopt};
   }
-  pgwire::server_credentials made{who_.user, std::nullopt, std::nullopt};
+  pgwire::server_credentials made{who().user, std::nullopt, std::nullopt};
   if (pass_) {
     made.password = pass_->password;
     made.keys = pass_->keys;
   }
   if (!made.password) {
-    const auto* known = home_.current()->secrets->clients->known_password(who_.user);
+    const auto* known = home_.current()->secrets->clients->known_password(who().user);
     if (known != nullptr) made.password = *known;
   }
   return made;
@@ -102,11 +98,11 @@ std::optional<pgwire::server_credentials> client_session::server_credentials(con
   return std::move(*made);
 }
 
-task<seldom<ending>> client_session::enter(const session_request& request) {
+task<seldom<ending>> client_session::enter() {
   state_ = session_state::entering;
   for (;;) {
     const auto begun = clock::now();
-    auto entered = co_await try_to_enter(request);
+    auto entered = co_await try_to_enter();
     if (entered) {
       pass_.reset();
       own_->entered = std::move(*entered);
@@ -121,20 +117,19 @@ task<seldom<ending>> client_session::enter(const session_request& request) {
   }
 }
 
-task<std::expected<client_session::entered_ptr, server_login::refusal>> client_session::try_to_enter(
-    const session_request& request) {
+task<std::expected<client_session::entered_ptr, server_login::refusal>> client_session::try_to_enter() {
   const conf::daemon_settings& settings = *home_.current()->settings;
   const auto& access = home_.current()->secrets->servers;
   const auto how = access.find(route_->server->name);
   server_login::refusal refused;
   if (how == access.end()) {
-    refused.told = ending::moved(who_.tenant);
+    refused.told = ending::moved(who().tenant);
     co_return std::unexpected(std::move(refused));
   }
   const server_login::request what{route_->server,
                                    how->second,
                                    server_credentials(*how->second),
-                                   pgwire::encode_startup({3, 0}, server_parameters(request, who_, *route_)),
+                                   pgwire::encode_startup({3, 0}, server_parameters(*request_, who(), *route_)),
                                    settings.timeouts.connect,
                                    [this] { own_->reserved->answered(); }};
   own_->login.emplace(home_, client_, from_client_, own_->link);
@@ -225,9 +220,9 @@ std::optional<ending> client_session::why_leave(const step<routing::route>& now)
   if (draining_) return ending::lodge_closes();
   if (!now) {
     const bool gone = now.error().report.code == sqlstate::invalid_catalog_name;
-    return gone ? ending::moved(who_.tenant) : now.error();
+    return gone ? ending::moved(who().tenant) : now.error();
   }
-  if (routing::place_changed(*route_, *now)) return ending::moved(who_.tenant);
+  if (routing::place_changed(*route_, *now)) return ending::moved(who().tenant);
   return std::nullopt;
 }
 

@@ -10,17 +10,17 @@ namespace proxy {
 void pooled_session::settle_lease() {
   const auto now = clock::now();
   meter_.lease_ended(now);
-  meter_.settle(traffic_.tally(), what_.where.limits, now);
+  meter_.settle(traffic_.tally(), where().limits, now);
 }
 
 void pooled_session::watch_statements() {
-  traffic_.shown().watch(what_.where.limits.log_min_duration_statement.has_value());
+  traffic_.shown().watch(where().limits.log_min_duration_statement.has_value());
 }
 
 void pooled_session::follow_rounds() {
   const auto took = meter_.follow(traffic_.rounds());
   if (!took || !traffic_.shown().watching()) return;
-  const auto& least = what_.where.limits.log_min_duration_statement;
+  const auto& least = where().limits.log_min_duration_statement;
   if (least && *took >= *least) log_slow(around_.log_level(), around_.name(), *took, traffic_.shown().text());
   traffic_.shown().clear();
 }
@@ -28,8 +28,8 @@ void pooled_session::follow_rounds() {
 // Those in time. What was used so far is told meanwhile.
 void pooled_session::keep_limits(clock::time_point now) {
   using exceeded = time_limits::exceeded;
-  const time_limits::terms limits{what_.where.limits, home_.current()->settings->timeouts.idle};
-  meter_.settle(traffic_.tally(), what_.where.limits, now);
+  const time_limits::terms limits{where().limits, home_.current()->settings->timeouts.idle};
+  meter_.settle(traffic_.tally(), where().limits, now);
   traffic_moment at = traffic_.moment();
   at.waits = waiting_since_.has_value() || !traffic_.client_at_boundary();
   const exceeded what = time_.look(at, limits, now);
@@ -54,7 +54,7 @@ void pooled_session::keep_limits(clock::time_point now) {
 
 // The tenant's rates come before its place in the queue, so that nobody holds a connection and waits for them.
 task<std::optional<ending>> pooled_session::keep_pace() {
-  const routing::limits limits = what_.where.limits;
+  const routing::limits limits = where().limits;
   const auto begun = clock::now();
   waits_for_rate_ = true;
   const auto due = meter_.pace(limits, begun, most_waiting());
@@ -78,17 +78,17 @@ void pooled_session::tell_of_waiting(clock::time_point now) {
   pgwire::error_report notice{"NOTICE", "00000", "waiting for a server connection", {}, {}};
   if (waits_for_rate_) {
     notice.message = "waiting for the tenant's rate";
-    notice.detail = session_meter::too_fast(what_.where.limits).detail;
-  } else if (what_.where.state == routing::tenant_state::held) {
-    notice.message = "waiting for tenant \"" + what_.where.tenant.str() + "\" to be released";
+    notice.detail = session_meter::too_fast(where().limits).detail;
+  } else if (where().state == routing::tenant_state::held) {
+    notice.message = "waiting for tenant \"" + where().tenant.str() + "\" to be released";
   } else {
-    notice.detail = ending::none_free(what_.where).report.detail;
-    if (what_.where.limits.connections) {
-      notice.detail += " limits.connections is " + std::to_string(*what_.where.limits.connections) + ".";
+    notice.detail = ending::none_free(where()).report.detail;
+    if (where().limits.connections) {
+      notice.detail += " limits.connections is " + std::to_string(*where().limits.connections) + ".";
     }
-    if (what_.where.pool_size) notice.detail += " pool.size is " + std::to_string(*what_.where.pool_size) + ".";
-    if (what_.where.server->max_connections) {
-      notice.detail += " max_connections is " + std::to_string(*what_.where.server->max_connections) + ".";
+    if (where().pool_size) notice.detail += " pool.size is " + std::to_string(*where().pool_size) + ".";
+    if (where().server->max_connections) {
+      notice.detail += " max_connections is " + std::to_string(*where().server->max_connections) + ".";
     }
   }
   byte_run told;

@@ -8,7 +8,6 @@
 #include "protocol/backend_messages.hpp"
 #include "protocol/sqlstate.hpp"
 #include "protocol/startup_options.hpp"
-#include "proxy/session/placement.hpp"
 #include "proxy/worker.hpp"
 
 namespace proxy {
@@ -29,14 +28,14 @@ constexpr std::chrono::seconds most_lingering{2};
 }  // namespace
 
 pooled_session::pooled_session(std::uint64_t id, worker& home, transport& client, message_reader& from_client,
-                               host& around, session_meter& meter, request what)
+                               host& around, session_meter& meter, pooled_standing standing)
     : id_(id),
       home_(home),
       client_(client),
       from_client_(from_client),
       around_(around),
       meter_(meter),
-      what_(std::move(what)),
+      place_(home.places().of(std::move(standing))),
       table_version_(home.current()->version),
       traffic_(id, home.statements()),
       bell_(home.context(), clock::time_point::max()),
@@ -47,25 +46,15 @@ pooled_session::pooled_session(std::uint64_t id, worker& home, transport& client
 
 pooled_session::~pooled_session() { drop_connection(); }
 
-session_terms pooled_session::terms() const {
-  routing::setting_list tenant = tenant_settings(what_.who, what_.where);
-  for (auto& [name, value] : tenant) name = pgwire::canonical_setting_name(name);
-  const auto own = own_settings(what_.startup, what_.who, what_.where);
-  return {what_.where.tenant.str(), std::make_shared<const routing::session_state>(tenant, own),
-          session_guard(what_.where), what_.where.refuses_pins, what_.where.prepare};
-}
-
-task<seldom<ending>> pooled_session::greet(std::shared_ptr<void> alive) {
+task<seldom<ending>> pooled_session::greet(std::shared_ptr<void> alive, std::size_t cancel_secret_bytes) {
   alive_ = alive;
-  traffic_.set_terms(terms());
-  traffic_.begin_speech(what_.who);
+  traffic_.set_terms(place_->terms);
+  traffic_.begin_speech(who());
   listen_to_table();
-  wish_ = wish_for(id_, home_.number(), what_.who, what_.where);
   watch_statements();
-  const auto cancel_key = make_cancel_key(static_cast<std::int32_t>(id_ & 0x7FFFFFFF),
-                                          what_.long_cancel_key ? secret_bytes_3_2 : secret_bytes_3_0);
+  const auto cancel_key = make_cancel_key(static_cast<std::int32_t>(id_ & 0x7FFFFFFF), cancel_secret_bytes);
   cancel_ = home_.shared().cancels.add(cancel_key, nullptr);
-  pool_ = home_.shared().pools.of(what_.where.server);
+  pool_ = home_.shared().pools.of(where().server);
   parameters_ptr told;
   if (auto failed = co_await get_parameters(told)) co_return failed;
   traffic_.greet(told);
@@ -86,7 +75,7 @@ task<seldom<ending>> pooled_session::greet(std::shared_ptr<void> alive) {
 
 // What it starts with may be against its tenant's guard.
 std::optional<pgwire::error_report> pooled_session::why_unfit() const {
-  const session_guard guard(what_.where);
+  const session_guard guard(where());
   for (const auto& [name, value] : traffic_.state()->own()) {
     if (auto refused = guard.refuses(name, {value})) return refused;
   }
@@ -100,7 +89,7 @@ task<seldom<ending>> pooled_session::get_parameters(parameters_ptr& told) {
     refused.report = std::move(*unfit);
     co_return refused.as_fatal();
   }
-  told = pool_->greeting(wish_.key, *traffic_.state());
+  told = pool_->greeting(place_->wish.key, *traffic_.state());
   if (told) co_return std::nullopt;
   if (auto why = co_await lease()) co_return why->as_fatal();
   if (connection_) connection_->send(home_.runs().to_server);
@@ -117,7 +106,7 @@ task<seldom<ending>> pooled_session::get_parameters(parameters_ptr& told) {
     co_return refused.as_fatal();
   }
   if (!told) told = traffic_.told();
-  pool_->remember_greeting(wish_.key, *traffic_.state(), told);
+  pool_->remember_greeting(place_->wish.key, *traffic_.state(), told);
   co_return std::nullopt;
 }
 
@@ -150,7 +139,7 @@ task<seldom<ending>> pooled_session::converse() {
         }
         if (read == reading::over) co_return ending::quiet("the client left");
         if (read == reading::paused) co_await asio::post(home_.context(), asio::deferred);
-        if (begins_ && connection_ && session_meter::is_paced(what_.where.limits)) {
+        if (begins_ && connection_ && session_meter::is_paced(where().limits)) {
           traffic_.keep_client();
           co_await pay_debt();
         }
@@ -160,12 +149,10 @@ task<seldom<ending>> pooled_session::converse() {
         traffic_.end_lease();
         give_back();
         break;
-      case step::names_tenant:
-        if (auto refused = go_to(traffic_.named())) refuse(std::move(refused->report));
-        break;
+      case step::names_tenant: go_or_refuse(); break;
       case step::needs_lease:
         dresses = true;
-        if (!session_meter::is_paced(what_.where.limits) && lease_at_once()) break;
+        if (!session_meter::is_paced(where().limits) && lease_at_once()) break;
         traffic_.keep_client();
         if (auto why = co_await lease_in_turn()) {
           dresses = false;
@@ -184,6 +171,10 @@ task<seldom<ending>> pooled_session::converse() {
     if (end_) co_return *end_;
     if (when_idle_ && traffic_.idle()) co_return *when_idle_;
   }
+}
+
+void pooled_session::go_or_refuse() {
+  if (auto refused = go_to(traffic_.named())) refuse(std::move(refused->report));
 }
 
 // A message of the client's comes to nothing.
@@ -309,7 +300,7 @@ void pooled_session::on_server_lost() {
     leave_now(ending::quiet("the server ended the session"));
   } else {
     leave_now(ending::fatal(sqlstate::connection_failure,
-                            "the connection to server \"" + what_.where.server->name + "\" was lost"));
+                            "the connection to server \"" + where().server->name + "\" was lost"));
   }
 }
 
@@ -344,7 +335,7 @@ std::optional<std::string> pooled_session::application_name() const {
 void pooled_session::on_publish() {
   listen_to_table();
   // Limits hold at once, whatever else waits for the next transaction.
-  if (const auto now = around_.look_up()) what_.where.limits = now->limits;
+  if (const auto now = around_.look_up(who())) obey(*now);
   watch_statements();
   follow_when_pinned();
   if (queue_) queue_->cancel();  // it asks anew, of wherever the table says now
@@ -371,6 +362,15 @@ void pooled_session::cancel_waits() {
   wake();
 }
 
+// What a busy session has at hand for its next transaction, one that is idle does not keep.
+void pooled_session::keep_little() {
+  const std::uint32_t now = traffic_.moment().transactions;
+  const bool rests = std::exchange(seen_transactions_, now) == now && !connection_ && !waiting_since_;
+  if (!rests || !traffic_.idle()) return;
+  queue_.reset();
+  traffic_.keep_little();
+}
+
 void pooled_session::on_tick(clock::time_point now) {
   if (login_) login_->on_tick(now);
   keep_limits(now);
@@ -384,6 +384,7 @@ void pooled_session::on_tick(clock::time_point now) {
   if (end_) cancel_waits();
   follow_when_pinned();
   if (when_idle_ && traffic_.idle()) client_.cancel();
+  keep_little();
   if (queue_ && cancel_.requested()) queue_->cancel();
   // A wake-up is lost on a wait that had not begun.
   wake();

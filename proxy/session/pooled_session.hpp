@@ -26,7 +26,7 @@
 #include "proxy/session/ending.hpp"
 #include "proxy/session/message_reader.hpp"
 #include "proxy/session/outbox.hpp"
-#include "proxy/session/placement.hpp"
+#include "proxy/session/pooled_place.hpp"
 #include "proxy/session/pooled_traffic.hpp"
 #include "proxy/session/server_login.hpp"
 #include "proxy/session/session_meter.hpp"
@@ -44,31 +44,21 @@ class pooled_session final : private lessee {
   class host {
    public:
     /// Where the table in force places the session now.
-    [[nodiscard]] virtual std::expected<routing::route, ending> look_up() const = 0;
+    [[nodiscard]] virtual std::expected<routing::route, ending> look_up(const routing::identity& who) const = 0;
     /// Who logs in at the route's server.
     [[nodiscard]] virtual std::expected<pgwire::server_credentials, ending> log_in_as(const routing::route& where,
                                                                                       const server_access& how) = 0;
     [[nodiscard]] virtual std::string name() const = 0;
     /// How much is logged of it.
     [[nodiscard]] virtual desk::own_level log_level() const = 0;
-    /// The session is this tenant's from now on.
-    virtual void set_tenant(const routing::tenant_id& tenant) = 0;
 
    protected:
     ~host() = default;
   };
 
-  /// What it begins with.
-  struct request {
-    routing::identity who;
-    routing::route where;
-    session_request startup;
-    bool long_cancel_key = false;
-  };
-
   /// All must outlive it; `alive` keeps them so while something of the session's is on its way.
   pooled_session(std::uint64_t id, worker& home, transport& client, message_reader& from_client, host& around,
-                 session_meter& meter, request what);
+                 session_meter& meter, pooled_standing standing);
   ~pooled_session();
   pooled_session(const pooled_session&) = delete;
   pooled_session& operator=(const pooled_session&) = delete;
@@ -77,7 +67,7 @@ class pooled_session final : private lessee {
   // them needed is to be gone while the next runs.
 
   /// Tells the client what a server would. `alive` as above.
-  task<seldom<ending>> greet(std::shared_ptr<void> alive);
+  task<seldom<ending>> greet(std::shared_ptr<void> alive, std::size_t cancel_secret_bytes);
   /// After a greeting that went well: to the end.
   task<seldom<ending>> converse();
   /// Lets go of the server, and gives the client what was answered. `over` is what `greet` or `converse` gave; what was
@@ -92,7 +82,7 @@ class pooled_session final : private lessee {
   void on_tick(clock::time_point now);
   void cancel_waits();
   /// Tells the tenant's account what was used.
-  void settle_account() { meter_.settle(traffic_.tally(), what_.where.limits, clock::now()); }
+  void settle_account() { meter_.settle(traffic_.tally(), where().limits, clock::now()); }
 
   /// Whether a message could be put into the client's stream now.
   [[nodiscard]] bool client_stream_whole() const {
@@ -107,7 +97,8 @@ class pooled_session final : private lessee {
 
   // For the console.
 
-  [[nodiscard]] const routing::route& where() const { return what_.where; }
+  [[nodiscard]] const routing::route& where() const { return place_->where; }
+  [[nodiscard]] const routing::identity& who() const { return place_->who; }
   /// Null: it has none on loan.
   [[nodiscard]] const connection_ptr& connection() const { return connection_; }
   [[nodiscard]] pin_set pins() const { return traffic_.pins(); }
@@ -133,15 +124,16 @@ class pooled_session final : private lessee {
   };
   [[nodiscard]] reading read_client();
   reading feed(std::span<const std::byte> said);
+  void go_or_refuse();
   void refuse(pgwire::error_report why);
   [[nodiscard]] bool survives(const ending& no_lease) const;
-  [[nodiscard]] session_terms terms() const;
 
   // In pooled_placement.cpp.
   std::optional<ending> follow_table();
   void follow_when_pinned();
   void listen_to_table();
-  void go(routing::route where);
+  void go(routing::identity as, routing::route to);
+  void obey(const routing::route& now);
   [[nodiscard]] bool is_shut(const routing::route& next) const;
   std::optional<ending> go_to(const routing::tenant_id& tenant);
   void become_due();
@@ -153,6 +145,7 @@ class pooled_session final : private lessee {
   void watch_statements();
   void follow_rounds();
   void tell_of_waiting(clock::time_point now);
+  void keep_little();
 
   // In pooled_lease.cpp.
   struct question {
@@ -161,6 +154,7 @@ class pooled_session final : private lessee {
   [[nodiscard]] clock::duration most_waiting() const;
   [[nodiscard]] std::optional<ending> why_stop(clock::time_point until) const;
   bool lease_at_once();
+  [[nodiscard]] const connection_wish& wish();
   question ask();
   task<seldom<ending>> hold();
   class waiting_for;
@@ -195,14 +189,13 @@ class pooled_session final : private lessee {
   session_meter& meter_;
   time_limits time_;
   std::weak_ptr<void> alive_;
-  request what_;
+  pooled_place_ptr place_;
   std::uint64_t table_version_ = 0;
 
   pooled_traffic traffic_;
   std::shared_ptr<server_pool> pool_;
   connection_ptr connection_;
   connection_id last_connection_ = 0;
-  connection_wish wish_;
   cancel_registry::handle cancel_;
   std::shared_ptr<server_pool::wake_up> queue_;  ///< while it waits for a connection
   std::optional<question> asked_;                ///< by lease_at_once, for `lease` to go on with
@@ -212,8 +205,10 @@ class pooled_session final : private lessee {
 
   outbox to_client_;
   clock::time_point greeting_until_ = clock::time_point::max();
-  std::uint64_t pinned_version_ = 0;  ///< of the table by which a pinned session was looked at last
-  int rounds_ = 0;                    ///< of reading the client without a pause
+  clock::time_point asked_at_;
+  std::uint32_t seen_transactions_ = 0;  ///< at the latest tick
+  std::uint64_t pinned_version_ = 0;     ///< of the table by which a pinned session was looked at last
+  int rounds_ = 0;                       ///< of reading the client without a pause
   /// For its turn, for a connection or to be released.
   std::optional<clock::time_point> waiting_since_;
   bool waits_for_rate_ = false;  ///< and not for a connection yet

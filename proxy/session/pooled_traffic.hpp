@@ -60,7 +60,7 @@ class pooled_traffic {
   pooled_traffic(std::uint64_t session, statement_tools& tools);
 
   /// Whose session it is from now on; see session_changes.
-  void set_terms(session_terms terms) { changes_.set_terms(std::move(terms)); }
+  void set_terms(session_terms_ptr terms) { changes_.set_terms(std::move(terms)); }
 
   // --- the client's stream ---
 
@@ -72,11 +72,11 @@ class pooled_traffic {
   [[nodiscard]] const routing::tenant_id& named() const { return move_->what.now; }
   [[nodiscard]] bool moves() const { return move_ != nullptr; }
   /// It may, and the session is that tenant's: at the latest until the statement has failed.
-  void go_along(session_terms terms);
+  void go_along(session_terms_ptr terms);
   /// The tenant that the session has to become before anything else runs: the statement that named it has come to its
   /// end.
   [[nodiscard]] const routing::tenant_id* due() const { return due_ ? &due_->tenant : nullptr; }
-  void become_due(session_terms terms);
+  void become_due(session_terms_ptr terms);
 
   enum class step {
     starved,       ///< everything the client sent has been dealt with
@@ -106,6 +106,8 @@ class pooled_traffic {
   [[nodiscard]] bool idle() const;
   /// What it keeps of the client's messages, and of its prepared statements. O(statements).
   [[nodiscard]] std::size_t held_bytes() const;
+  /// While idle: frees what is only kept for the next message.
+  void keep_little() { answers_.keep_none(); }
 
   [[nodiscard]] bool client_at_boundary() const { return client_.at_boundary(); }
 
