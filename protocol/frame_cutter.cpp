@@ -37,7 +37,7 @@ void frame_cutter::keep() {
     chunk_ = {begin, piece_->bytes.size() + chunk_.size()};
     piece_.reset();
   }
-  retired_ = {};
+  retired_ = std::vector<std::byte>();
   std::vector<std::byte> copy(chunk_.begin(), chunk_.end());
   kept_ = std::move(copy);
   chunk_ = kept_;

@@ -58,8 +58,9 @@ class frame_cutter {
 
   /// Frees the memory of pieces that were popped. Nothing may be left of what was fed.
   void release() {
-    kept_ = {};
-    retired_ = {};
+    // From {} a vector would take over no elements and keep its memory.
+    kept_ = std::vector<std::byte>();
+    retired_ = std::vector<std::byte>();
   }
 
   /// What it keeps of the stream.

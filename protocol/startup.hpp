@@ -40,6 +40,7 @@ struct startup_message {
   [[nodiscard]] const std::string* find(std::string_view name) const;
 
   std::vector<std::string> protocol_options;  ///< names that begin with "_pq_."
+  friend bool operator==(const startup_message&, const startup_message&) = default;
 };
 
 struct ssl_request {};

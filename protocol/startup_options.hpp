@@ -17,6 +17,7 @@ namespace pgwire {
 struct startup_options {
   parameter_list settings;         ///< in order; in names of either form '-' has become '_'
   std::vector<std::string> other;  ///< remaining switches, each argument as the server would see it, in order
+  friend bool operator==(const startup_options&, const startup_options&) = default;
 };
 
 /// Error: bad_options (a setting without '=' or without a name).

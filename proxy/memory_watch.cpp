@@ -38,7 +38,8 @@ task<void> memory_watch::run() {
 }
 
 void memory_watch::look() {
-  const std::uint64_t used = most_ ? resident_bytes() : 0;
+  const std::uint64_t used = resident_bytes();
+  give_back(used);
   const bool is_short = most_ && used > *most_ / 10 * 9;
   if (is_short != shared_.short_of_memory.exchange(is_short)) {
     if (is_short) {
@@ -49,6 +50,17 @@ void memory_watch::look() {
   }
   if (!is_short) told_of_none_ = false;
   if (most_ && used > *most_ && !searching_) end_the_largest();
+}
+
+void memory_watch::give_back(std::uint64_t used) {
+  const auto now = clock::now();
+  if (!trim_time_.is_now(used, now)) return;
+  ::malloc_trim(0);
+  const std::uint64_t left = resident_bytes();
+  const std::chrono::duration<double, std::milli> took = clock::now() - now;
+  trim_time_.trimmed(left, now);
+  spdlog::debug("{} MiB are in use, {} after giving back what was freed, which took {:.1f} ms", used / mebibyte,
+                left / mebibyte, took.count());
 }
 
 void memory_watch::end_the_largest() {

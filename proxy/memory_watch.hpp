@@ -4,6 +4,8 @@
 // session that holds most is ended, one at a time, until it fits again. What counts is what a session alone makes the
 // lodge hold: messages that must be whole before they are judged, answers that its client does not take, statements it
 // has prepared. A session that holds little is never ended for it: that would cost much and free nothing.
+//
+// And gives back what has been freed after a burst; see trim_time.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +14,7 @@
 #include <vector>
 
 #include "proxy/io.hpp"
+#include "proxy/trim_time.hpp"
 #include "proxy/worker.hpp"
 
 namespace proxy {
@@ -33,6 +36,7 @@ class memory_watch {
 
  private:
   void look();
+  void give_back(std::uint64_t used);
   void end_the_largest();
   void judge(std::size_t of, worker::holder one);
 
@@ -40,6 +44,7 @@ class memory_watch {
   shared_state& shared_;
   const std::vector<std::unique_ptr<worker>>& workers_;
   std::optional<std::uint64_t> most_;
+  trim_time trim_time_;
   bool searching_ = false;
   std::size_t missing_ = 0;  // workers that have not answered
   std::size_t whose_ = 0;    // the worker of the largest so far

@@ -28,6 +28,7 @@ worker::worker(unsigned number, shared_state& shared, snapshot_ptr first)
     : number_(number),
       shared_(shared),
       statements_(shared.schema_generation),
+      places_(number),
       scratch_(scratch_size),
       current_(std::move(first)) {
   asio::use_service<readiness>(context_);

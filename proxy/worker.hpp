@@ -30,6 +30,7 @@
 #include "proxy/session/byte_run.hpp"
 #include "proxy/session/cancel_registry.hpp"
 #include "proxy/session/neighbour_lodges.hpp"
+#include "proxy/session/pooled_place.hpp"
 #include "proxy/session/pooled_traffic.hpp"
 #include "proxy/snapshot.hpp"
 #include "proxy/visitor.hpp"
@@ -124,6 +125,7 @@ class worker {
   [[nodiscard]] shared_state& shared() { return shared_; }
   [[nodiscard]] unsigned number() const { return number_; }
   [[nodiscard]] statement_tools& statements() { return statements_; }
+  [[nodiscard]] pooled_places& places() { return places_; }
   /// Bytes on their way to a server and to a client, for whoever runs now. Their contents never survive a co_await.
   struct run_pair {
     byte_run to_server;
@@ -153,6 +155,7 @@ class worker {
   const unsigned number_;
   shared_state& shared_;
   statement_tools statements_;
+  pooled_places places_;
   run_pair runs_;
   counter load_;
   std::atomic<clock::duration> last_sweep_ = clock::now().time_since_epoch();

@@ -78,6 +78,8 @@ struct route {
   std::string rule;  ///< which entry of the table decided: "tenants.acme", "tenants.trial-*", "defaults", "no_tenant"
 
   [[nodiscard]] limits_in_force in_force() const { return {limits, shared}; }
+  /// Servers, and limits that are shared, by identity: a table has one of each.
+  friend bool operator==(const route&, const route&) = default;
 };
 
 /// Whether a session placed by `was` would be placed elsewhere, or differently dressed, by `now`: server, hosts,

@@ -46,6 +46,7 @@ struct identity {
   std::string hint;                     ///< for people, which hint matched: `user "{role}.{tenant}"`; empty if none
   bool fixed = false;                   ///< by the user, a certificate or a server name: it stays this tenant's
   std::vector<std::string> consumed;    ///< settings that served as a startup hint
+  friend bool operator==(const identity&, const identity&) = default;
 };
 
 /// The hints for the session's beginning; `variable` and `search_path` yield nothing here.

@@ -92,6 +92,11 @@ class expected_answers {
     head_ = 0;
     if (all_.capacity() > most_kept) all_.shrink_to_fit();
   }
+  /// The same, and gives all memory back.
+  void keep_none() {
+    all_ = std::vector<expected_answer>();  // from {} it would keep its memory
+    head_ = 0;
+  }
 
   /// The server takes COPY data for the answer in front: it swallows the Syncs that came before the data's end
   /// (PostgreSQL docs, 55.2.6). Gives whether there were any.

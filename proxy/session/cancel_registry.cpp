@@ -4,6 +4,7 @@
 #include <span>
 #include <utility>
 
+#include "protocol/byte_reader.hpp"
 #include "proxy/random.hpp"
 
 namespace proxy {
@@ -76,7 +77,7 @@ cancel_registry::handle cancel_registry::add(const pgwire::cancel_key& client_ke
   const std::scoped_lock lock(mutex_);
   const std::uint64_t id = next_id_++;
   by_process_id_.emplace(client_key.process_id(), id);
-  entries_.emplace(id, entry{client_key, aimed});
+  entries_.emplace(id, entry{client_key.process_id(), std::string(pgwire::as_text(client_key.secret())), aimed});
   return {*this, id, std::move(aimed)};
 }
 
@@ -88,7 +89,8 @@ std::optional<cancel_registry::request> cancel_registry::find(const pgwire::canc
     const auto [first, last] = by_process_id_.equal_range(presented.process_id());
     for (auto it = first; it != last; ++it) {
       const entry& candidate = entries_.at(it->second);
-      if (candidate.client_key == presented) found = candidate.aimed;
+      const pgwire::cancel_key own(candidate.process_id, pgwire::as_bytes(candidate.secret));
+      if (own == presented) found = candidate.aimed;
     }
   }
   if (!found) return std::nullopt;
@@ -109,7 +111,7 @@ std::size_t cancel_registry::size() const {
 void cancel_registry::remove(std::uint64_t id) {
   const std::scoped_lock lock(mutex_);
   const auto gone = entries_.find(id);
-  const auto [first, last] = by_process_id_.equal_range(gone->second.client_key.process_id());
+  const auto [first, last] = by_process_id_.equal_range(gone->second.process_id);
   for (auto it = first; it != last; ++it) {
     if (it->second == id) {
       by_process_id_.erase(it);

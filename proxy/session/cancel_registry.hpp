@@ -112,7 +112,8 @@ class cancel_registry {
 
  private:
   struct entry {
-    pgwire::cancel_key client_key;
+    std::int32_t process_id;
+    std::string secret;  ///< a key as such has room for the longest
     std::shared_ptr<slot> aimed;
   };
   void remove(std::uint64_t id);

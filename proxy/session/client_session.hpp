@@ -27,6 +27,7 @@
 #include "proxy/console/console_session.hpp"
 #include "proxy/counted.hpp"
 #include "proxy/io.hpp"
+#include "proxy/seldom.hpp"
 #include "proxy/session/cancel_registry.hpp"
 #include "proxy/session/client_handshake.hpp"
 #include "proxy/session/ending.hpp"
@@ -37,6 +38,7 @@
 #include "proxy/session/server_login.hpp"
 #include "proxy/session/session_meter.hpp"
 #include "proxy/session/time_limits.hpp"
+#include "proxy/small_endpoint.hpp"
 #include "proxy/transport.hpp"
 #include "proxy/visitor.hpp"
 #include "proxy/worker.hpp"
@@ -56,6 +58,9 @@ enum class session_state {
   leaving,         ///< the client is told why, and its connection closed
   cancelling,      ///< it was a cancel request, which is being passed on
 };
+
+/// What a client asks for besides queries.
+enum class replication_kind : std::uint8_t { none, physical, logical };
 
 class client_session final : private pooled_session::host, public worker::resident {
  public:
@@ -95,35 +100,38 @@ class client_session final : private pooled_session::host, public worker::reside
 
   [[nodiscard]] std::string state_in_words() const;
   [[nodiscard]] std::optional<routing::route> place_now() const;
-  task<ending> serve(std::shared_ptr<client_session> self);
-  task<step<entered_ptr>> arrive();
-  task<step<session_request>> come_in();
+  // Nothing: it is in, and `stay` goes on.
+  task<seldom<ending>> arrive(std::shared_ptr<client_session> self);
+  // Steps of it; each ends what it needed before the next begins, since many clients may come at once.
+  task<seldom<ending>> hear_request();
+  task<seldom<ending>> take_in();
+  task<seldom<ending>> stay(std::shared_ptr<client_session> self);
   [[nodiscard]] std::optional<ending> why_full();
-  [[nodiscard]] bool shares_connections(const session_request& request) const;
+  [[nodiscard]] bool shares_connections() const;
   [[nodiscard]] routing::session_facts facts_of(const session_request& request) const;
   [[nodiscard]] std::optional<pgwire::server_credentials> server_credentials(const server_access& how);
   task<std::optional<ending>> agree_on_version(const pgwire::startup_message& startup);
-  task<step<std::optional<auth_pass>>> authenticate();
-  task<step<routing::route>> place();
+  task<step<bool>> authenticate();
+  task<seldom<ending>> place();
   [[nodiscard]] step<routing::route> if_enabled(step<routing::route> found) const;
-  [[nodiscard]] step<routing::route> look_up() const override;
+  [[nodiscard]] step<routing::route> look_up(const routing::identity& who) const override;
   [[nodiscard]] step<pgwire::server_credentials> log_in_as(const routing::route& where,
                                                            const server_access& how) override;
   /// By the client's certificate, password, ...: who it is; its tenant is looked at later.
-  task<step<console::privilege>> come_to_console(const session_request& request);
-  void pool(const session_request& request);
-  task<ending> converse_until_end();
-  task<ending> pool_until_end(std::shared_ptr<client_session> self);
-  task<std::optional<ending>> reserve();
-  task<std::optional<ending>> reserve_elsewhere();
+  task<seldom<ending>> come_to_console();
+  void pool();
+  task<seldom<ending>> converse_until_end();
+  task<seldom<ending>> reserve();
   task<bool> wait_for_turn(bool again);
-  task<std::optional<ending>> outlast(server_login::refusal why);
-  task<step<entered_ptr>> enter(const session_request& request);
-  task<std::expected<entered_ptr, server_login::refusal>> try_to_enter(const session_request& request);
-  task<ending> relay_until_end(entered_ptr entered, std::shared_ptr<client_session> self);
+  task<seldom<ending>> outlast(server_login::refusal why);
+  task<seldom<ending>> enter();
+  task<std::expected<entered_ptr, server_login::refusal>> try_to_enter();
+  task<seldom<ending>> relay_until_end(std::shared_ptr<client_session> self);
   [[nodiscard]] ending ending_of(relay_end how) const;
   task<ending> pass_cancel_on(const pgwire::cancel_key& presented);
+  task<void> finish(seldom<ending> why);
   task<void> goodbye(const ending& why);
+  void let_go_of_server();
 
   void obey(const routing::route& now);
   void keep_limits(clock::time_point now);
@@ -133,44 +141,59 @@ class client_session final : private pooled_session::host, public worker::reside
   [[nodiscard]] std::optional<ending> why_leave(const step<routing::route>& now) const;
   [[nodiscard]] std::string name() const override;
   [[nodiscard]] desk::own_level log_level() const override;
-  void set_tenant(const routing::tenant_id& tenant) override { who_.tenant = tenant; }
 
+  // What it takes to talk with a server of one's own, to stay there or to pass a cancel request on. Whoever shares
+  // connections has none of it.
+  struct own_server {
+    explicit own_server(asio::io_context& context) : link(context) {}
+    transport link;
+    std::unique_ptr<reservation> reserved;
+    std::uint64_t reserved_version = 0;  ///< of the table by which it asked
+    clock::time_point reserve_until;     ///< for how long it waits for a server
+    seldom<server_login> login;
+    entered_ptr entered;  ///< between the login and the relay
+    std::optional<relay> relaying;
+    time_limits time;
+    std::shared_ptr<const cancel_target> target;  ///< where the relay leads
+    cancel_registry::handle cancel_handle;
+    seldom<dial> cancel_dial;
+  };
+  /// Empty until its hints have been read.
+  [[nodiscard]] const routing::identity& who() const;
+  [[nodiscard]] relay* relaying() const { return own_ && own_->relaying ? &*own_->relaying : nullptr; }
+
+  // Thousands of sessions are idle: what few have, or have for a moment, is held by a pointer.
   worker& home_;
   const std::uint64_t id_;
-  const visitor visitor_;
+  const small_endpoint peer_;
+  seldom<visitor> visitor_;  ///< until it is known what it wants
   counted in_worker_, in_lodge_;
   const clock::time_point since_ = clock::now();
   clock::time_point held_since_;
   std::string application_name_;  ///< by its startup packet
-  std::string replication_ = "none";
+  replication_kind replication_ = replication_kind::none;
 
   session_state state_ = session_state::greeting;
   transport client_;
   message_reader from_client_;  ///< until the relay takes over
-  transport server_;
   session_meter meter_;
-  time_limits time_;  ///< of a session with a connection of its own
   clock::time_point deadline_;
-  std::optional<ending> ending_;     ///< decided from outside: the session is on its way out
-  std::optional<ending> when_idle_;  ///< the same, once it is idle
+  seldom<ending> ending_;     ///< decided from outside: the session is on its way out
+  seldom<ending> when_idle_;  ///< the same, once it is idle
   bool draining_ = false;
 
   pgwire::protocol_version version_;  ///< spoken with the client
-  routing::identity who_;
-  std::optional<routing::route> route_;
-  std::optional<auth_pass> pass_;  ///< what authentication gave for logging in; nothing by passthrough
-  std::optional<client_auth> auth_;
-  std::optional<timer> released_;          ///< what a held session waits for
-  std::unique_ptr<reservation> reserved_;  ///< of a session with a connection of its own
-  std::uint64_t reserved_version_ = 0;     ///< of the table by which it asked
-  clock::time_point reserve_until_;        ///< for how long it waits for a server
-  std::optional<server_login> login_;
-  std::optional<dial> cancel_dial_;
-  std::optional<relay> relay_;
-  std::unique_ptr<pooled_session> pooled_;  ///< large, and not everybody has one
+  seldom<session_request> request_;   ///< until it is in
+  // Until it shares connections: then `pooled_` has them.
+  seldom<routing::identity> who_;
+  seldom<routing::route> route_;
+  bool lodge_knows_ = false;  ///< who the client is; by passthrough the server finds out
+  seldom<auth_pass> pass_;    ///< what that gave for logging in as the client
+  seldom<client_auth> auth_;
+  seldom<timer> released_;  ///< what a held session waits for
+  std::unique_ptr<own_server> own_;
+  std::unique_ptr<pooled_session> pooled_;
   std::unique_ptr<console::console_session> console_;
-  std::shared_ptr<const cancel_target> own_server_;  ///< where the relay leads
-  cancel_registry::handle cancel_handle_;
 };
 
 }  // namespace proxy

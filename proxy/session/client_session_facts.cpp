@@ -14,6 +14,15 @@ endpoint local_end(int descriptor) {
   return found;
 }
 
+std::string_view to_string(replication_kind kind) {
+  switch (kind) {
+    case replication_kind::none: break;
+    case replication_kind::physical: return "physical";
+    case replication_kind::logical: return "logical";
+  }
+  return "none";
+}
+
 std::string words_of(pin_set pins) {
   std::string all;
   for (unsigned i = 0; i < pin_count; ++i) {
@@ -29,7 +38,7 @@ std::string client_session::state_in_words() const {
   switch (state_) {
     case session_state::greeting:
     case session_state::authenticating: return "login";
-    case session_state::entering: return login_ ? "login" : "waiting";
+    case session_state::entering: return own_ && own_->login ? "login" : "waiting";
     case session_state::held: return "waiting";
     case session_state::relaying:
     case session_state::console: return "active";
@@ -43,8 +52,9 @@ std::string client_session::state_in_words() const {
 
 // One that is held has not been placed, and is where the table would place it.
 std::optional<routing::route> client_session::place_now() const {
-  if (route_ || state_ != session_state::held) return route_;
-  auto found = look_up();
+  if (route_) return *route_;
+  if (state_ != session_state::held) return std::nullopt;
+  auto found = look_up(who());
   if (!found) return std::nullopt;
   return std::move(*found);
 }
@@ -53,14 +63,14 @@ console::client_facts client_session::facts() const {
   console::client_facts made;
   made.id = id_;
   made.worker = home_.number();
-  made.user = who_.user;
-  made.database = who_.database.value_or(who_.user);
-  made.tenant = who_.tenant.str();
+  made.user = who().user;
+  made.database = who().database.value_or(who().user);
+  made.tenant = who().tenant.str();
   made.state = state_in_words();
-  made.replication = replication_;
+  made.replication = to_string(replication_);
   made.application_name = application_name_;
   if (client_.tls()) made.tls = describe(client_.tls());
-  made.peer = visitor_.peer;
+  made.peer = peer_.whole();
   made.local = local_end(client_.descriptor());
   made.since = since_;
   made.is_console = state_ == session_state::console;
@@ -68,7 +78,7 @@ console::client_facts client_session::facts() const {
   const auto live_at = [&](const routing::route& where) {
     made.place = where.database;
     made.server = where.server->name;
-    made.pool = pool_key_of(who_, where);
+    made.pool = pool_key_of(who(), where);
   };
   const auto link_to = [&made](const cancel_target* at, connection_id id) {
     auto& link = made.link.emplace();
@@ -87,7 +97,7 @@ console::client_facts client_session::facts() const {
   } else if (const auto where = place_now()) {
     live_at(*where);
     if (state_ == session_state::relaying) {
-      link_to(own_server_.get(), reserved_->id());
+      link_to(own_->target.get(), own_->reserved->id());
       made.link->own = true;
     }
   }
@@ -98,7 +108,7 @@ bool client_session::is(const console::kill_target& whom) const {
   if (state_ == session_state::leaving || ending_) return false;
   if (whom.id) return id_ == *whom.id;
   if (state_ == session_state::console) return false;
-  if (whom.tenant) return !who_.tenant.empty() && who_.tenant.str() == *whom.tenant;
+  if (whom.tenant) return !who().tenant.empty() && who().tenant.str() == *whom.tenant;
   if (!whom.place) return true;
   if (pooled_) return pooled_->where().database == *whom.place;
   const auto where = place_now();

@@ -12,31 +12,29 @@ namespace proxy {
 namespace sqlstate = pgwire::sqlstate;
 
 // By passthrough the server lets the client in, and nobody else; what speaks replication has a server of its own.
-bool client_session::shares_connections(const session_request& request) const {
-  const bool lodge_knows = pass_.has_value();
-  const bool ordinary = request.startup.find("replication") == nullptr && request.options.other.empty();
-  return route_->pool == routing::pool_mode::transaction && lodge_knows && ordinary;
+bool client_session::shares_connections() const {
+  const bool ordinary = request_->startup.find("replication") == nullptr && request_->options.other.empty();
+  return route_->pool == routing::pool_mode::transaction && lodge_knows_ && ordinary;
 }
 
 // A connection of its own counts as much as a shared one.
-task<std::optional<ending>> client_session::reserve() {
-  reserved_ = std::make_unique<reservation>(home_.context().get_executor());
+task<seldom<ending>> client_session::reserve() {
+  if (!own_) own_ = std::make_unique<own_server>(home_.context());
+  own_->reserved = std::make_unique<reservation>(home_.context().get_executor());
   for (;;) {
-    reserved_version_ = home_.current()->version;
-    reserve_until_ = clock::now() + route_->limits.wait.value_or(home_.current()->settings->timeouts.query_wait);
+    own_->reserved_version = home_.current()->version;
+    own_->reserve_until = clock::now() + route_->limits.wait.value_or(home_.current()->settings->timeouts.query_wait);
     const bool taken = co_await wait_for_turn(false);
     if (ending_) co_return *ending_;
     if (taken) co_return std::nullopt;
-    if (home_.current()->version == reserved_version_) {
+    if (home_.current()->version == own_->reserved_version) {
       if (auto why = home_.shared().pools.of(route_->server)->out_of_reach()) {
         co_return ending::out_of_reach(route_->server->name, std::move(*why));
       }
       co_return ending::none_free(*route_);
     }
     // The table may say otherwise by now, and it begins to wait anew.
-    auto placed = co_await place();
-    if (!placed) co_return std::move(placed.error());
-    route_ = std::move(*placed);
+    if (auto failed = co_await place()) co_return std::move(failed);
   }
 }
 
@@ -46,14 +44,14 @@ task<bool> client_session::wait_for_turn(bool again) {
   const auto begun = clock::now();
   const auto startup_left = deadline_ - begun;
   deadline_ = clock::time_point::max();
-  connection_wish wish = wish_for(id_, home_.number(), who_, *route_);
+  connection_wish wish = wish_for(id_, home_.number(), who(), *route_);
   wish.since = begun;
   bool taken = false;
   if (again) {
-    taken = co_await reserved_->try_again(std::move(wish), reserve_until_);
+    taken = co_await own_->reserved->try_again(std::move(wish), own_->reserve_until);
   } else {
     auto pool = home_.shared().pools.of(route_->server);
-    taken = co_await reserved_->take(std::move(pool), std::move(wish), reserve_until_);
+    taken = co_await own_->reserved->take(std::move(pool), std::move(wish), own_->reserve_until);
   }
   const auto now = clock::now();
   deadline_ = now + startup_left;
@@ -62,19 +60,17 @@ task<bool> client_session::wait_for_turn(bool again) {
 }
 
 // No server is in reach: it waits for its next attempt. Nothing: that may begin.
-task<std::optional<ending>> client_session::outlast(server_login::refusal why) {
-  reserved_->failed(why.why);
+task<seldom<ending>> client_session::outlast(server_login::refusal why) {
+  own_->reserved->failed(why.why);
   if (ending_) co_return *ending_;
-  if (clock::now() >= reserve_until_) co_return std::move(why.told);
+  if (clock::now() >= own_->reserve_until) co_return std::move(why.told);
   bool taken = false;
-  if (home_.current()->version == reserved_version_) taken = co_await wait_for_turn(true);
+  if (home_.current()->version == own_->reserved_version) taken = co_await wait_for_turn(true);
   if (ending_) co_return *ending_;
   if (taken) co_return std::nullopt;
-  if (home_.current()->version == reserved_version_) co_return std::move(why.told);
-  reserved_->release();
-  auto placed = co_await place();
-  if (!placed) co_return std::move(placed.error());
-  route_ = std::move(*placed);
+  if (home_.current()->version == own_->reserved_version) co_return std::move(why.told);
+  own_->reserved->release();
+  if (auto failed = co_await place()) co_return std::move(failed);
   co_return co_await reserve();
 }
 
@@ -83,9 +79,13 @@ client_session::step<pgwire::server_credentials> client_session::log_in_as(const
   if (!where.server->user.empty()) {
     return pgwire::server_credentials{where.server->user, how.password, std::nullopt};
   }
-  pgwire::server_credentials made{who_.user, pass_->password, pass_->keys};
+  pgwire::server_credentials made{who().user, std::nullopt, std::nullopt};
+  if (pass_) {
+    made.password = pass_->password;
+    made.keys = pass_->keys;
+  }
   if (!made.password) {
-    const auto* known = home_.current()->secrets->clients->known_password(who_.user);
+    const auto* known = home_.current()->secrets->clients->known_password(who().user);
     if (known != nullptr) made.password = *known;
   }
   return made;
@@ -93,50 +93,50 @@ client_session::step<pgwire::server_credentials> client_session::log_in_as(const
 
 // Who logs in at the server; nothing for the client's own exchange. The server's own user never meets a client's keys.
 std::optional<pgwire::server_credentials> client_session::server_credentials(const server_access& how) {
-  if (!pass_) return std::nullopt;
+  if (!lodge_knows_) return std::nullopt;
   auto made = log_in_as(*route_, how);
   return std::move(*made);
 }
 
-task<client_session::step<client_session::entered_ptr>> client_session::enter(const session_request& request) {
+task<seldom<ending>> client_session::enter() {
   state_ = session_state::entering;
   for (;;) {
     const auto begun = clock::now();
-    auto entered = co_await try_to_enter(request);
+    auto entered = co_await try_to_enter();
     if (entered) {
       pass_.reset();
-      co_return std::move(*entered);
+      own_->entered = std::move(*entered);
+      co_return std::nullopt;
     }
     server_login::refusal& why = entered.error();
-    if (why.answered) reserved_->answered();
-    if (!why.outage) co_return std::unexpected(std::move(why.told));
+    if (why.answered) own_->reserved->answered();
+    if (!why.outage) co_return std::move(why.told);
     deadline_ += clock::now() - begun;
     auto over = co_await outlast(std::move(why));
-    if (over) co_return std::unexpected(std::move(*over));
+    if (over) co_return std::move(over);
   }
 }
 
-task<std::expected<client_session::entered_ptr, server_login::refusal>> client_session::try_to_enter(
-    const session_request& request) {
+task<std::expected<client_session::entered_ptr, server_login::refusal>> client_session::try_to_enter() {
   const conf::daemon_settings& settings = *home_.current()->settings;
   const auto& access = home_.current()->secrets->servers;
   const auto how = access.find(route_->server->name);
   server_login::refusal refused;
   if (how == access.end()) {
-    refused.told = ending::moved(who_.tenant);
+    refused.told = ending::moved(who().tenant);
     co_return std::unexpected(std::move(refused));
   }
   const server_login::request what{route_->server,
                                    how->second,
                                    server_credentials(*how->second),
-                                   pgwire::encode_startup({3, 0}, server_parameters(request, who_, *route_)),
+                                   pgwire::encode_startup({3, 0}, server_parameters(*request_, who(), *route_)),
                                    settings.timeouts.connect,
-                                   [this] { reserved_->answered(); }};
-  login_.emplace(home_, client_, from_client_, server_);
-  auto entered = co_await login_->run(what);
-  login_.reset();
+                                   [this] { own_->reserved->answered(); }};
+  own_->login.emplace(home_, client_, from_client_, own_->link);
+  auto entered = co_await own_->login->run(what);
+  own_->login.reset();
   if (!entered) co_return entered;
-  reserved_->opened();
+  own_->reserved->opened();
   if (const auto counted_in = meter_.enter(*route_); !counted_in) {
     refused.told = ending::too_many_clients(*route_, counted_in.error());
     co_return std::unexpected(std::move(refused));
@@ -146,18 +146,20 @@ task<std::expected<client_session::entered_ptr, server_login::refusal>> client_s
     const auto process_id = (*entered)->cancel->server_key.process_id();
     const auto key = make_cancel_key(process_id, long_key ? secret_bytes_3_2 : secret_bytes_3_0);
     (*entered)->greeting += pgwire::encode_backend_key_data(key);
-    own_server_ = std::make_shared<const cancel_target>(std::move(*(*entered)->cancel));
-    cancel_handle_ = home_.shared().cancels.add(key, own_server_);
+    own_->target = std::make_shared<const cancel_target>(std::move(*(*entered)->cancel));
+    own_->cancel_handle = home_.shared().cancels.add(key, own_->target);
   }
   co_return entered;
 }
 
-task<ending> client_session::relay_until_end(entered_ptr entered, std::shared_ptr<client_session> self) {
+task<seldom<ending>> client_session::relay_until_end(std::shared_ptr<client_session> self) {
+  entered_ptr entered = std::move(own_->entered);
   if (!co_await client_.write_all(as_bytes(entered->greeting))) co_return ending::quiet("the client left");
-  relay_.emplace(home_, client_, server_, meter_, route_->limits, [this](clock::duration took, std::string_view text) {
-    const auto& least = route_->limits.log_min_duration_statement;
-    if (least && took >= *least) log_slow(log_level(), name(), took, text);
-  });
+  own_->relaying.emplace(home_, client_, own_->link, meter_, route_->limits,
+                         [this](clock::duration took, std::string_view text) {
+                           const auto& least = route_->limits.log_min_duration_statement;
+                           if (least && took >= *least) log_slow(log_level(), name(), took, text);
+                         });
   meter_.lease_began(clock::now());
   state_ = session_state::relaying;
   deadline_ = clock::time_point::max();
@@ -167,7 +169,7 @@ task<ending> client_session::relay_until_end(entered_ptr entered, std::shared_pt
   std::string client_early = std::move(entered->client_early);
   std::string server_early = std::move(entered->server_early);
   entered.reset();
-  const relay_end how = co_await relay_->run(std::move(client_early), std::move(server_early), self);
+  const relay_end how = co_await own_->relaying->run(std::move(client_early), std::move(server_early), self);
   co_return ending_of(how);
 }
 
@@ -177,11 +179,11 @@ ending client_session::ending_of(relay_end how) const {
     case relay_end::client_lost: return ending::quiet("the client's connection broke");
     case relay_end::server_closed:
     case relay_end::server_lost:
-      if (relay_->traffic().server_said_fatal()) return ending::quiet("the server ended the session");
+      if (own_->relaying->traffic().server_said_fatal()) return ending::quiet("the server ended the session");
       return ending::fatal(sqlstate::connection_failure,
                            "the connection to server \"" + route_->server->name + "\" was lost");
-    case relay_end::client_fault: return ending::of(*relay_->fault(), "The client");
-    case relay_end::server_fault: return ending::of(*relay_->fault(), "The server");
+    case relay_end::client_fault: return ending::of(*own_->relaying->fault(), "The client");
+    case relay_end::server_fault: return ending::of(*own_->relaying->fault(), "The server");
     case relay_end::told_to_leave:
     case relay_end::none: break;
   }
@@ -198,16 +200,16 @@ void client_session::obey(const routing::route& now) {
 // Of a session with a connection of its own.
 void client_session::keep_limits(clock::time_point now) {
   using exceeded = time_limits::exceeded;
-  relay_->settle_account(now);
+  own_->relaying->settle_account(now);
   const time_limits::terms limits{route_->in_force(), home_.current()->settings->timeouts.idle};
-  traffic_moment at = relay_->traffic().moment();
-  at.waits = at.waits || relay_->pausing();
-  const exceeded what = time_.look(at, limits, now);
+  traffic_moment at = own_->relaying->traffic().moment();
+  at.waits = at.waits || own_->relaying->pausing();
+  const exceeded what = own_->time.look(at, limits, now);
   // A stream of changes is no statement, though one began it.
-  const bool streams = what == exceeded::query_time && replication_ != "none";
+  const bool streams = what == exceeded::query_time && replication_ != replication_kind::none;
   if (what != exceeded::none && !streams && at.running) {
     // A server notices that its client is gone when it next talks to it: what runs is told to stop in either case.
-    if (auto request = cancel_handle_.own_request(); request && request->is_only()) {
+    if (auto request = own_->cancel_handle.own_request(); request && request->is_only()) {
       const auto why = time_limits::report(what, limits);
       desk::say_of(log_level(), spdlog::level::info, "{}: {}: {}", name(), why.message, why.detail);
       send_cancel(home_.context(), std::move(*request));
@@ -218,7 +220,7 @@ void client_session::keep_limits(clock::time_point now) {
     over.report = time_limits::report(what, limits);
     end_with(std::move(over));
   }
-  relay_->on_tick();
+  own_->relaying->on_tick();
 }
 
 // Why a session that is placed may not stay, by the table in force.
@@ -226,9 +228,9 @@ std::optional<ending> client_session::why_leave(const step<routing::route>& now)
   if (draining_) return ending::lodge_closes();
   if (!now) {
     const bool gone = now.error().report.code == sqlstate::invalid_catalog_name;
-    return gone ? ending::moved(who_.tenant) : now.error();
+    return gone ? ending::moved(who().tenant) : now.error();
   }
-  if (routing::place_changed(*route_, *now)) return ending::moved(who_.tenant);
+  if (routing::place_changed(*route_, *now)) return ending::moved(who().tenant);
   return std::nullopt;
 }
 

@@ -39,7 +39,7 @@ task<void> outbox::drain(outbox* self, std::shared_ptr<transport> to, std::share
     self->moved_();
   }
   self->cut_ = self->cut_ || !self->empty();
-  self->aside_ = {};
+  self->aside_ = std::string();  // from {} it would keep its memory
   self->sent_ = 0;
   self->draining_ = false;
   self->moved_();

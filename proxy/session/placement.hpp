@@ -24,6 +24,7 @@ struct session_request {
 
   /// What the hints are looked for in.
   [[nodiscard]] routing::session_facts facts() const;
+  friend bool operator==(const session_request&, const session_request&) = default;
 };
 
 /// Who logs in for a session, and to which database.

@@ -42,12 +42,12 @@ parameters_ptr parameters_of(std::string_view greeting) {
 }  // namespace
 
 clock::duration pooled_session::most_waiting() const {
-  return what_.where.limits.wait.value_or(home_.current()->settings->timeouts.query_wait);
+  return where().limits.wait.value_or(home_.current()->settings->timeouts.query_wait);
 }
 
 // Without a suspension, where that is possible. False: `lease` goes on from here, in this very turn.
 bool pooled_session::lease_at_once() {
-  const bool held = what_.where.state == routing::tenant_state::held;
+  const bool held = where().state == routing::tenant_state::held;
   if (table_version_ != home_.current()->version || when_idle_ || held) return false;
   asked_ = ask();
   if (!asked_->granted || !asked_->granted->connection) return false;
@@ -60,10 +60,18 @@ bool pooled_session::lease_at_once() {
 
 pooled_session::question pooled_session::ask() {
   if (!queue_) queue_ = std::make_shared<server_pool::wake_up>(home_.context().get_executor());
-  wish_.state = traffic_.state()->fingerprint();
-  wish_.only = traffic_.wants_last_connection() ? last_connection_ : 0;
-  wish_.since = clock::now();
-  return {pool_->ask(wish_, queue_)};
+  asked_at_ = clock::now();
+  return {pool_->ask(wish(), queue_)};
+}
+
+// To be used at once: the next session that asks says something else.
+const connection_wish& pooled_session::wish() {
+  connection_wish& made = place_->wish;
+  made.who = id_;
+  made.state = traffic_.state()->fingerprint();
+  made.only = traffic_.wants_last_connection() ? last_connection_ : 0;
+  made.since = asked_at_;
+  return made;
 }
 
 // A statement that waits for the lodge, be it for its turn or for a connection: cancel requests end the waiting, and
@@ -92,16 +100,16 @@ class pooled_session::waiting_for {
   pooled_session& who_;
 };
 
-task<std::expected<void, ending>> pooled_session::lease() {
+task<seldom<ending>> pooled_session::lease() {
   const waiting_for mark(*this);
   co_return co_await wait_for_lease();
 }
 
 // For a statement of the client's.
-task<std::expected<void, ending>> pooled_session::lease_in_turn() {
+task<seldom<ending>> pooled_session::lease_in_turn() {
   const waiting_for mark(*this);
-  if (meter_.is_paced(what_.where.limits)) {
-    if (auto refused = co_await keep_pace()) co_return std::unexpected(std::move(*refused));
+  if (meter_.is_paced(where().limits)) {
+    if (auto refused = co_await keep_pace()) co_return std::move(*refused);
   }
   co_return co_await wait_for_lease();
 }
@@ -109,12 +117,12 @@ task<std::expected<void, ending>> pooled_session::lease_in_turn() {
 // A pinned session has its connection already: what its tenant had beyond its rates is waited for.
 task<void> pooled_session::pay_debt() {
   settle_account();
-  if (meter_.debt(what_.where.limits, clock::now()) <= clock::duration::zero()) co_return;
+  if (meter_.debt(where().limits, clock::now()) <= clock::duration::zero()) co_return;
   const waiting_for mark(*this);
   waits_for_rate_ = true;
   while (!end_ && !when_idle_) {
     const auto now = clock::now();
-    const auto debt = meter_.debt(what_.where.limits, now);
+    const auto debt = meter_.debt(where().limits, now);
     if (debt <= clock::duration::zero()) co_return;
     co_await sleep_until(now + debt);
   }
@@ -122,30 +130,29 @@ task<void> pooled_session::pay_debt() {
 
 // Why who waits shall wait no longer.
 std::optional<ending> pooled_session::why_stop(clock::time_point until) const {
-  if (end_) return end_;
+  if (end_) return *end_;
   if (cancel_.requested()) return ending::cancelled();
   if (clock::now() < until) return std::nullopt;
-  if (auto why = pool_->out_of_reach()) return ending::out_of_reach(what_.where.server->name, std::move(*why));
-  return ending::none_free(what_.where).as_error();
+  if (auto why = pool_->out_of_reach()) return ending::out_of_reach(where().server->name, std::move(*why));
+  return ending::none_free(where()).as_error();
 }
 
-task<std::expected<void, ending>> pooled_session::wait_for_lease() {
-  using outcome = std::expected<void, ending>;
+task<seldom<ending>> pooled_session::wait_for_lease() {
   auto asked = std::exchange(asked_, std::nullopt);
   const auto until = clock::now() + most_waiting();
   for (;;) {
     if (!asked) {
-      if (when_idle_) co_return outcome(std::unexpected(*when_idle_));
-      if (auto gone = follow_table()) co_return outcome(std::unexpected(std::move(*gone)));
-      if (auto gone = co_await hold()) co_return outcome(std::unexpected(std::move(*gone)));
+      if (when_idle_) co_return *when_idle_;
+      if (auto gone = follow_table()) co_return std::move(*gone);
+      if (auto gone = co_await hold()) co_return std::move(gone);
       // Whoever may be served at once is, however little it may wait.
-      if (auto stop = why_stop(clock::time_point::max())) co_return outcome(std::unexpected(std::move(*stop)));
+      if (auto stop = why_stop(clock::time_point::max())) co_return std::move(*stop);
       asked = ask();
     }
     while (!asked->granted) {
       if (auto stop = why_stop(until)) {
         pool_->give_up(id_);
-        co_return outcome(std::unexpected(std::move(*stop)));
+        co_return std::move(*stop);
       }
       if (table_version_ != home_.current()->version) break;
       static_cast<void>(co_await queue_->wait_until(until));
@@ -158,19 +165,19 @@ task<std::expected<void, ending>> pooled_session::wait_for_lease() {
     }
     server_pool::permission permission = std::move(*asked->granted);
     asked.reset();
-    const auto used = co_await use(std::move(permission), until);
-    if (!used) co_return outcome(std::unexpected(used.error()));
-    if (*used == came::leased) co_return outcome();
+    auto used = co_await use(std::move(permission), until);
+    if (!used) co_return std::move(used.error());
+    if (*used == came::leased) co_return std::nullopt;
     if (*used == came::put_off) asked.emplace();
   }
 }
 
-task<std::optional<ending>> pooled_session::hold() {
+task<seldom<ending>> pooled_session::hold() {
   const auto until = clock::now() + most_waiting();
-  while (what_.where.state == routing::tenant_state::held && !end_ && !cancel_.requested()) {
-    if (clock::now() >= until) co_return ending::held_too_long(what_.where.tenant).as_error();
+  while (where().state == routing::tenant_state::held && !end_ && !cancel_.requested()) {
+    if (clock::now() >= until) co_return ending::held_too_long(where().tenant).as_error();
     co_await sleep();
-    if (auto gone = follow_table()) co_return gone;
+    if (auto gone = follow_table()) co_return std::move(*gone);
   }
   co_return std::nullopt;
 }
@@ -188,7 +195,7 @@ task<std::expected<pooled_session::came, ending>> pooled_session::use(server_poo
         pool->failed(what.id, std::move(why.why));
         // Whatever it waited for may have changed meanwhile: `wait_for_lease` looks.
         if (clock::now() < until && !end_) {
-          pool->try_later(what.id, wish_, queue_);
+          pool->try_later(what.id, wish(), queue_);
           co_return outcome(came::put_off);
         }
       } else if (why.answered) {
@@ -220,15 +227,15 @@ task<std::expected<connection_ptr, server_login::refusal>> pooled_session::open(
     return std::unexpected(std::move(why));
   };
   const auto& access = home_.current()->secrets->servers;
-  const auto how = access.find(what_.where.server->name);
-  if (how == access.end()) co_return outcome(refused(ending::moved(what_.where.tenant)));
-  auto credentials = around_.log_in_as(what_.where, *how->second);
+  const auto how = access.find(where().server->name);
+  if (how == access.end()) co_return outcome(refused(ending::moved(where().tenant)));
+  auto credentials = around_.log_in_as(where(), *how->second);
   if (!credentials) co_return outcome(refused(std::move(credentials.error())));
   const server_login::request login{
-      what_.where.server,
+      where().server,
       how->second,
       std::move(*credentials),
-      pgwire::encode_startup({3, 0}, {{"user", wish_.key.user}, {"database", wish_.key.dbname}}),
+      pgwire::encode_startup({3, 0}, {{"user", place_->wish.key.user}, {"database", place_->wish.key.dbname}}),
       home_.current()->settings->timeouts.connect,
       {}};
   auto io = std::make_shared<transport>(home_.context());

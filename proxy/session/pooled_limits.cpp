@@ -10,33 +10,26 @@ namespace proxy {
 void pooled_session::settle_lease() {
   const auto now = clock::now();
   meter_.lease_ended(now);
-  meter_.settle(traffic_.tally(), what_.where.limits, now);
+  meter_.settle(traffic_.tally(), where().limits, now);
 }
 
 void pooled_session::watch_statements() {
-  traffic_.shown().watch(what_.where.limits.log_min_duration_statement.has_value());
+  traffic_.shown().watch(where().limits.log_min_duration_statement.has_value());
 }
 
 void pooled_session::follow_rounds() {
   const auto took = meter_.follow(traffic_.rounds());
   if (!took || !traffic_.shown().watching()) return;
-  const auto& least = what_.where.limits.log_min_duration_statement;
+  const auto& least = where().limits.log_min_duration_statement;
   if (least && *took >= *least) log_slow(around_.log_level(), around_.name(), *took, traffic_.shown().text());
   traffic_.shown().clear();
-}
-
-// A new table's limits, before its place is looked at.
-void pooled_session::obey(const routing::route& now) {
-  what_.where.limits = now.limits;
-  what_.where.shared = now.shared;
-  meter_.share(what_.where.shared);
 }
 
 // Those in time. What was used so far is told meanwhile.
 void pooled_session::keep_limits(clock::time_point now) {
   using exceeded = time_limits::exceeded;
-  const time_limits::terms limits{what_.where.in_force(), home_.current()->settings->timeouts.idle};
-  meter_.settle(traffic_.tally(), what_.where.limits, now);
+  const time_limits::terms limits{where().in_force(), home_.current()->settings->timeouts.idle};
+  meter_.settle(traffic_.tally(), where().limits, now);
   traffic_moment at = traffic_.moment();
   at.waits = waiting_since_.has_value() || !traffic_.client_at_boundary();
   const exceeded what = time_.look(at, limits, now);
@@ -61,14 +54,14 @@ void pooled_session::keep_limits(clock::time_point now) {
 
 // Rates come before a place in the queue, so that nobody holds a connection and waits for them.
 task<std::optional<ending>> pooled_session::keep_pace() {
-  const routing::limits limits = what_.where.limits;
+  const routing::limits limits = where().limits;
   const auto begun = clock::now();
   waits_for_rate_ = true;
   auto due = meter_.pace(limits, begun, most_waiting());
   const auto until = begun + due.value_or(most_waiting());
   while (clock::now() < until && !end_ && !cancel_.requested()) co_await sleep_until(until);
   waits_for_rate_ = false;
-  if (end_) co_return end_;
+  if (end_) co_return *end_;
   if (cancel_.requested()) co_return ending::cancelled();
   if (due) co_return std::nullopt;
   ending refused;
@@ -84,17 +77,17 @@ void pooled_session::tell_of_waiting(clock::time_point now) {
   told_of_waiting_ = true;
   pgwire::error_report notice{"NOTICE", "00000", "waiting for a server connection", {}, {}};
   if (waits_for_rate_) {
-    notice = meter_.waits_for_rate(what_.where.limits, now);
-  } else if (what_.where.state == routing::tenant_state::held) {
-    notice.message = "waiting for tenant \"" + what_.where.tenant.str() + "\" to be released";
+    notice = meter_.waits_for_rate(where().limits, now);
+  } else if (where().state == routing::tenant_state::held) {
+    notice.message = "waiting for tenant \"" + where().tenant.str() + "\" to be released";
   } else {
-    notice.detail = ending::none_free(what_.where).report.detail;
-    if (what_.where.limits.connections) {
-      notice.detail += " limits.connections is " + std::to_string(*what_.where.limits.connections) + ".";
+    notice.detail = ending::none_free(where()).report.detail;
+    if (where().limits.connections) {
+      notice.detail += " limits.connections is " + std::to_string(*where().limits.connections) + ".";
     }
-    if (what_.where.pool_size) notice.detail += " pool.size is " + std::to_string(*what_.where.pool_size) + ".";
-    if (what_.where.server->max_connections) {
-      notice.detail += " max_connections is " + std::to_string(*what_.where.server->max_connections) + ".";
+    if (where().pool_size) notice.detail += " pool.size is " + std::to_string(*where().pool_size) + ".";
+    if (where().server->max_connections) {
+      notice.detail += " max_connections is " + std::to_string(*where().server->max_connections) + ".";
     }
   }
   byte_run told;

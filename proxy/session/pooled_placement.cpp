@@ -13,13 +13,13 @@ namespace sqlstate = pgwire::sqlstate;
 std::optional<ending> pooled_session::follow_table() {
   if (table_version_ == home_.current()->version) return std::nullopt;
   table_version_ = home_.current()->version;
-  auto found = around_.look_up();
+  auto found = around_.look_up(who());
   if (!found) return std::move(found.error());
-  const bool other_terms = what_.where.guard != found->guard || what_.where.refuses_pins != found->refuses_pins ||
-                           what_.where.prepare != found->prepare;
-  const bool elsewhere = other_terms || routing::place_changed(what_.where, *found);
-  go(std::move(*found));
-  if (elsewhere) traffic_.set_terms(terms());
+  const bool other_terms =
+      where().guard != found->guard || where().refuses_pins != found->refuses_pins || where().prepare != found->prepare;
+  const bool elsewhere = other_terms || routing::place_changed(where(), *found);
+  go(who(), std::move(*found));
+  if (elsewhere) traffic_.set_terms(place_->terms);
   listen_to_table();
   return std::nullopt;
 }
@@ -29,24 +29,31 @@ void pooled_session::listen_to_table() {
   traffic_.listen_to(table.later_hints(), table.waits());
 }
 
-void pooled_session::go(routing::route where) {
-  what_.where = std::move(where);
-  pool_ = home_.shared().pools.of(what_.where.server);
-  wish_ = wish_for(id_, home_.number(), what_.who, what_.where);
-  meter_.share(what_.where.shared);
+void pooled_session::go(routing::identity as, routing::route to) {
+  place_ = home_.places().of({std::move(as), place_->startup, std::move(to)});
+  pool_ = home_.shared().pools.of(where().server);
+  meter_.share(where().shared);
   watch_statements();
+}
+
+// Whatever its place, it has the limits of the table in force.
+void pooled_session::obey(const routing::route& now) {
+  if (now.limits == where().limits && now.shared == where().shared) return;
+  place_ = home_.places().with_limits_of(now, *place_);
+  meter_.share(where().shared);
 }
 
 // Whoever comes to a place from another, or had none yet, is a new session there.
 bool pooled_session::is_shut(const routing::route& next) const {
-  const bool comes = what_.where.waits || next.database != what_.where.database;
+  const bool comes = where().waits || next.database != where().database;
   return comes && !next.waits && home_.current()->overrides->is_disabled(next.database);
 }
 
 // The client's statement names another tenant, and is to run there.
 std::optional<ending> pooled_session::go_to(const routing::tenant_id& tenant) {
-  around_.set_tenant(tenant);
-  auto found = around_.look_up();
+  routing::identity next = who();
+  next.tenant = tenant;
+  auto found = around_.look_up(next);
   std::optional<ending> refused;
   if (!found) {
     refused = std::move(found.error());
@@ -61,17 +68,13 @@ std::optional<ending> pooled_session::go_to(const routing::tenant_id& tenant) {
     const auto entered = meter_.enter(*found);
     if (!entered) refused = ending::too_many_clients(*found, entered.error());
   }
-  if (refused) {
-    around_.set_tenant(what_.who.tenant);
-    return refused;
-  }
+  if (refused) return refused;
   // What was pinned belonged to the other tenant.
   drop_connection();
-  what_.who.tenant = tenant;
-  go(std::move(*found));
-  traffic_.go_along(terms());
+  go(std::move(next), std::move(*found));
+  traffic_.go_along(place_->terms);
   desk::say_of(around_.log_level(), spdlog::level::debug, "{}: by its own word, to {}/{}", around_.name(),
-               what_.where.server->name, what_.where.database);
+               where().server->name, where().database);
   return std::nullopt;
 }
 
@@ -80,16 +83,16 @@ void pooled_session::become_due() {
   const routing::tenant_id* tenant = traffic_.due();
   if (tenant == nullptr) return;
   drop_connection();
-  around_.set_tenant(*tenant);
-  auto found = around_.look_up();
+  routing::identity next = who();
+  next.tenant = *tenant;
+  auto found = around_.look_up(next);
   if (!found) return leave_now(std::move(found.error()));
   if (is_shut(*found)) return leave_now(ending::disabled(found->database));
   if (const auto entered = meter_.enter(*found); !entered) {
     return leave_now(ending::too_many_clients(*found, entered.error()));
   }
-  what_.who.tenant = *tenant;
-  go(std::move(*found));
-  traffic_.become_due(terms());
+  go(std::move(next), std::move(*found));
+  traffic_.become_due(place_->terms);
 }
 
 // What is pinned cannot be taken elsewhere: if its place has changed, it ends when it is next idle.
@@ -97,11 +100,11 @@ void pooled_session::follow_when_pinned() {
   const std::uint64_t version = home_.current()->version;
   if (!connection_ || traffic_.pins().empty() || when_idle_ || std::exchange(pinned_version_, version) == version)
     return;
-  const auto found = around_.look_up();
+  const auto found = around_.look_up(who());
   if (!found) {
     leave_when_idle(found.error());
-  } else if (routing::place_changed(what_.where, *found)) {
-    leave_when_idle(ending::moved(what_.where.tenant));
+  } else if (routing::place_changed(where(), *found)) {
+    leave_when_idle(ending::moved(where().tenant));
   }
 }
 

@@ -8,7 +8,6 @@
 #include "protocol/backend_messages.hpp"
 #include "protocol/sqlstate.hpp"
 #include "protocol/startup_options.hpp"
-#include "proxy/session/placement.hpp"
 #include "proxy/worker.hpp"
 
 namespace proxy {
@@ -29,14 +28,14 @@ constexpr std::chrono::seconds most_lingering{2};
 }  // namespace
 
 pooled_session::pooled_session(std::uint64_t id, worker& home, transport& client, message_reader& from_client,
-                               host& around, session_meter& meter, request what)
+                               host& around, session_meter& meter, pooled_standing standing)
     : id_(id),
       home_(home),
       client_(client),
       from_client_(from_client),
       around_(around),
       meter_(meter),
-      what_(std::move(what)),
+      place_(home.places().of(std::move(standing))),
       table_version_(home.current()->version),
       traffic_(id, home.statements()),
       bell_(home.context(), clock::time_point::max()),
@@ -47,18 +46,189 @@ pooled_session::pooled_session(std::uint64_t id, worker& home, transport& client
 
 pooled_session::~pooled_session() { drop_connection(); }
 
-task<ending> pooled_session::run(std::shared_ptr<void> alive) {
+task<seldom<ending>> pooled_session::greet(std::shared_ptr<void> alive, std::size_t cancel_secret_bytes) {
   alive_ = alive;
-  traffic_.set_terms(terms());
-  traffic_.begin_speech(what_.who);
+  traffic_.set_terms(place_->terms);
+  traffic_.begin_speech(who());
   listen_to_table();
-  wish_ = wish_for(id_, home_.number(), what_.who, what_.where);
   watch_statements();
-  auto over = co_await greet();
+  const auto cancel_key = make_cancel_key(static_cast<std::int32_t>(id_ & 0x7FFFFFFF), cancel_secret_bytes);
+  cancel_ = home_.shared().cancels.add(cancel_key, nullptr);
+  pool_ = home_.shared().pools.of(where().server);
+  parameters_ptr told;
+  if (auto failed = co_await get_parameters(told)) co_return failed;
+  traffic_.greet(told);
+  greeting_until_ = clock::now() + home_.current()->settings->timeouts.startup;
+  std::string greeting = pgwire::backend::authentication{}.encode();
+  for (const auto& [name, value] : *told) greeting += pgwire::backend::parameter_status{name, value}.encode();
+  greeting += pgwire::encode_backend_key_data(cancel_key);
+  greeting += pgwire::backend::ready_for_query{}.encode();
+  if (!co_await client_.write_all(as_bytes(greeting))) co_return ending::quiet("the client left");
   greeting_until_ = clock::time_point::max();
-  greeted_ = !over;
-  if (!over) over = co_await converse();
-  if (!end_) end_ = std::move(*over);
+  greeted_ = true;
+  // What the client has sent already waits for `converse`.
+  const std::string early = std::exchange(early_, {}) + from_client_.rest();
+  traffic_.feed_client(as_bytes(early));
+  traffic_.keep_client();
+  co_return std::nullopt;
+}
+
+// What it starts with may be against its tenant's guard.
+std::optional<pgwire::error_report> pooled_session::why_unfit() const {
+  const session_guard guard(where());
+  for (const auto& [name, value] : traffic_.state()->own()) {
+    if (auto refused = guard.refuses(name, {value})) return refused;
+  }
+  return std::nullopt;
+}
+
+// What a server says after a login, which needs one only the first time somebody starts like this.
+task<seldom<ending>> pooled_session::get_parameters(parameters_ptr& told) {
+  ending refused = ending::fatal({}, {});
+  if (auto unfit = why_unfit()) {
+    refused.report = std::move(*unfit);
+    co_return refused.as_fatal();
+  }
+  told = pool_->greeting(place_->wish.key, *traffic_.state());
+  if (told) co_return std::nullopt;
+  if (auto why = co_await lease()) co_return why->as_fatal();
+  if (connection_) connection_->send(home_.runs().to_server);
+  greeting_until_ = clock::now() + home_.current()->settings->timeouts.startup;
+  if (connection_ && traffic_.idle()) {  // it was worn already
+    told = connection_->session.reported;
+    traffic_.end_lease();
+    give_back();
+  }
+  while (connection_ && !end_) co_await sleep();
+  if (end_) co_return *end_;
+  if (const auto* why = traffic_.undressed_why()) {
+    refused.report = *why;
+    co_return refused.as_fatal();
+  }
+  if (!told) told = traffic_.told();
+  pool_->remember_greeting(place_->wish.key, *traffic_.state(), told);
+  co_return std::nullopt;
+}
+
+// The frame of this coroutine is what an idle session keeps, beside its members: whatever else it needs is to be in
+// functions, or in coroutines that end.
+task<seldom<ending>> pooled_session::converse() {
+  using step = pooled_traffic::step;
+  bool dresses = false;  // what a lease began with is in the run
+  for (;;) {
+    auto& [to_server, to_client] = home_.runs();
+    if (!std::exchange(dresses, false)) to_server.clear();
+    to_client.clear();
+    const step next = traffic_.advance(to_server, to_client);
+    follow_rounds();
+    if (connection_) connection_->send(to_server);
+    send_to_client(to_client);
+    if (end_) co_return *end_;
+    switch (next) {
+      case step::starved: {
+        traffic_.release_client();
+        reading read = read_client();
+        for (; read == reading::waits_client || read == reading::waits_lodge; read = read_client()) {
+          if (read == reading::waits_lodge) {
+            co_await bell_.async_wait(no_throw);
+            continue;
+          }
+          auto [error] = co_await client_.wait_readable();
+          read_again_ = true;
+          if (error && !end_ && !when_idle_) co_return ending::quiet("the client left");
+        }
+        if (read == reading::over) co_return ending::quiet("the client left");
+        if (read == reading::paused) co_await asio::post(home_.context(), asio::deferred);
+        if (begins_ && connection_ && meter_.is_paced(where().limits)) {
+          traffic_.keep_client();
+          co_await pay_debt();
+        }
+        break;
+      }
+      case step::over:
+        traffic_.end_lease();
+        give_back();
+        break;
+      case step::names_tenant: go_or_refuse(); break;
+      case step::needs_lease:
+        dresses = true;
+        if (!meter_.is_paced(where().limits) && lease_at_once()) break;
+        traffic_.keep_client();
+        if (auto why = co_await lease_in_turn()) {
+          dresses = false;
+          if (!survives(*why)) co_return why;
+          refuse(std::move(why->report));
+          become_due();
+        }
+        break;
+      case step::waits:
+        traffic_.keep_client();
+        co_await bell_.async_wait(no_throw);
+        break;
+      case step::terminated: co_return ending::quiet("the client left");
+      case step::fault: co_return ending::of(*traffic_.fault(), "The client");
+    }
+    if (end_) co_return *end_;
+    if (when_idle_ && traffic_.idle()) co_return *when_idle_;
+  }
+}
+
+void pooled_session::go_or_refuse() {
+  if (auto refused = go_to(traffic_.named())) refuse(std::move(refused->report));
+}
+
+// A message of the client's comes to nothing.
+void pooled_session::refuse(pgwire::error_report why) {
+  auto& [to_server, to_client] = home_.runs();
+  to_server.clear();
+  to_client.clear();
+  traffic_.refuse(std::move(why), to_server, to_client);
+  if (connection_) connection_->send(to_server);
+  send_to_client(to_client);
+}
+
+// Whether the session goes on after it was given no connection. Where another tenant lives may be out of reach: it goes
+// on as whose it was.
+bool pooled_session::survives(const ending& no_lease) const {
+  const bool goes_on = no_lease.report.severity != "FATAL" || traffic_.moves();
+  return goes_on && no_lease.tell_client && !end_;
+}
+
+// Reads the client, unless something has to be waited for first, and feeds what it said to the traffic.
+pooled_session::reading pooled_session::read_client() {
+  for (;;) {
+    // What the server or the client has not taken yet is the measure of how much more is read.
+    if (!end_ && ((connection_ && !connection_->sent()) || !to_client_.empty())) return reading::waits_lodge;
+    if (end_ || (when_idle_ && traffic_.idle())) return reading::fed;
+    if (client_closed_) {
+      return traffic_.answered() || traffic_.server_waits() ? reading::over : reading::waits_lodge;
+    }
+    if (read_again_) {
+      const io_result read = client_.read_some(home_.scratch());
+      meter_.bytes_in(read.bytes);
+      read_again_ = !read.emptied;
+      if (read.status == io_status::failed) return reading::over;
+      if (read.status == io_status::done) return feed(home_.scratch().first(read.bytes));
+      client_closed_ = read.status == io_status::end;
+      if (client_closed_) continue;
+    }
+    rounds_ = 0;
+    return reading::waits_client;
+  }
+}
+
+pooled_session::reading pooled_session::feed(std::span<const std::byte> said) {
+  begins_ = traffic_.idle();
+  traffic_.feed_client(said);
+  if (++rounds_ < rounds_before_yield) return reading::fed;
+  rounds_ = 0;  // what it says next is read when the others have had their turn
+  read_again_ = true;
+  traffic_.keep_client();
+  return reading::paused;
+}
+
+task<ending> pooled_session::leave(seldom<ending> over) {
+  if (!end_) end_ = std::move(over);
   // What is pinned goes with the connection: locks and the like are to be gone now, not when somebody else comes.
   const bool reusable = connection_ && traffic_.idle() && traffic_.pins().empty();
   if (reusable) {
@@ -73,168 +243,6 @@ task<ending> pooled_session::run(std::shared_ptr<void> alive) {
   to_client_.give_up();
   client_.cancel();
   co_return *end_;
-}
-
-session_terms pooled_session::terms() const {
-  routing::setting_list tenant = tenant_settings(what_.who, what_.where);
-  for (auto& [name, value] : tenant) name = pgwire::canonical_setting_name(name);
-  const auto own = own_settings(what_.startup, what_.who, what_.where);
-  return {what_.where.tenant.str(), std::make_shared<const routing::session_state>(tenant, own),
-          session_guard(what_.where), what_.where.refuses_pins, what_.where.prepare};
-}
-
-// What a server says after a login, which needs one only the first time somebody starts like this.
-task<std::optional<ending>> pooled_session::greet() {
-  const auto cancel_key = make_cancel_key(static_cast<std::int32_t>(id_ & 0x7FFFFFFF),
-                                          what_.long_cancel_key ? secret_bytes_3_2 : secret_bytes_3_0);
-  cancel_ = home_.shared().cancels.add(cancel_key, nullptr);
-  for (const auto& [name, value] : traffic_.state()->own()) {
-    if (auto refused = session_guard(what_.where).refuses(name, {value})) {
-      refused->severity = "FATAL";
-      ending why = ending::fatal({}, {});
-      why.report = std::move(*refused);
-      co_return why;
-    }
-  }
-  pool_ = home_.shared().pools.of(what_.where.server);
-  parameters_ptr told = pool_->greeting(wish_.key, *traffic_.state());
-  if (!told) {
-    auto leased = co_await lease();
-    if (!leased) co_return leased.error().as_fatal();
-    if (connection_) connection_->send(home_.runs().to_server);
-    greeting_until_ = clock::now() + home_.current()->settings->timeouts.startup;
-    if (connection_ && traffic_.idle()) {  // it was worn already
-      told = connection_->session.reported;
-      traffic_.end_lease();
-      give_back();
-    }
-    while (connection_ && !end_) co_await sleep();
-    if (end_) co_return *end_;
-    if (!traffic_.undressed_why().code.empty()) {
-      ending refused = ending::fatal({}, {});
-      refused.report = traffic_.undressed_why();
-      refused.report.severity = "FATAL";
-      co_return refused;
-    }
-    if (!told) told = traffic_.told();
-    pool_->remember_greeting(wish_.key, *traffic_.state(), told);
-  }
-  traffic_.greet(told);
-  greeting_until_ = clock::now() + home_.current()->settings->timeouts.startup;
-  std::string greeting = pgwire::backend::authentication{}.encode();
-  for (const auto& [name, value] : *told) greeting += pgwire::backend::parameter_status{name, value}.encode();
-  greeting += pgwire::encode_backend_key_data(cancel_key);
-  greeting += pgwire::backend::ready_for_query{}.encode();
-  if (!co_await client_.write_all(as_bytes(greeting))) co_return ending::quiet("the client left");
-  co_return std::nullopt;
-}
-
-task<std::optional<ending>> pooled_session::converse() {
-  using step = pooled_traffic::step;
-  const std::string early = std::exchange(early_, {}) + from_client_.rest();
-  traffic_.feed_client(as_bytes(early));
-  traffic_.keep_client();
-  bool dresses = false;  // what a lease began with is in the run
-  for (;;) {
-    auto& [to_server, to_client] = home_.runs();
-    if (!std::exchange(dresses, false)) to_server.clear();
-    to_client.clear();
-    const step next = traffic_.advance(to_server, to_client);
-    follow_rounds();
-    if (connection_) connection_->send(to_server);
-    send_to_client(to_client);
-    if (end_) co_return *end_;
-    switch (next) {
-      case step::starved:
-        traffic_.release_client();
-        if (!co_await read_client()) co_return ending::quiet("the client left");
-        if (begins_ && connection_ && meter_.is_paced(what_.where.limits)) {
-          traffic_.keep_client();
-          co_await pay_debt();
-        }
-        break;
-      case step::over:
-        traffic_.end_lease();
-        give_back();
-        break;
-      case step::names_tenant:
-        if (auto refused = go_to(traffic_.named())) {
-          to_server.clear();
-          to_client.clear();
-          traffic_.refuse(std::move(refused->report), to_server, to_client);
-          if (connection_) connection_->send(to_server);
-          send_to_client(to_client);
-        }
-        break;
-      case step::needs_lease:
-        dresses = true;
-        if (!meter_.is_paced(what_.where.limits) && lease_at_once()) break;
-        traffic_.keep_client();
-        if (auto leased = co_await lease_in_turn(); !leased) {
-          dresses = false;
-          ending& why = leased.error();
-          // Where another tenant lives may be out of reach: the session goes on as whose it was.
-          const bool goes_on = why.report.severity != "FATAL" || traffic_.moves();
-          if (!goes_on || !why.tell_client || end_) co_return std::move(why);
-          to_server.clear();
-          to_client.clear();
-          traffic_.refuse(std::move(why.report), to_server, to_client);
-          send_to_client(to_client);
-          become_due();
-        }
-        break;
-      case step::waits:
-        traffic_.keep_client();
-        co_await sleep();
-        break;
-      case step::terminated: co_return ending::quiet("the client left");
-      case step::fault: co_return ending::of(*traffic_.fault(), "The client");
-    }
-    if (end_) co_return *end_;
-    if (when_idle_ && traffic_.idle()) co_return std::move(*when_idle_);
-  }
-}
-
-// Waits for bytes of the client and feeds them. False: it has left, and nothing more can be done for it.
-task<bool> pooled_session::read_client() {
-  const auto scratch = home_.scratch();
-  for (;;) {
-    // What the server or the client has not taken yet is the measure of how much more is read.
-    while (!end_ && ((connection_ && !connection_->sent()) || !to_client_.empty())) co_await sleep();
-    if (end_ || (when_idle_ && traffic_.idle())) co_return true;
-    if (client_closed_) {
-      if (traffic_.answered() || traffic_.server_waits()) co_return false;
-      co_await sleep();
-      continue;
-    }
-    if (read_again_) {
-      const io_result read = client_.read_some(scratch);
-      meter_.bytes_in(read.bytes);
-      read_again_ = !read.emptied;
-      if (read.status == io_status::failed) co_return false;
-      if (read.status == io_status::end) {
-        client_closed_ = true;
-        continue;
-      }
-      if (read.status == io_status::done) {
-        begins_ = traffic_.idle();
-        if (++rounds_ == rounds_before_yield) {  // what it says next is read when the others have had their turn
-          rounds_ = 0;
-          read_again_ = true;
-          traffic_.feed_client(scratch.first(read.bytes));
-          traffic_.keep_client();
-          co_await asio::post(home_.context(), asio::deferred);
-          co_return true;
-        }
-        traffic_.feed_client(scratch.first(read.bytes));
-        co_return true;
-      }
-    }
-    rounds_ = 0;
-    auto [error] = co_await client_.wait_readable();
-    read_again_ = true;
-    if (error && !end_ && !when_idle_) co_return false;
-  }
 }
 
 // --- the server ---
@@ -257,7 +265,7 @@ void pooled_session::on_server(std::span<const std::byte> chunk) {
       break;
     case outcome::undressed:
       desk::say_bounded_of(around_.log_level(), spdlog::level::warn, "{}: a server connection could not be dressed: {}",
-                           around_.name(), traffic_.undressed_why().message);
+                           around_.name(), traffic_.undressed_why()->message);
       traffic_.explain_undressed(to_client);
       drop_connection();
       break;
@@ -292,7 +300,7 @@ void pooled_session::on_server_lost() {
     leave_now(ending::quiet("the server ended the session"));
   } else {
     leave_now(ending::fatal(sqlstate::connection_failure,
-                            "the connection to server \"" + what_.where.server->name + "\" was lost"));
+                            "the connection to server \"" + where().server->name + "\" was lost"));
   }
 }
 
@@ -309,8 +317,6 @@ void pooled_session::send_to_client(const byte_run& bytes) {
     leave_now(ending::quiet("the client's connection broke"));
   }
 }
-
-task<void> pooled_session::sleep() { co_await bell_.async_wait(no_throw); }
 
 task<void> pooled_session::sleep_until(clock::time_point then) {
   bell_.expires_at(then);
@@ -329,7 +335,7 @@ std::optional<std::string> pooled_session::application_name() const {
 void pooled_session::on_publish() {
   listen_to_table();
   // Limits hold at once, whatever else waits for the next transaction.
-  if (const auto now = around_.look_up()) obey(*now);
+  if (const auto now = around_.look_up(who())) obey(*now);
   watch_statements();
   follow_when_pinned();
   if (queue_) queue_->cancel();  // it asks anew, of wherever the table says now
@@ -356,6 +362,15 @@ void pooled_session::cancel_waits() {
   wake();
 }
 
+// What a busy session has at hand for its next transaction, one that is idle does not keep.
+void pooled_session::keep_little() {
+  const std::uint32_t now = traffic_.moment().transactions;
+  const bool rests = std::exchange(seen_transactions_, now) == now && !connection_ && !waiting_since_;
+  if (!rests || !traffic_.idle()) return;
+  queue_.reset();
+  traffic_.keep_little();
+}
+
 void pooled_session::on_tick(clock::time_point now) {
   if (login_) login_->on_tick(now);
   keep_limits(now);
@@ -369,6 +384,7 @@ void pooled_session::on_tick(clock::time_point now) {
   if (end_) cancel_waits();
   follow_when_pinned();
   if (when_idle_ && traffic_.idle()) client_.cancel();
+  keep_little();
   if (queue_ && cancel_.requested()) queue_->cancel();
   // A wake-up is lost on a wait that had not begun.
   wake();

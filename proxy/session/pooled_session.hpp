@@ -21,11 +21,12 @@
 #include "proxy/desk/log_line.hpp"
 #include "proxy/pool/server_connection.hpp"
 #include "proxy/pool/server_pool.hpp"
+#include "proxy/seldom.hpp"
 #include "proxy/session/cancel_registry.hpp"
 #include "proxy/session/ending.hpp"
 #include "proxy/session/message_reader.hpp"
 #include "proxy/session/outbox.hpp"
-#include "proxy/session/placement.hpp"
+#include "proxy/session/pooled_place.hpp"
 #include "proxy/session/pooled_traffic.hpp"
 #include "proxy/session/server_login.hpp"
 #include "proxy/session/session_meter.hpp"
@@ -43,37 +44,35 @@ class pooled_session final : private lessee {
   class host {
    public:
     /// Where the table in force places the session now.
-    [[nodiscard]] virtual std::expected<routing::route, ending> look_up() const = 0;
+    [[nodiscard]] virtual std::expected<routing::route, ending> look_up(const routing::identity& who) const = 0;
     /// Who logs in at the route's server.
     [[nodiscard]] virtual std::expected<pgwire::server_credentials, ending> log_in_as(const routing::route& where,
                                                                                       const server_access& how) = 0;
     [[nodiscard]] virtual std::string name() const = 0;
     /// How much is logged of it.
     [[nodiscard]] virtual desk::own_level log_level() const = 0;
-    /// The session is this tenant's from now on.
-    virtual void set_tenant(const routing::tenant_id& tenant) = 0;
 
    protected:
     ~host() = default;
   };
 
-  /// What it begins with.
-  struct request {
-    routing::identity who;
-    routing::route where;
-    session_request startup;
-    bool long_cancel_key = false;
-  };
-
   /// All must outlive it; `alive` keeps them so while something of the session's is on its way.
   pooled_session(std::uint64_t id, worker& home, transport& client, message_reader& from_client, host& around,
-                 session_meter& meter, request what);
+                 session_meter& meter, pooled_standing standing);
   ~pooled_session();
   pooled_session(const pooled_session&) = delete;
   pooled_session& operator=(const pooled_session&) = delete;
 
-  /// From the greeting to the end.
-  task<ending> run(std::shared_ptr<void> alive);
+  // One after the other; each gives how the session ends, if it does. Coroutines next to each other, for what one of
+  // them needed is to be gone while the next runs.
+
+  /// Tells the client what a server would. `alive` as above.
+  task<seldom<ending>> greet(std::shared_ptr<void> alive, std::size_t cancel_secret_bytes);
+  /// After a greeting that went well: to the end.
+  task<seldom<ending>> converse();
+  /// Lets go of the server, and gives the client what was answered. `over` is what `greet` or `converse` gave; what was
+  /// decided from outside counts more.
+  task<ending> leave(seldom<ending> over);
 
   /// The session shall end once it is idle, or now.
   void leave_when_idle(ending why);
@@ -83,7 +82,7 @@ class pooled_session final : private lessee {
   void on_tick(clock::time_point now);
   void cancel_waits();
   /// Tells the tenant's account what was used.
-  void settle_account() { meter_.settle(traffic_.tally(), what_.where.limits, clock::now()); }
+  void settle_account() { meter_.settle(traffic_.tally(), where().limits, clock::now()); }
 
   /// Whether a message could be put into the client's stream now.
   [[nodiscard]] bool client_stream_whole() const {
@@ -98,7 +97,8 @@ class pooled_session final : private lessee {
 
   // For the console.
 
-  [[nodiscard]] const routing::route& where() const { return what_.where; }
+  [[nodiscard]] const routing::route& where() const { return place_->where; }
+  [[nodiscard]] const routing::identity& who() const { return place_->who; }
   /// Null: it has none on loan.
   [[nodiscard]] const connection_ptr& connection() const { return connection_; }
   [[nodiscard]] pin_set pins() const { return traffic_.pins(); }
@@ -113,28 +113,39 @@ class pooled_session final : private lessee {
   void on_server_sent() override { wake(); }
   [[nodiscard]] bool has_room() const override;
 
-  task<std::optional<ending>> greet();
-  task<std::optional<ending>> converse();
-  task<bool> read_client();
-  [[nodiscard]] session_terms terms() const;
+  task<seldom<ending>> get_parameters(parameters_ptr& told);
+  [[nodiscard]] std::optional<pgwire::error_report> why_unfit() const;
+  enum class reading : std::uint8_t {
+    fed,           ///< the traffic has got something, or nothing more is wanted
+    paused,        ///< likewise, but the others are to have their turn first
+    waits_client,  ///< for the client to say something
+    waits_lodge,   ///< for what was set aside, or for the server: until woken
+    over,          ///< it has left, and nothing more can be done for it
+  };
+  [[nodiscard]] reading read_client();
+  reading feed(std::span<const std::byte> said);
+  void go_or_refuse();
+  void refuse(pgwire::error_report why);
+  [[nodiscard]] bool survives(const ending& no_lease) const;
 
   // In pooled_placement.cpp.
   std::optional<ending> follow_table();
   void follow_when_pinned();
   void listen_to_table();
-  void go(routing::route where);
+  void go(routing::identity as, routing::route to);
+  void obey(const routing::route& now);
   [[nodiscard]] bool is_shut(const routing::route& next) const;
   std::optional<ending> go_to(const routing::tenant_id& tenant);
   void become_due();
 
   // In pooled_limits.cpp.
-  void obey(const routing::route& now);
   void keep_limits(clock::time_point now);
   task<std::optional<ending>> keep_pace();
   void settle_lease();
   void watch_statements();
   void follow_rounds();
   void tell_of_waiting(clock::time_point now);
+  void keep_little();
 
   // In pooled_lease.cpp.
   struct question {
@@ -143,13 +154,14 @@ class pooled_session final : private lessee {
   [[nodiscard]] clock::duration most_waiting() const;
   [[nodiscard]] std::optional<ending> why_stop(clock::time_point until) const;
   bool lease_at_once();
+  [[nodiscard]] const connection_wish& wish();
   question ask();
-  task<std::optional<ending>> hold();
+  task<seldom<ending>> hold();
   class waiting_for;
-  task<std::expected<void, ending>> lease_in_turn();
-  task<std::expected<void, ending>> lease();
+  task<seldom<ending>> lease_in_turn();
+  task<seldom<ending>> lease();
   task<void> pay_debt();
-  task<std::expected<void, ending>> wait_for_lease();
+  task<seldom<ending>> wait_for_lease();
   enum class came : std::uint8_t {
     leased,
     lost,     // the connection that was granted is gone: ask again
@@ -165,7 +177,7 @@ class pooled_session final : private lessee {
                               std::shared_ptr<void> alive);
 
   void send_to_client(const byte_run& bytes);
-  task<void> sleep();
+  auto sleep() { return bell_.async_wait(no_throw); }
   task<void> sleep_until(clock::time_point then);
   void wake() { bell_.cancel(); }
 
@@ -177,25 +189,26 @@ class pooled_session final : private lessee {
   session_meter& meter_;
   time_limits time_;
   std::weak_ptr<void> alive_;
-  request what_;
+  pooled_place_ptr place_;
   std::uint64_t table_version_ = 0;
 
   pooled_traffic traffic_;
   std::shared_ptr<server_pool> pool_;
   connection_ptr connection_;
   connection_id last_connection_ = 0;
-  connection_wish wish_;
   cancel_registry::handle cancel_;
   std::shared_ptr<server_pool::wake_up> queue_;  ///< while it waits for a connection
   std::optional<question> asked_;                ///< by lease_at_once, for `lease` to go on with
-  std::optional<server_login> login_;
+  seldom<server_login> login_;
   timer bell_;
   std::string early_;  ///< what the client sent before its greeting
 
   outbox to_client_;
   clock::time_point greeting_until_ = clock::time_point::max();
-  std::uint64_t pinned_version_ = 0;  ///< of the table by which a pinned session was looked at last
-  int rounds_ = 0;                    ///< of reading the client without a pause
+  clock::time_point asked_at_;
+  std::uint32_t seen_transactions_ = 0;  ///< at the latest tick
+  std::uint64_t pinned_version_ = 0;     ///< of the table by which a pinned session was looked at last
+  int rounds_ = 0;                       ///< of reading the client without a pause
   /// For its turn, for a connection or to be released.
   std::optional<clock::time_point> waiting_since_;
   bool waits_for_rate_ = false;  ///< and not for a connection yet
@@ -205,8 +218,8 @@ class pooled_session final : private lessee {
   bool client_closed_ = false;
   bool begins_ = false;     ///< what was read last is not part of anything before
   bool read_again_ = true;  ///< more of the client may be there without waiting
-  std::optional<ending> end_;
-  std::optional<ending> when_idle_;
+  seldom<ending> end_;
+  seldom<ending> when_idle_;
 };
 
 }  // namespace proxy

@@ -77,7 +77,7 @@ void pooled_traffic::explain_undressed(byte_run& to_client) {
     undo(entry, false);
   }
   if (asked) {
-    tell_error(undressed_why_, to_client);
+    tell_error(*undressed_why_, to_client);
     if (answered) {
       to_client.insert(backend::ready_for_query{}.encode());
     } else {

@@ -40,6 +40,7 @@
 #include "protocol/frontend_messages.hpp"
 #include "proxy/desk/traffic_tally.hpp"
 #include "proxy/pool/server_session.hpp"
+#include "proxy/seldom.hpp"
 #include "proxy/session/answers.hpp"
 #include "proxy/session/byte_run.hpp"
 #include "proxy/session/inventory.hpp"
@@ -59,7 +60,7 @@ class pooled_traffic {
   pooled_traffic(std::uint64_t session, statement_tools& tools);
 
   /// Whose session it is from now on; see session_changes.
-  void set_terms(session_terms terms) { changes_.set_terms(std::move(terms)); }
+  void set_terms(session_terms_ptr terms) { changes_.set_terms(std::move(terms)); }
 
   // --- the client's stream ---
 
@@ -71,11 +72,11 @@ class pooled_traffic {
   [[nodiscard]] const routing::tenant_id& named() const { return move_->what.now; }
   [[nodiscard]] bool moves() const { return move_ != nullptr; }
   /// It may, and the session is that tenant's: at the latest until the statement has failed.
-  void go_along(session_terms terms);
+  void go_along(session_terms_ptr terms);
   /// The tenant that the session has to become before anything else runs: the statement that named it has come to its
   /// end.
   [[nodiscard]] const routing::tenant_id* due() const { return due_ ? &due_->tenant : nullptr; }
-  void become_due(session_terms terms);
+  void become_due(session_terms_ptr terms);
 
   enum class step {
     starved,       ///< everything the client sent has been dealt with
@@ -105,6 +106,8 @@ class pooled_traffic {
   [[nodiscard]] bool idle() const;
   /// What it keeps of the client's messages, and of its prepared statements. O(statements).
   [[nodiscard]] std::size_t held_bytes() const;
+  /// While idle: frees what is only kept for the next message.
+  void keep_little() { answers_.keep_none(); }
 
   [[nodiscard]] bool client_at_boundary() const { return client_.at_boundary(); }
 
@@ -152,8 +155,10 @@ class pooled_traffic {
   [[nodiscard]] round_text& shown() { return shown_; }
   /// The statement that runs is being cancelled for this reason, which the client is to hear instead of the server's.
   void explain_cancel(pgwire::error_report why) { cancelled_for_ = std::move(why); }
-  /// Why dressing failed, as the server put it.
-  [[nodiscard]] const pgwire::error_report& undressed_why() const { return undressed_why_; }
+  /// Why dressing failed, as the server put it; null: it has not failed.
+  [[nodiscard]] const pgwire::error_report* undressed_why() const {
+    return undressed_why_ ? &*undressed_why_ : nullptr;
+  }
   /// The statement at hand asks for what a sequence gave in this very session: only its last connection knows.
   [[nodiscard]] bool wants_last_connection();
 
@@ -202,8 +207,7 @@ class pooled_traffic {
   }
   void settle_barrier() {
     settling_ = settling_ && !answers_.empty();
-    barrier_ =
-        dressing_ || restoring_ || preparing_ || settling_ || asking_.has_value() || due_ || (move_ && move_->ends);
+    barrier_ = dressing_ || restoring_ || preparing_ || settling_ || asking_ || due_ || (move_ && move_->ends);
   }
 
   std::optional<pgwire::error_report> note(const pgwire::verdict& verdict, const pgwire::frontend::bind* values);
@@ -266,7 +270,7 @@ class pooled_traffic {
     bool done;                                         // the statement has succeeded
     routing::session_state_ptr stood_for, from_start;  // else: the session before it, where it was taken elsewhere
   };
-  std::optional<due_tenant> due_;
+  seldom<due_tenant> due_;
   parameters_ptr told_;
   pgwire::frame_cutter client_;
   server_session* server_ = nullptr;
@@ -308,7 +312,7 @@ class pooled_traffic {
   std::vector<std::pair<std::string, statement_ptr>> portals_;  // those whose statement has a verdict
   std::vector<routing::dress_step> restore_after_;
 
-  std::optional<inventory_query> asking_;
+  seldom<inventory_query> asking_;
   std::string ask_again_;  // why the inventory at hand failed: a SQLSTATE
   int asked_ = 0;
 
@@ -316,9 +320,9 @@ class pooled_traffic {
   std::uint32_t transactions_ = 0, steps_ = 0;  // see traffic_moment
   statement_rounds rounds_;
   round_text shown_;
-  std::optional<pgwire::error_report> cancelled_for_;
+  seldom<pgwire::error_report> cancelled_for_;
 
-  pgwire::error_report undressed_why_;
+  seldom<pgwire::error_report> undressed_why_;
   std::optional<traffic_fault> fault_;
 };
 

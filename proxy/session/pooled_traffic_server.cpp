@@ -202,10 +202,11 @@ void pooled_traffic::on_error(const frame_piece& piece, byte_run& to_client) {
   switch (at->whose) {
     case owner::dress:
       undressed_ = true;
-      undressed_why_ = {"ERROR", std::string(sqlstate::internal_error), "the session's state could not be set", {}, {}};
+      undressed_why_ = pgwire::error_report{
+          "ERROR", std::string(sqlstate::internal_error), "the session's state could not be set", {}, {}};
       if (fields) {
-        undressed_why_ = {"ERROR", std::string(fields->code), std::string(fields->message), std::string(fields->detail),
-                          std::string(fields->hint)};
+        undressed_why_ = pgwire::error_report{"ERROR", std::string(fields->code), std::string(fields->message),
+                                              std::string(fields->detail), std::string(fields->hint)};
       }
       return;
     case owner::inventory: ask_again_ = fields ? std::string(fields->code) : std::string(); return;
@@ -221,7 +222,7 @@ void pooled_traffic::on_error(const frame_piece& piece, byte_run& to_client) {
   }
   ++tally_.errors;
   const bool cancelled = fields && fields->code == sqlstate::query_canceled;
-  if (const auto why = std::exchange(cancelled_for_, std::nullopt); why && cancelled) {
+  if (const auto why = cancelled_for_.take(); why && cancelled) {
     to_client.insert(pgwire::encode_error(*why));
   } else if (at->refusal) {
     to_client.insert(pgwire::encode_error(*at->refusal));

@@ -115,7 +115,7 @@ void pooled_traffic::deny(pgwire::error_report why, const frame_piece& piece, by
   }
 }
 
-void pooled_traffic::go_along(session_terms terms) {
+void pooled_traffic::go_along(session_terms_ptr terms) {
   move_->stood_for = changes_.state();
   move_->from_start = changes_.terms().start;
   changes_.nothing_happened();
@@ -135,8 +135,8 @@ void pooled_traffic::end_move(bool failed) {
   }
 }
 
-void pooled_traffic::become_due(session_terms terms) {
-  const due_tenant now = *std::exchange(due_, std::nullopt);
+void pooled_traffic::become_due(session_terms_ptr terms) {
+  const due_tenant now = *due_.take();
   changes_.nothing_happened();
   set_terms(std::move(terms));
   // What the client had set before a change that came to nothing is still set.

@@ -62,25 +62,25 @@ std::size_t characters_of(std::string_view text) {
 session_changes::session_changes(statement_tools& tools)
     : tools_(tools), state_(std::make_shared<const routing::session_state>()) {}
 
-void session_changes::set_terms(session_terms terms) {
+void session_changes::set_terms(session_terms_ptr terms) {
   // What the client set itself goes on being set, unless the new tenant's start says otherwise.
-  routing::session_state next = *terms.start;
-  if (terms_.start) {
+  routing::session_state next = *terms->start;
+  if (terms_) {
     for (const auto& [name, value] : state_->own()) {
-      const std::string* before = terms_.start->find(name);
+      const std::string* before = terms_->start->find(name);
       const bool changed = before == nullptr || *before != value;
       const bool tenants = name == "role" || name == "search_path";
-      if (changed && !tenants && terms.start->find(name) == nullptr) next = next.with(name, value);
+      if (changed && !tenants && terms->start->find(name) == nullptr) next = next.with(name, value);
     }
   }
   terms_ = std::move(terms);
-  state_ = next == *terms_.start ? terms_.start : std::make_shared<const routing::session_state>(std::move(next));
+  state_ = next == *terms_->start ? terms_->start : std::make_shared<const routing::session_state>(std::move(next));
 }
 
 std::optional<pgwire::error_report> session_changes::note(const pgwire::verdict& verdict,
                                                           const pgwire::frontend::bind* values,
                                                           std::span<const pgwire::verdict* const> executed) {
-  const bool guarded = terms_.guard.is_on();
+  const bool guarded = terms_->guard.is_on();
   bool unseen = verdict.traits.has(trait::unseen);
   if (guarded && unseen) {
     const bool unread = verdict.statements.empty();
@@ -98,7 +98,7 @@ std::optional<pgwire::error_report> session_changes::note(const pgwire::verdict&
     }
   }
 
-  if (terms_.refuses_pins && verdict.traits.has(trait::keeps)) return not_kept(pins_of(verdict));
+  if (terms_->refuses_pins && verdict.traits.has(trait::keeps)) return not_kept(pins_of(verdict));
 
   std::vector<std::string> settings;
   for (const auto& change : verdict.settings) {
@@ -112,7 +112,7 @@ std::optional<pgwire::error_report> session_changes::note(const pgwire::verdict&
     std::vector<std::optional<std::string>> items;
     items.reserve(change.values.size());
     for (const auto& item : change.values) items.push_back(known_value(item, values));
-    if (auto refusal = terms_.guard.refuses(canonical, items)) return refusal;
+    if (auto refusal = terms_->guard.refuses(canonical, items)) return refusal;
     dirty_ = dirty_ || routing::affects_reading(canonical);
     if (!change.local) settings.push_back(canonical);
   }
@@ -122,14 +122,14 @@ std::optional<pgwire::error_report> session_changes::note(const pgwire::verdict&
 }
 
 std::optional<pgwire::error_report> session_changes::forbidden() const {
-  if (!terms_.refuses_pins || pins_.empty()) return std::nullopt;
+  if (!terms_->refuses_pins || pins_.empty()) return std::nullopt;
   return not_kept(pins_);
 }
 
 void session_changes::note_traits(const pgwire::verdict& verdict, bool unseen) {
   const auto has = [&](trait which) { return verdict.traits.has(which); };
   if (has(trait::reset_all) || has(trait::discard_all) || unseen) {
-    for (const routing::setting_list* list : {&state_->own(), &terms_.start->own(), &terms_.start->tenant()}) {
+    for (const routing::setting_list* list : {&state_->own(), &terms_->start->own(), &terms_->start->tenant()}) {
       for (const auto& [name, value] : *list) note_setting(name);
     }
     dirty_ = true;
@@ -174,7 +174,7 @@ bool session_changes::resets(const pgwire::verdict& verdict) {
 }
 
 std::vector<routing::dress_step> session_changes::restores(const pgwire::verdict& verdict) const {
-  const routing::session_state& start = *terms_.start;
+  const routing::session_state& start = *terms_->start;
   if (verdict.traits.has(trait::discard_all)) return difference({}, start);
   std::vector<routing::dress_step> steps;
   if (verdict.traits.has(trait::reset_all)) {
@@ -216,7 +216,7 @@ std::string session_changes::with_restores(std::string_view text, const pgwire::
 }
 
 void session_changes::discarded() {
-  state_ = terms_.start;  // which is put on again before anything else runs
+  state_ = terms_->start;  // which is put on again before anything else runs
   touched_.clear();
   pins_due_ = passing_pins;
   due_ = true;
@@ -261,8 +261,8 @@ void session_changes::take(const inventory& found, pin_set asked, bool superuser
   };
 
   routing::session_state next = *state_;
-  const routing::session_state tenants(terms_.start->tenant(), {});
-  const std::string& role = terms_.start->role();
+  const routing::session_state tenants(terms_->start->tenant(), {});
+  const std::string& role = terms_->start->role();
   for (const auto& [name, value] : found.settings) {
     if (!outlives_transaction(name) || name == "session_authorization" || !may_set(name)) continue;
     const std::string* given = name == "role" && !role.empty() ? &role : tenants.find(name);
@@ -273,7 +273,7 @@ void session_changes::take(const inventory& found, pin_set asked, bool superuser
     next = next.with(name, own);
   }
   if (next == *state_) return;
-  state_ = next == *terms_.start ? terms_.start : std::make_shared<const routing::session_state>(std::move(next));
+  state_ = next == *terms_->start ? terms_->start : std::make_shared<const routing::session_state>(std::move(next));
 }
 
 }  // namespace proxy

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -33,6 +34,7 @@ struct session_terms {
   bool refuses_pins = false;
   routing::prepare_mode prepare = routing::prepare_mode::repeated;
 };
+using session_terms_ptr = std::shared_ptr<const session_terms>;  ///< shared by those who came in alike
 
 class session_changes {
  public:
@@ -40,10 +42,10 @@ class session_changes {
   explicit session_changes(statement_tools& tools);
 
   /// Whose session it is from now on. What the client had set itself since its start goes on being set.
-  void set_terms(session_terms terms);
+  void set_terms(session_terms_ptr terms);
   /// What it stood for before is what it stands for again, by the same terms.
   void put_back(routing::session_state_ptr state) { state_ = std::move(state); }
-  [[nodiscard]] const session_terms& terms() const { return terms_; }
+  [[nodiscard]] const session_terms& terms() const { return *terms_; }
   [[nodiscard]] const routing::session_state_ptr& state() const { return state_; }
   [[nodiscard]] pin_set pins() const { return pins_; }
   /// What it keeps its connection for where that is not allowed. 0A000.
@@ -94,7 +96,7 @@ class session_changes {
   void note_setting(std::string name);
 
   statement_tools& tools_;
-  session_terms terms_;
+  session_terms_ptr terms_;  // null: not yet set
   routing::session_state_ptr state_;
   pin_set pins_;
   bool dirty_ = false;

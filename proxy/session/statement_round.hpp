@@ -26,7 +26,7 @@ class round_text {
 
   void watch(bool wanted) {
     watching_ = wanted;
-    if (!wanted) text_ = {};
+    if (!wanted) text_ = std::string();  // from {} it would keep its memory
   }
   [[nodiscard]] bool watching() const { return watching_; }
   /// The first statement of a round is what is shown of it; `rounds` is where the session is before it.

@@ -1,5 +1,6 @@
 """Many sessions, many connects, and no descriptor left: each Lodge counts them once more when it ends."""
 
+import contextlib
 import resource
 
 import pytest
@@ -34,6 +35,22 @@ def test_two_thousand_idle_sessions(start_lodge, many_descriptors):
         for wire in sessions:
             wire.close()
         server.wait(lambda s: s.open == 0)
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer's own memory is beyond any such bound")
+def test_what_an_idle_pooled_session_costs(start_lodge, postgres, many_descriptors):
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 8192:
+        pytest.skip("the limit of open files is too low for it")
+    routes = standard_routes(postgres.host)
+    routes["databases"]["shared"]["pool"] = {"size": 4}
+    with start_lodge(routes, TRUST) as lodge, contextlib.ExitStack() as sessions:
+        def come(count):
+            for _ in range(count):
+                assert sessions.enter_context(lodge.login("trusted.globex")).value("SELECT name FROM whoami") == "globex"
+        come(50)                    # what is there once for all of them
+        before = lodge.memory_kib()
+        come(2000)
+        assert (lodge.memory_kib() - before) / 2000 < 4.5     # KiB each, coroutine and all
 
 
 def test_many_connects(start_lodge, postgres):

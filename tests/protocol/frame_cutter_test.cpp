@@ -145,3 +145,14 @@ TEST_CASE("rules may change between messages") {
   cutter.look_by(others);
   CHECK(drain(cutter).size() == 2);
 }
+
+TEST_CASE("what was kept is given back") {
+  frame_cutter cutter(rules(), 2000);
+  const std::string stream = message('d', std::string(100, 'x')) + message('S', "");
+  cutter.feed(pgwire::as_bytes(stream));
+  cutter.keep();
+  CHECK(cutter.held_bytes() > 0);
+  CHECK(drain(cutter).size() == 2);
+  cutter.release();
+  CHECK(cutter.held_bytes() == 0);
+}

@@ -45,7 +45,7 @@ proxy::session_terms terms(const std::string& tenant, routing::setting_list own 
 // One session and one server connection.
 struct scene {
   explicit scene(proxy::session_terms what, std::uint64_t id = 1) : traffic(id, tools) {
-    traffic.set_terms(std::move(what));
+    traffic.set_terms(std::make_shared<const proxy::session_terms>(std::move(what)));
     traffic.greet(std::make_shared<const proxy::parameter_map>());
     server.worn = traffic.state();
     server.tenant = "globex";
