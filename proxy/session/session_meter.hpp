@@ -46,8 +46,8 @@ class session_meter {
   /// Looks where the session is with its rounds. Gives how long one took that has ended since the last look.
   std::optional<clock::duration> follow(const statement_rounds& at);
 
-  /// Tells the account what was counted, what the traffic came to included. A statement of `limits` was paid for
-  /// by `pace` already, if `paid`.
+  /// Tells the account what was counted, what the traffic came to included, and charges the rates with it, but for
+  /// statements that `pace` was paid for already.
   void settle(desk::traffic_tally& traffic, const routing::limits& limits, clock::time_point now);
 
   /// Of the whole session, as far as it was settled, for the log.

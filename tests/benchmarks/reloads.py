@@ -10,6 +10,7 @@ from lodge import BINARY
 
 TENANTS = 100_000
 ROUNDS = 6
+ALONE = 10  # seconds that a session is watched without a reload
 
 
 class Prober(threading.Thread):
@@ -50,7 +51,7 @@ def measure(_):
             print(f"check: {time.monotonic() - begun:.2f} s", flush=True)
             alone = Prober(lodge)
             alone.start()
-            time.sleep(10)
+            time.sleep(ALONE)
             told("no reload", alone.stop())
             beside = Prober(lodge)
             beside.start()

@@ -21,7 +21,7 @@ def measure(options):
                     stage.Load(lodge.port, 8, PIECE, "-M", "extended", "-R", 300, user=f"{stage.USER}.t2"),
                     stage.Load(lodge.port, 4, PIECE, "-C", "-R", 50, user=f"{stage.USER}.t3"),
                 ]
-                time.sleep(PIECE / 2)
+                time.sleep(PIECE / 2)  # the middle of it, where the load is what it is for most of the time
                 peak = stage.descriptors(pid)
                 table["tenants"]["t8"] = {"settings": {"app.minute": str(minute)}}
                 lodge.write_routes(table)

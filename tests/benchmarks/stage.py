@@ -75,7 +75,9 @@ class Load:
         said, _ = self.process.communicate()
         if self.process.returncode != 0:
             raise RuntimeError(said)
-        number = lambda words: float(re.search(words + r"[^\d]*([\d.]+)", said).group(1))  # noqa: E731
+
+        def number(words):
+            return float(re.search(words + r"[^\d]*([\d.]+)", said).group(1))
         return number("tps ="), int(number("actually processed:")), int(number("failed transactions:"))
 
     def latencies(self):
@@ -128,8 +130,10 @@ log_connections = 0
 log_disconnections = 0
 logfile = {folder}/log
 """)
-    as_user = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups"] if os.geteuid() == 0 else []
-    shutil.chown(folder, "postgres") if as_user else None
+    as_user = []
+    if os.geteuid() == 0:  # which PgBouncer refuses to be
+        as_user = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups"]
+        shutil.chown(folder, "postgres")
     process = subprocess.Popen([*as_user, program, "-q", file], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield port, process.pid
