@@ -49,7 +49,8 @@ def routes(server, mode="transaction", size=16, **more):
 
 @contextlib.contextmanager
 def lodge(table, **settings):
-    made = Lodge(table, {"workers": 1, "auth": {"method": "trust"}, "log": {"level": "info"}, **settings})
+    # Tests let go of idle server connections soon. Who is measured keeps them, as it does by default.
+    made = Lodge(table, {"workers": 1, "auth": {"method": "trust"}, "log": {"level": "info"}, "timeouts": {"server_idle": "10m"}, **settings})
     try:
         made.start()
         yield made
