@@ -314,6 +314,15 @@ void read_timeouts(const yaml_value& timeouts, timeout_settings& into) {
 
 }  // namespace
 
+std::string_view to_string(io_method method) {
+  switch (method) {
+    case io_method::automatic: return "auto";
+    case io_method::epoll: return "epoll";
+    case io_method::io_uring: return "io_uring";
+  }
+  return "";
+}
+
 std::string_view to_string(auth_method method) {
   switch (method) {
     case auth_method::trust: return "trust";
@@ -337,6 +346,11 @@ daemon_settings read_daemon_file(const yaml_value& root) {
     root.error_missing("routes", "write the routing table's file, such as routes: routes.yaml");
   }
   if (const auto workers = root.find("workers")) read_workers(*workers, settings);
+  if (const auto io = root.find("io_method")) {
+    const auto chosen = io->choice<io_method>(
+        {{"auto", io_method::automatic}, {"epoll", io_method::epoll}, {"io_uring", io_method::io_uring}});
+    settings.io = chosen.value_or(settings.io);
+  }
   if (const auto auth = root.find("auth")) read_auth(*auth, settings.auth);
   if (const auto admin = root.find("admin")) read_admin(*admin, settings.admin);
   if (const auto peers = root.find("peers")) read_peers(*peers, settings);

@@ -94,10 +94,20 @@ struct timeout_settings {
   ms upgrade{600'000};  ///< how long sessions of the process that was replaced go on before it drains; 0: for ever
 };
 
+/// How event loops receive and send.
+enum class io_method : std::uint8_t {
+  automatic,  ///< by io_uring where the kernel offers it, else by epoll
+  epoll,
+  io_uring,
+};
+
+std::string_view to_string(io_method method);
+
 struct daemon_settings {
   std::vector<listen_settings> listen;
   std::filesystem::path routes;     ///< a file or a folder, made absolute against the file's own folder
   std::optional<unsigned> workers;  ///< nothing: as many as cores
+  io_method io = io_method::automatic;
   auth_settings auth;
   admin_settings admin;
   std::vector<std::string> peers;  ///< host:port of other lodges: who may have the session of a cancel request

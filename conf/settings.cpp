@@ -38,6 +38,11 @@ std::vector<setting> daemon_settings_table() {
        "The routing table: a file, or a folder whose *.yaml and *.yml files are read by name; watched."},
       {daemon, "workers", "auto or integer", "auto", "Event-loop threads; auto is as many as cores.", force::yes, "",
        restart},
+      {daemon, "io_method", "auto | epoll | io_uring", "auto",
+       "How bytes are received and sent: many sockets' in one call to the kernel (io_uring, Linux 6.1 or later, where "
+       "it "
+       "is allowed), or each by a call of its own (epoll); auto is io_uring where the kernel offers it.",
+       force::yes, "", restart},
       {daemon, "auth", "mapping", "", "How clients prove who they are."},
       {daemon, "auth.method", "trust | password | md5 | scram-sha-256 | cert | passthrough",
        "passthrough; scram-sha-256 if users or query are given",

@@ -93,7 +93,7 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
     raise_descriptor_limit();
     if (!open_doors() || !open_desk() || !all_inherited_are_used()) return exit_failed;
     doors_.fit(*first_);
-    start_workers();
+    if (!start_workers()) return exit_failed;
     if (!first_->settings->usage.ledger.empty()) usage_.emplace(first_->settings->usage, [this] { return used(); });
     if (desk_) desk_->start();
     asio::co_spawn(main_, hear_signals(), asio::detached);
@@ -206,11 +206,20 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
     return true;
   }
 
-  void start_workers() {
+  bool start_workers() {
     const unsigned count = first_->settings->workers.value_or(cores());
     for (unsigned i = 0; i < count; ++i) workers_.push_back(std::make_unique<worker>(i, shared_, first_));
-    for (const auto& one : workers_) one->start();
+    std::optional<std::string> without_ring;
+    for (const auto& one : workers_) {
+      if (auto why = one->start()) without_ring = std::move(why);
+    }
+    if (without_ring && first_->settings->io == conf::io_method::io_uring) {
+      spdlog::error("io_method is io_uring, which is not to be had here ({}); write auto or epoll", *without_ring);
+      return false;
+    }
+    if (without_ring) spdlog::info("epoll it is: io_uring is not to be had here ({})", *without_ring);
     watch_.watch(hosts_to_watch(*first_));
+    return true;
   }
 
   // Called on the watch's thread.

@@ -19,44 +19,41 @@ constexpr std::uint32_t ends_writing = EPOLLHUP | EPOLLERR;
 
 constexpr std::size_t most_at_once = 128;
 
+int new_set() {
+  const int set = ::epoll_create1(EPOLL_CLOEXEC);
+  if (set < 0) throw std::system_error(errno, std::generic_category(), "epoll_create1");
+  return set;
+}
+
 }  // namespace
 
 asio::execution_context::id readiness::id;
 
-readiness::standing_op::standing_op(readiness& whose)
-    : reactor_op(
-          error_code(),
-          [](reactor_op* self) {
-            static_cast<standing_op*>(self)->owner.on_edge();
-            return not_done;
-          },
-          [](void*, asio::detail::operation*, const error_code&, std::size_t) {}),
-      owner(whose) {}
-
 readiness::readiness(asio::execution_context& loop)
     : service(loop),
       loop_(static_cast<asio::io_context&>(loop)),
-      reactor_(asio::use_service<asio::detail::epoll_reactor>(loop)),
-      set_(::epoll_create1(EPOLL_CLOEXEC)) {
-  if (set_ < 0) throw std::system_error(errno, std::generic_category(), "epoll_create1");
-  reactor_.init_task();
-  const int failed =
-      reactor_.register_internal_descriptor(asio::detail::epoll_reactor::read_op, set_, registration_, &standing_);
-  if (failed != 0) throw std::system_error(failed, std::generic_category(), "epoll_ctl");
-}
+      set_(new_set()),
+      edge_(loop_, set_, [](void* self) { static_cast<readiness*>(self)->on_edge(); }, this) {}
 
 readiness::~readiness() { ::close(set_); }
 
 // With the handlers go the coroutines that wait, and with them the sockets.
 void readiness::shutdown() {
-  reactor_.deregister_internal_descriptor(set_, registration_);
-  reactor_.cleanup_descriptor_data(registration_);
+  edge_.end();
+  if (ring_) ring_->stop();
   std::vector<watch::handler> ended;
   for (watch& one : watches_) {
     for (auto& place : one.seats_) {
       if (place.waiting) ended.push_back(std::exchange(place.waiting, nullptr));
     }
   }
+}
+
+std::optional<std::string> readiness::open_ring() {
+  auto opened = io_ring::open(loop_);
+  if (!opened) return std::move(opened.error());
+  ring_ = std::move(*opened);
+  return std::nullopt;
 }
 
 void readiness::on_edge() {
@@ -97,11 +94,23 @@ bool readiness::watch::begin(int descriptor) {
 
 void readiness::watch::end() {
   if (descriptor_ < 0) return;
-  ::epoll_ctl(loop_.set_, EPOLL_CTL_DEL, descriptor_, nullptr);
+  if (stream_ != nullptr) {
+    std::exchange(stream_, nullptr)->end();
+  } else {
+    ::epoll_ctl(loop_.set_, EPOLL_CTL_DEL, descriptor_, nullptr);
+    loop_.forget(*this);
+  }
   descriptor_ = -1;
-  loop_.forget(*this);
   unlink();
   cancel();
+}
+
+void readiness::watch::enter_ring() {
+  const bool is_awaited = std::ranges::any_of(seats_, [](const place& one) { return bool(one.waiting); });
+  if (!loop_.ring_ || stream_ != nullptr || descriptor_ < 0 || is_awaited) return;
+  ::epoll_ctl(loop_.set_, EPOLL_CTL_DEL, descriptor_, nullptr);
+  loop_.forget(*this);
+  stream_ = &loop_.ring_->add(descriptor_, *this);
 }
 
 void readiness::watch::cancel() {
@@ -116,7 +125,7 @@ void readiness::watch::unsure() {
 }
 
 void readiness::watch::register_again(std::uint32_t events) {
-  if (descriptor_ < 0) return;
+  if (descriptor_ < 0 || stream_ != nullptr) return;
   epoll_event wanted{};
   wanted.events = registered_ = events;
   wanted.data.ptr = this;
@@ -125,24 +134,42 @@ void readiness::watch::register_again(std::uint32_t events) {
 
 void readiness::watch::sit(seat who, readable_or_writable what, handler waiting) {
   if (descriptor_ < 0) return loop_.complete_later(std::move(waiting), asio::error::bad_descriptor);
-  const bool at_once = what == readable_or_writable::readable ? ready_ || closed_ : broken_;
-  if (at_once) return loop_.complete_later(std::move(waiting), {});
+  if (!begin_wait(what)) return loop_.complete_later(std::move(waiting), {});
   seats_[static_cast<std::size_t>(who)] = {std::move(waiting), what};
+}
+
+// False: there is nothing to wait for.
+bool readiness::watch::begin_wait(readable_or_writable what) {
+  if (stream_ != nullptr) {
+    if (what == readable_or_writable::writable) {
+      stream_->wait_for_room();
+      return true;
+    }
+    stream_->receive();
+    return !stream_->readable();
+  }
+  if (what == readable_or_writable::readable) return !ready_ && !closed_;
+  if (broken_) return false;
   // Rare enough to ask the kernel each time; it answers with an edge if there is room already.
-  if (what == readable_or_writable::writable) register_again(always | EPOLLOUT);
+  register_again(always | EPOLLOUT);
+  return true;
 }
 
 bool readiness::watch::waits_for(readable_or_writable what) const {
   return std::ranges::any_of(seats_, [&](const place& one) { return one.waiting && one.what == what; });
 }
 
-// Whoever is woken may end this watch.
 void readiness::watch::on_events(std::uint32_t events) {
   const bool readable = (events & (EPOLLIN | ends_reading)) != 0;
   const bool writable = (events & (EPOLLOUT | ends_writing)) != 0;
   ready_ = ready_ || readable;
   closed_ = closed_ || (events & ends_reading) != 0;
   broken_ = broken_ || (events & ends_writing) != 0;
+  wake(readable, writable);
+}
+
+// Whoever is woken may end this watch.
+void readiness::watch::wake(bool readable, bool writable) {
   std::array<handler, 2> woken;
   for (std::size_t i = 0; i < seats_.size(); ++i) {
     const bool is_due = seats_[i].what == readable_or_writable::readable ? readable : writable;

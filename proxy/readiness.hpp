@@ -8,22 +8,28 @@
 // The price of edges is that they come once. So a socket that was found ready stays so until whoever reads it has seen
 // the end of it and says `drained`; and a peer that has closed is ready for good.
 //
+// Where the kernel offers it, sockets that have long to live go on through a ring instead (io_ring), which brings the
+// bytes along with the news. Who waits sees no difference.
+//
 // What it must keep: a handler never runs inside `wait` or `cancel`. All is for the loop's thread only.
 #pragma once
 
 #include <array>
 #include <boost/asio/async_result.hpp>
-#include <boost/asio/detail/epoll_reactor.hpp>
-#include <boost/asio/detail/reactor_op.hpp>
 #include <boost/asio/execution_context.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <utility>
 
 #include "proxy/io.hpp"
+#include "proxy/io_ring.hpp"
+#include "proxy/standing_watch.hpp"
 
 struct epoll_event;
 
@@ -43,9 +49,14 @@ class readiness final : public asio::execution_context::service {
   readiness(const readiness&) = delete;
   readiness& operator=(const readiness&) = delete;
 
+  /// Opens the loop's ring; to be called by the loop's thread. Why there is none: for people.
+  [[nodiscard]] std::optional<std::string> open_ring();
+
   /// One socket's registration. Has two seats, so that who reads and who writes can wait at the same time, each for
   /// whatever it needs: over TLS a read may have to wait until the socket is writable.
-  class watch : public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+  class watch final
+      : public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>,
+        private io_ring::owner {
    public:
     enum class seat : std::uint8_t { reader, writer };
 
@@ -65,6 +76,11 @@ class readiness final : public asio::execution_context::service {
     /// Perhaps there is more to read and perhaps not: ask the kernel. For who cannot tell.
     void unsure();
 
+    /// From now on the socket's bytes go through the loop's ring, if it has one and nobody waits.
+    void enter_ring();
+    /// Null: the socket is read and written directly.
+    [[nodiscard]] io_ring::stream* ring() const { return stream_; }
+
     /// Completes with void(error_code). A seat takes one wait at a time.
     template <class Token>
     auto wait(seat who, readable_or_writable what, Token&& token) {
@@ -81,10 +97,14 @@ class readiness final : public asio::execution_context::service {
     };
     void sit(seat who, readable_or_writable what, handler waiting);
     void on_events(std::uint32_t events);
+    void on_ring(bool readable, bool writable) override { wake(readable, writable); }
+    void wake(bool readable, bool writable);
+    [[nodiscard]] bool begin_wait(readable_or_writable what);
     void register_again(std::uint32_t events);
     [[nodiscard]] bool waits_for(readable_or_writable what) const;
 
     readiness& loop_;
+    io_ring::stream* stream_ = nullptr;
     int descriptor_ = -1;
     std::uint32_t registered_ = 0;  ///< the events that epoll was asked for
     bool ready_ = false;            ///< to be read, as far as is known
@@ -96,23 +116,16 @@ class readiness final : public asio::execution_context::service {
  private:
   void shutdown() override;
 
-  // Stands in the reactor's queue for the set, and is never done: so the reactor calls it at every edge of the set
-  // and does not have to be asked again.
-  struct standing_op : asio::detail::reactor_op {
-    explicit standing_op(readiness& whose);
-    readiness& owner;
-  };
   void on_edge();
   void forget(const watch& gone);
   void complete_later(watch::handler waiting, error_code how);
 
   asio::io_context& loop_;
-  asio::detail::epoll_reactor& reactor_;
-  asio::detail::epoll_reactor::per_descriptor_data registration_{};
-  standing_op standing_{*this};
-  int set_;                       ///< the epoll descriptor
+  int set_;  ///< the epoll descriptor
+  standing_watch edge_;
   std::span<epoll_event> batch_;  ///< what is being handed out
   boost::intrusive::list<watch, boost::intrusive::constant_time_size<false>> watches_;
+  std::unique_ptr<io_ring> ring_;
 };
 
 }  // namespace proxy

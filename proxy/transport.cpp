@@ -52,6 +52,7 @@ transport::detached::~detached() {
 
 std::optional<transport::detached> transport::detach() {
   if (!is_open() || tls_broken_) return std::nullopt;
+  if (watch_.ring() != nullptr && !watch_.ring()->leave()) return std::nullopt;
   watch_.end();
   return detached(family_, std::exchange(descriptor_, -1), std::move(tls_));
 }
@@ -82,6 +83,11 @@ task<std::expected<void, no_tls>> transport::secure(tls_stream stream) {
 
 io_result transport::read_some(std::span<std::byte> into) {
   if (tls_) return read_tls(into);
+  if (auto* const ring = watch_.ring()) {
+    if (ring->has_received()) return ring->take(into);
+    if (ring->receiving()) return {0, io_status::would_block, 0, true};
+    ring->looked();
+  }
   for (;;) {
     const ssize_t n = ::recv(descriptor_, into.data(), into.size(), 0);
     if (n < 0 && errno == EINTR) continue;
@@ -96,6 +102,7 @@ io_result transport::read_some(std::span<std::byte> into) {
 
 io_result transport::write_some(std::span<const std::byte> from) {
   if (tls_) return write_tls(from);
+  if (owes()) return {0, io_status::would_block, 0, false};
   for (;;) {
     const ssize_t n = ::send(descriptor_, from.data(), from.size(), MSG_NOSIGNAL);
     if (n >= 0) return {static_cast<std::size_t>(n), io_status::done, 0, false};
@@ -103,6 +110,31 @@ io_result transport::write_some(std::span<const std::byte> from) {
     if (errno == EAGAIN) return {0, io_status::would_block, 0, false};
     return {0, io_status::failed, errno, false};
   }
+}
+
+io_result transport::write_soon(std::span<const std::byte> from) {
+  auto* const ring = watch_.ring();
+  if (ring != nullptr && ring->queue(from)) return {from.size(), io_status::done, 0, false};
+  return write_some(from);
+}
+
+bool transport::owes() {
+  auto* const ring = watch_.ring();
+  if (ring == nullptr) return false;
+  ring->flush();
+  return ring->owes();
+}
+
+task<bool> transport::settle() {
+  while (owes()) {
+    auto [error] = co_await wait_writable();
+    if (error) co_return false;
+  }
+  co_return true;
+}
+
+void transport::enter_ring() {
+  if (!tls_) watch_.enter_ring();
 }
 
 io_result transport::tls_outcome(int returned, readable_or_writable& waits_for) {
@@ -173,7 +205,9 @@ bool transport::peer_closed() {
   pollfd state{descriptor_, POLLRDHUP, 0};
   int unread = 0;
   const int goodbye = tls_ ? most_goodbye_bytes : terminate_bytes;
-  return ::poll(&state, 1, 0) == 1 && ::ioctl(descriptor_, FIONREAD, &unread) == 0 && unread <= goodbye;
+  if (::poll(&state, 1, 0) != 1 || ::ioctl(descriptor_, FIONREAD, &unread) != 0) return false;
+  if (watch_.ring() != nullptr) unread += static_cast<int>(watch_.ring()->untaken());
+  return unread <= goodbye;
 }
 
 task<bool> transport::write_all(std::span<const std::byte> bytes) {
@@ -199,6 +233,7 @@ void transport::say_goodbye() {
 
 void transport::shut_write() {
   say_goodbye();
+  if (watch_.ring() != nullptr) return watch_.ring()->shut_write();
   ::shutdown(descriptor_, SHUT_WR);
 }
 

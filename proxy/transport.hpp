@@ -8,6 +8,9 @@
 // TLS is the same two functions on the same socket: a read may need the socket to be writable first, and the other way
 // round; `wait_readable` and `wait_writable` know what the last read or write was short of.
 //
+// A stream that has long to live enters the ring of its loop, where there is one: then what is small is received and
+// sent together with what others' streams have, and TLS stays as it is.
+//
 // What it must keep: no operation here ever blocks or raises SIGPIPE; a transport is used by its worker's thread
 // only.
 #pragma once
@@ -19,25 +22,11 @@
 #include <string>
 
 #include "proxy/io.hpp"
+#include "proxy/io_result.hpp"
 #include "proxy/readiness.hpp"
 #include "proxy/tls.hpp"
 
 namespace proxy {
-
-/// What one read or write came to.
-enum class io_status {
-  done,         ///< `bytes` were moved (for a read: at least one)
-  would_block,  ///< nothing could be moved now; wait for readiness
-  end,          ///< read only: the peer will send no more
-  failed,       ///< the connection is broken; `error` says how
-};
-
-struct io_result {
-  std::size_t bytes = 0;
-  io_status status = io_status::done;
-  int error = 0;         ///< errno when status is failed; 0 if TLS failed
-  bool emptied = false;  ///< read only: nothing more is there, as far as is known; wait before the next read
-};
 
 /// Why no TLS came about.
 struct no_tls {
@@ -86,6 +75,16 @@ class transport {
   /// Moves as much as the connection takes now. After would_block over TLS the next bytes written must begin with those
   /// that were not taken.
   [[nodiscard]] io_result write_some(std::span<const std::byte> from);
+  /// Likewise; but what is done may be on its way only: it goes out before the loop waits for anything, together with
+  /// what others write. If the connection is broken, a later call or a read finds out.
+  [[nodiscard]] io_result write_soon(std::span<const std::byte> from);
+  /// Whether something that was written has found no room yet.
+  [[nodiscard]] bool owes();
+  /// Waits until it has. False when the connection broke or the wait was cancelled.
+  task<bool> settle();
+
+  /// From now on through the loop's ring, if it has one and nobody waits.
+  void enter_ring();
 
   /// The first byte that waits to be read, which stays there; nothing if none does. Plain text only.
   [[nodiscard]] std::optional<std::byte> peek();

@@ -6,6 +6,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
+#include <future>
 #include <utility>
 
 #include "proxy/console/house.hpp"
@@ -36,11 +37,16 @@ worker::worker(unsigned number, shared_state& shared, snapshot_ptr first)
 
 worker::~worker() { stop(); }
 
-void worker::start() {
-  thread_ = std::thread([this] {
+std::optional<std::string> worker::start() {
+  std::promise<std::optional<std::string>> without_ring;
+  auto opened = without_ring.get_future();
+  thread_ = std::thread([this, &without_ring] {
+    const bool wanted = current_->settings->io != conf::io_method::epoll;
+    without_ring.set_value(wanted ? asio::use_service<readiness>(context_).open_ring() : std::nullopt);
     asio::co_spawn(context_, sweep(), asio::detached);
     context_.run();
   });
+  return opened.get();
 }
 
 void worker::take(visitor who) {

@@ -12,7 +12,9 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <thread>
 #include <unordered_map>
 #include <vector>
@@ -90,8 +92,8 @@ class worker {
 
   // --- from any thread ---
 
-  /// Starts the thread.
-  void start();
+  /// Starts the thread. Why its loop does without io_uring, though the settings ask for it: for people.
+  std::optional<std::string> start();
   /// Hands over a connected client; its session runs here. Counted in `load` from now on.
   void take(visitor who);
   /// Replaces the configuration; running sessions are told in slices, so that none of them waits for long.

@@ -69,6 +69,7 @@ values values_of(const conf::daemon_settings& now) {
   all.emplace_back("listen", joined(doors));
   all.emplace_back("routes", now.routes.string());
   all.emplace_back("workers", now.workers ? std::to_string(*now.workers) : "auto");
+  all.emplace_back("io_method", to_string(now.io));
   all.emplace_back("auth.method", to_string(now.auth.method));
   all.emplace_back("auth.users", now.auth.users.string());
   all.emplace_back("auth.query.database", now.auth.query ? now.auth.query->database : "");

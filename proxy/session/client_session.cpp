@@ -127,6 +127,7 @@ task<void> client_session::goodbye(const ending& why) {
   if (own_) let_go_of_server();
 
   log_end(why);
+  if (client_.owes()) co_await client_.settle();
   const bool console_whole = !console_ || console_->client_stream_whole();
   const bool stream_whole = console_whole && pooled_whole && (carries == nullptr || carries->client_stream_whole());
   if (why.tell_client && stream_whole) {

@@ -14,7 +14,7 @@ constexpr std::size_t least_worth_moving = std::size_t{256} * 1024;
 bool outbox::send(const executor& home, const std::shared_ptr<transport>& to, std::span<const std::byte> bytes,
                   std::shared_ptr<void> alive) {
   if (empty() && !draining_) {
-    const io_result wrote = to->write_some(bytes);
+    const io_result wrote = to->write_soon(bytes);
     if (wrote.status == io_status::failed) return false;
     bytes = bytes.subspan(wrote.bytes);
   }

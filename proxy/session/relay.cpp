@@ -37,6 +37,8 @@ relay::relay(worker& home, transport& client, transport& server, session_meter& 
 }
 
 task<relay_end> relay::run(std::string early_client, std::string early_server, std::shared_ptr<void> keep_alive) {
+  client_.enter_ring();
+  server_.enter_ring();
   auto to_client = [](relay* self, std::string early, std::shared_ptr<void>) -> task<void> {
     const direction way{self->server_,
                         self->client_,
@@ -109,7 +111,7 @@ task<void> relay::pump(const direction& way, std::string early) {
       const auto verdict = (traffic_.*way.look)(chunk);
       follow_rounds();
       auto rest = chunk.first(verdict.forward);
-      const io_result wrote = way.to.write_some(rest);
+      const io_result wrote = way.to.write_soon(rest);
       if (wrote.status == io_status::failed) co_return finish(way.sink_lost);
       rest = rest.subspan(wrote.bytes);
       if (!rest.empty()) {
