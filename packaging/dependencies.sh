@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the build and the tests need on Debian 12; --all adds what only .ci/run needs, and those programs without
-# which the tests skip something: Java's and Node's drivers, promtool, check_postgres; 420 MB that nobody needs who wants
+# which the tests skip something: Java's and Node's drivers, promtool, check_postgres, libfaketime; 420 MB that nobody needs who wants
 # to build a lodge.
 # Quick when all is there.
 set -euo pipefail
@@ -20,6 +20,7 @@ case ${1:-} in
     all=yes
     packages+=(clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev shellcheck)
     packages+=(libpostgresql-jdbc-java openjdk-17-jdk-headless)
+    packages+=(libfaketime)  # for a wall clock that is set while a lodge runs
     packages+=(prometheus check-postgres)  # for promtool, and what watches PgBouncer and so the console
     packages+=(debhelper dpkg-dev fakeroot lintian man-db mandoc rpm systemd)  # what is packaged, and what judges it
     # Debian's node-postgres wants Debian's Node. Beside another one it comes from npm, which such a one brings along.

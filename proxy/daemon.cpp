@@ -229,10 +229,7 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
       spdlog::info("server \"{}\": {} is {}{}", found.of.server, routing::to_string(where), to_string(found.role),
                    found.why.empty() ? "" : ": " + found.why);
     }
-    if (found.role == host_role::primary) shared_.servers.saw_primary(where);
-    if (found.role == host_role::standby || found.role == host_role::down) {
-      shared_.servers.saw_no_primary(where, clock::now());
-    }
+    shared_.servers.saw(where, found.role, clock::now(), found.why);
     if (found.follows.return_to) shared_.pools.return_to(*found.follows.return_to);
     for (const endpoint& standby : found.follows.leave) shared_.pools.leave(standby);
   }
@@ -258,6 +255,7 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
     apply(*next->settings);
     doors_.fit(*next);
     shared_.shared_accounts.keep_only(next->routes->parts());
+    shared_.servers.keep_only(next->routes->parts());
     for (const auto& one : workers_) one->publish(next);
     watch_.watch(hosts_to_watch(*next));
     if (desk_) desk_->publish(next);

@@ -118,6 +118,11 @@ desk::lodge_reading front_desk::read() {
   now.version = PGLODGE_VERSION;
   now.sessions = sessions_();
   now.servers = read_servers();
+  for (const auto& [name, server] : current_->routes->parts().servers) {
+    for (const routing::host& one : server->hosts) {
+      now.hosts.push_back({name, routing::to_string(one), shared_.servers.last_sight(one).role});
+    }
+  }
   now.tenants_configured = current_->routes->tenants().size();
   now.config_version = current_->version;
   now.reload = reload_;

@@ -11,6 +11,8 @@ namespace proxy {
 namespace {
 
 constexpr std::chrono::milliseconds interval{200};
+// Where there is no bound, freed memory is all that is looked for.
+constexpr std::chrono::milliseconds interval_without_bound{1000};
 
 // Who holds less is not worth ending.
 constexpr std::size_t worth_ending = std::size_t{1} << 20;
@@ -30,7 +32,7 @@ std::uint64_t resident_bytes() {
 task<void> memory_watch::run() {
   timer pause(main_);
   for (;;) {
-    pause.expires_after(interval);
+    pause.expires_after(most_ ? interval : interval_without_bound);
     auto [error] = co_await pause.async_wait(no_throw);
     if (error) co_return;
     look();

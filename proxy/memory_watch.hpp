@@ -1,9 +1,10 @@
 // Keeps the process within `resources.memory`, so that the kernel need not end it.
 //
-// What is resident is looked at a few times a second. From 90 % of the bound on nobody new is let in; beyond it the
-// session that holds most is ended, one at a time, until it fits again. What counts is what a session alone makes the
-// lodge hold: messages that must be whole before they are judged, answers that its client does not take, statements it
-// has prepared. A session that holds little is never ended for it: that would cost much and free nothing.
+// What is resident is looked at a few times a second, once a second where there is no bound. From 90 % of the bound on
+// nobody new is let in; beyond it the session that holds most is ended, one at a time, until it fits again. What counts
+// is what a session alone makes the lodge hold: messages that must be whole before they are judged, answers that its
+// client does not take, statements it has prepared. A session that holds little is never ended for it: that would cost
+// much and free nothing.
 //
 // And gives back what has been freed after a burst; see trim_time.
 #pragma once

@@ -30,8 +30,13 @@ struct reloader::outcome {
   std::vector<std::string> changes;
   std::string reason;
   std::vector<judged> waiting;
-  std::chrono::system_clock::time_point read_at;
+  moment read_at;
 };
+
+std::chrono::system_clock::time_point reloader::moment::at_the_earliest() const {
+  const auto since = std::chrono::duration_cast<std::chrono::system_clock::duration>(clock::now() - steady);
+  return std::min(wall, std::chrono::system_clock::now() - since);
+}
 
 reloader::reloader(asio::io_context& main, auth_tools& tools, std::filesystem::path file, publisher publish)
     : main_(main),
@@ -57,7 +62,7 @@ reloader::reading reloader::read() const {
 }
 
 snapshot_ptr reloader::load_first(routing::overrides_ptr overrides) {
-  read_at_ = std::chrono::system_clock::now();
+  read_at_ = {};
   reading all = read();
   for (const auto& error : all.errors) spdlog::error("{}", error);
   if (!all.errors.empty()) return nullptr;
@@ -66,12 +71,12 @@ snapshot_ptr reloader::load_first(routing::overrides_ptr overrides) {
   folders_ = std::move(all.folders);
   current_ = std::make_shared<snapshot>(
       snapshot{1, std::move(all.settings), std::move(all.routes), std::move(all.secrets), std::move(overrides)});
-  last_ = {read_at_, "start", {}, {}, current_->version};
+  last_ = {read_at_.wall, "start", {}, {}, current_->version};
   return current_;
 }
 
 void reloader::start_watching() {
-  watcher_.watch(files_, folders_, read_at_);
+  watcher_.watch(files_, folders_, read_at_.at_the_earliest());
   asio::co_spawn(main_, keep_house(), asio::detached);
 }
 
@@ -102,7 +107,7 @@ void reloader::begin() {
   result->reason = std::exchange(pending_reason_, {});
   result->waiting = std::exchange(pending_, {});
   auto work = [this, old = current_, result = std::move(result)]() mutable {
-    result->read_at = std::chrono::system_clock::now();
+    result->read_at = {};
     result->read = read();
     if (result->read.errors.empty()) result->changes = routing::diff(*old->routes, *result->read.routes);
     old.reset();
@@ -131,10 +136,10 @@ void reloader::finish(const std::shared_ptr<outcome>& result) {
     retire(std::exchange(current_, next));
     publish_(next);
   }
-  last_ = {result->read_at, result->reason, loaded.errors, result->changes, current_->version};
+  last_ = {result->read_at.wall, result->reason, loaded.errors, result->changes, current_->version};
   for (const judged& listener : listeners_) listener(last_);
   for (const judged& then : result->waiting) then(last_);
-  watcher_.watch(files_, folders_, result->read_at);
+  watcher_.watch(files_, folders_, result->read_at.at_the_earliest());
   if (!pending_reason_.empty() && !running_) begin();
 }
 

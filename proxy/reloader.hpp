@@ -56,6 +56,13 @@ class reloader {
 
  private:
   struct outcome;
+  // When the files began to be read. By the wall clock, which stamps files, and which may be set before they are
+  // watched: then the earlier of what it said and of what it would have said.
+  struct moment {
+    std::chrono::system_clock::time_point wall = std::chrono::system_clock::now();
+    clock::time_point steady = clock::now();
+    [[nodiscard]] std::chrono::system_clock::time_point at_the_earliest() const;
+  };
   struct reading {
     std::shared_ptr<const conf::daemon_settings> settings;
     std::shared_ptr<const routing::route_table> routes;
@@ -80,7 +87,7 @@ class reloader {
   snapshot_ptr current_;
   std::vector<snapshot_ptr> retired_;
   std::vector<std::filesystem::path> files_, folders_;
-  std::chrono::system_clock::time_point read_at_{};
+  moment read_at_;
   std::string pending_reason_;
   std::vector<judged> pending_;  ///< who waits for the load after the one under way
   verdict last_;

@@ -2,31 +2,59 @@
 
 #include <algorithm>
 #include <iterator>
+#include <unordered_set>
 
 namespace proxy {
 namespace {
 
 std::string key_of(const routing::host& host) { return host.address + ' ' + std::to_string(host.port); }
 
-}  // namespace
-
-void server_memory::saw_no_primary(const routing::host& host, clock::time_point now) {
-  const std::scoped_lock lock(mutex_);
-  suspect_until_[key_of(host)] = now + suspicion;
+void note(server_memory::sight& seen, const std::string& why, clock::time_point now) {
+  seen.asked = now;
+  if (why.empty()) return;
+  seen.trouble = why;
+  seen.trouble_at = now;
 }
 
-void server_memory::saw_primary(const routing::host& host) {
+}  // namespace
+
+void server_memory::saw(const routing::host& host, host_role role, clock::time_point now, const std::string& why) {
   const std::scoped_lock lock(mutex_);
-  suspect_until_.erase(key_of(host));
+  known& of = hosts_[key_of(host)];
+  note(of.seen, why, now);
+  if (!of.seen.since || of.seen.role != role) of.seen.since = now;
+  of.seen.role = role;
+  if (role == host_role::primary) of.suspect_until = {};
+  if (role == host_role::standby || role == host_role::down) of.suspect_until = now + suspicion;
+}
+
+void server_memory::saw_trouble(const routing::host& host, const std::string& why, clock::time_point now) {
+  const std::scoped_lock lock(mutex_);
+  note(hosts_[key_of(host)].seen, why, now);
+}
+
+void server_memory::keep_only(const routing::table_parts& table) {
+  std::unordered_set<std::string> there;
+  for (const auto& [name, server] : table.servers) {
+    for (const routing::host& host : server->hosts) there.insert(key_of(host));
+  }
+  const std::scoped_lock lock(mutex_);
+  std::erase_if(hosts_, [&](const auto& one) { return !there.contains(one.first); });
+}
+
+server_memory::sight server_memory::last_sight(const routing::host& host) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = hosts_.find(key_of(host));
+  return found == hosts_.end() ? sight() : found->second.seen;
 }
 
 std::vector<routing::host> server_memory::in_order(const std::vector<routing::host>& hosts,
                                                    clock::time_point now) const {
+  if (hosts.size() == 1) return hosts;
   const std::scoped_lock lock(mutex_);
-  if (suspect_until_.empty()) return hosts;
   const auto is_suspect = [&](const routing::host& host) {
-    const auto known = suspect_until_.find(key_of(host));
-    return known != suspect_until_.end() && known->second > now;
+    const auto found = hosts_.find(key_of(host));
+    return found != hosts_.end() && found->second.suspect_until > now;
   };
   std::vector<routing::host> ordered;
   std::ranges::remove_copy_if(hosts, std::back_inserter(ordered), is_suspect);

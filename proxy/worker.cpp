@@ -145,12 +145,12 @@ void worker::stop() {
 
 void worker::enter(client_session& session) {
   sessions_.emplace(session.id(), &session);
-  row_.push_back(session);
+  lookout_.enter(session);
 }
 
 void worker::leave(client_session& session) {
   sessions_.erase(session.id());
-  row_.erase(row_.iterator_to(session));
+  lookout_.leave(session);
 }
 
 // One worker does it for all.
@@ -162,13 +162,15 @@ void worker::retire_connections(clock::time_point now) {
   shared_.pools.retire(before(timeouts.server_idle), before(timeouts.server_lifetime));
 }
 
-// In slices: ten thousand idle sessions, none of which is in the CPU's cache, take milliseconds. Who comes or leaves
-// between two of them changes the row; who is looked at twice or next time only is none the worse for it.
+// In slices: ten thousand sessions, none of which is in the CPU's cache, take milliseconds. Who comes, leaves or is
+// roused between two of them changes the row; who is looked at twice or next time only is none the worse for it.
 task<void> worker::look_at_all(clock::time_point now) {
-  for (std::size_t left = sessions_.size(); left > 0 && !row_.empty(); --left) {
-    auto& next = static_cast<client_session&>(row_.front());
-    row_.splice(row_.end(), row_, row_.begin());
-    next.on_tick(now);
+  const auto idle = current_->settings->timeouts.idle;
+  if (idle > clock::duration::zero()) lookout_.rouse_idle_since(now - idle);
+  for (std::size_t left = lookout_.awake(); left > 0; --left) {
+    auto* const next = static_cast<client_session*>(lookout_.next());
+    if (next == nullptr) co_return;
+    if (const auto idle_since = next->on_tick(now)) lookout_.rest(*next, *idle_since);
     if (left % sessions_per_slice == 0) co_await asio::post(context_, asio::deferred);
   }
 }

@@ -2,12 +2,12 @@
 // handed to it, and the configuration it currently works by.
 //
 // Nothing of a worker is shared: other threads only post to it. Deadlines are stamps in the sessions, swept here a
-// few times a second, because arming a timer for each operation costs more than the operation.
+// few times a second, because arming a timer for each operation costs more than the operation. Sessions at rest are
+// left alone; see lookout.
 #pragma once
 
 #include <array>
 #include <atomic>
-#include <boost/intrusive/list.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -27,6 +27,7 @@
 #include "proxy/desk/shared_account.hpp"
 #include "proxy/desk/tenant_account.hpp"
 #include "proxy/io.hpp"
+#include "proxy/lookout.hpp"
 #include "proxy/pool/server_pool.hpp"
 #include "proxy/server_memory.hpp"
 #include "proxy/session/byte_run.hpp"
@@ -81,9 +82,6 @@ struct shared_state {
 
 class worker {
  public:
-  /// What a session is to its worker: a place in the row of those whose deadlines are looked at in turn.
-  struct resident : boost::intrusive::list_base_hook<> {};
-
   /// `number` tells it from its neighbours.
   worker(unsigned number, shared_state& shared, snapshot_ptr first);
   ~worker();
@@ -137,6 +135,8 @@ class worker {
 
   void enter(client_session& session);
   void leave(client_session& session);
+  /// Something happens to it, or is about to: it is looked at again.
+  void rouse(lookout::resident& session) { lookout_.rouse(session); }
 
  private:
   void admit(visitor who, counted place);
@@ -164,7 +164,7 @@ class worker {
   std::vector<std::byte> scratch_;
   snapshot_ptr current_;
   std::unordered_map<std::uint64_t, client_session*> sessions_;
-  boost::intrusive::list<resident> row_;  ///< the same; whose deadlines were looked at goes to the end
+  lookout lookout_;  ///< the same
   // Sessions that still run when the loop is destroyed end with it, and leave the members above.
   asio::io_context context_{1};
   asio::executor_work_guard<executor> work_{context_.get_executor()};

@@ -118,6 +118,7 @@ task<answer> clerk::show(const command& what) {
   switch (what.shown) {
     case thing::help: co_return shown(show_help());
     case thing::route: co_return shown(show_route(*now, what.subject));
+    case thing::hosts: co_return shown(show_hosts(*now, home_.shared().servers));
     case thing::routes: {
       std::function<made()> make = [now] { return show_routes(now); };
       co_return co_await made_apart(std::move(make));

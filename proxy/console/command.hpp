@@ -58,6 +58,7 @@ enum class thing : std::uint8_t {
   servers,
   sockets,
   users,
+  hosts,
   stats,
   stats_totals,
   stats_averages,

@@ -148,6 +148,9 @@ columns build(thing what) {
               {"current_connections", number},
               {"max_user_client_connections", number},
               {"current_client_connections", number}};
+    case thing::hosts:
+      return {{"server"}, {"host"},       {"port", number}, {"role"},
+              {"since"},  {"last_asked"}, {"last_error"},   {"last_error_time"}};
     case thing::stats: return stats({"total_", "avg_"});
     case thing::stats_totals:
     case thing::stats_averages: return stats({""});

@@ -15,9 +15,9 @@ namespace sqlstate = pgwire::sqlstate;
 namespace {
 
 constexpr std::array<std::string_view, thing_count> things{
-    "HELP",    "VERSION", "CONFIG",  "STATE", "LISTS", "MEM",          "DATABASES",      "POOLS",
-    "CLIENTS", "SERVERS", "SOCKETS", "USERS", "STATS", "STATS_TOTALS", "STATS_AVERAGES", "TOTALS",
-    "TENANTS", "TENANT",  "ROUTES",  "ROUTE", "PINS",  "USAGE",        "EVENTS"};
+    "HELP",    "VERSION", "CONFIG",  "STATE",  "LISTS", "MEM",   "DATABASES",    "POOLS",
+    "CLIENTS", "SERVERS", "SOCKETS", "USERS",  "HOSTS", "STATS", "STATS_TOTALS", "STATS_AVERAGES",
+    "TOTALS",  "TENANTS", "TENANT",  "ROUTES", "ROUTE", "PINS",  "USAGE",        "EVENTS"};
 
 enum class operand : std::uint8_t { none, optional, needed };
 struct verb_form {

@@ -54,6 +54,22 @@ table show_databases(const snapshot& now, const client_list& clients, const pool
   return table::of(columns_of(thing::databases), std::move(rows), key_of(thing::databases));
 }
 
+table show_hosts(const snapshot& now, const server_memory& memory) {
+  const auto time_of = [](const std::optional<clock::time_point>& when) {
+    return when ? std::optional(time_text(*when)) : std::nullopt;
+  };
+  std::vector<row> rows;
+  for (const auto& [name, server] : now.routes->parts().servers) {
+    for (const routing::host& one : server->hosts) {
+      const auto seen = memory.last_sight(one);
+      rows.push_back({name, one.address, std::to_string(one.port), std::string(to_string(seen.role)),
+                      time_of(seen.since), time_of(seen.asked),
+                      seen.trouble.empty() ? std::nullopt : std::optional(seen.trouble), time_of(seen.trouble_at)});
+    }
+  }
+  return table::of(columns_of(thing::hosts), std::move(rows), key_of(thing::hosts));
+}
+
 table show_pools(const client_list& clients, const pool_list& pools) {
   struct sums {
     std::size_t cl_active = 0;

@@ -20,7 +20,7 @@ struct help_line {
 };
 constexpr std::array help{
     help_line{"SHOW HELP | VERSION | CONFIG | STATE | LISTS | MEM", "the lodge itself"},
-    help_line{"SHOW DATABASES | POOLS | CLIENTS | SERVERS | SOCKETS | USERS", "connections"},
+    help_line{"SHOW DATABASES | POOLS | CLIENTS | SERVERS | SOCKETS | USERS | HOSTS", "connections"},
     help_line{"SHOW STATS | STATS_TOTALS | STATS_AVERAGES | TOTALS | USAGE", "what was counted"},
     help_line{"SHOW TENANTS | TENANT 'id' | ROUTES | ROUTE 'url or id' | PINS | EVENTS", "tenants, and what happened"},
     help_line{"... LIKE 'pattern' ORDER BY column [DESC] LIMIT n", "less of any of these"},

@@ -11,6 +11,7 @@
 #include "proxy/console/house.hpp"
 #include "proxy/console/table.hpp"
 #include "proxy/pool/server_pool.hpp"
+#include "proxy/server_memory.hpp"
 
 namespace proxy::console {
 
@@ -27,6 +28,7 @@ table show_users(const snapshot& now, const client_list& clients, const pool_lis
 // In show_places.cpp.
 table show_databases(const snapshot& now, const client_list& clients, const pool_list& pools);
 table show_pools(const client_list& clients, const pool_list& pools);
+table show_hosts(const snapshot& now, const server_memory& memory);
 table show_lists(const snapshot& now, const client_list& clients, const pool_list& pools);
 
 // In show_tenants.cpp. Rows are made from the snapshot, which the table keeps.

@@ -95,6 +95,18 @@ void add_servers(families& out, const std::vector<server_reading>& servers) {
   }
 }
 
+void add_hosts(families& out, const std::vector<host_reading>& hosts) {
+  auto& roles = out.begin("pglodge_host_role",
+                          "1 for what a host of a server was when it was last seen, 0 for what else it could be.",
+                          MetricType::Gauge);
+  for (const auto& one : hosts) {
+    for (const auto role : {host_role::primary, host_role::standby, host_role::down, host_role::unknown}) {
+      families::add_gauge(roles, {{"server", one.server}, {"host", one.name}, {"role", std::string(to_string(role))}},
+                          one.role == role ? 1 : 0);
+    }
+  }
+}
+
 void add_histogram(families& out, std::string name, std::string_view help, const duration_histogram::reading& now) {
   auto& histogram = out.begin(std::move(name), help, MetricType::Histogram).metric.emplace_back().histogram;
   for (std::size_t i = 0; i < now.counts.size(); ++i) {
@@ -133,6 +145,7 @@ std::string metrics_text(const lodge_reading& now) {
     families::add_gauge(sessions, {{"worker", std::to_string(i)}}, static_cast<double>(now.sessions[i]));
   }
   add_servers(out, now.servers);
+  add_hosts(out, now.hosts);
   add_usage(out, now);
   add_histogram(out, "pglodge_query_duration_seconds",
                 "How long servers took for queries: from a query, or the first statement of a pipeline, to its end.",

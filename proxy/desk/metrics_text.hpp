@@ -2,8 +2,8 @@
 // `front_desk`.
 //
 // Names and units follow https://prometheus.io/docs/practices/naming/: base units, counters end in _total. How many
-// series there are depends on the servers, the workers and `admin.metrics_tenants`, never on how many tenants there
-// are.
+// series there are depends on the servers and their hosts, the workers and `admin.metrics_tenants`, never on how many
+// tenants there are.
 #pragma once
 
 #include <chrono>
@@ -16,6 +16,7 @@
 #include "proxy/desk/duration_histogram.hpp"
 #include "proxy/desk/tenant_ranking.hpp"
 #include "proxy/desk/usage_counts.hpp"
+#include "proxy/pool/host_roles.hpp"
 
 namespace proxy::desk {
 
@@ -29,6 +30,12 @@ struct server_reading {
   bool in_reach = true;     ///< the last attempt to connect did not fail for want of a server
 };
 
+struct host_reading {
+  std::string server;
+  std::string name;  ///< with its port
+  host_role role = host_role::unknown;
+};
+
 /// Whether the files on disk are what is in force.
 struct reload_state {
   bool succeeded = true;                            ///< the last time
@@ -40,6 +47,7 @@ struct lodge_reading {
   std::string version;
   std::vector<std::size_t> sessions;  ///< of each worker
   std::vector<server_reading> servers;
+  std::vector<host_reading> hosts;
   std::size_t tenants_configured = 0;  ///< exact ids in the table
   std::uint64_t config_version = 0;
   reload_state reload;

@@ -47,6 +47,7 @@ task<void> client_session::run(std::shared_ptr<client_session> self) {
 }
 
 task<void> client_session::finish(seldom<ending> why) {
+  stirs();
   if (pooled_) why = co_await pooled_->leave(std::move(why));
   if (ending_) why = *ending_;  // whatever failed, failed because of it
   co_await goodbye(*why);
@@ -162,7 +163,8 @@ void client_session::log_end(const ending& why) const {
                name(), length.count(), all.transactions, all.bytes_in, all.bytes_out, reason);
 }
 
-void client_session::on_tick(clock::time_point now) {
+std::optional<clock::time_point> client_session::on_tick(clock::time_point now) {
+  std::optional<clock::time_point> idle_since;
   if (now >= deadline_) {
     if (state_ == session_state::leaving || state_ == session_state::cancelling) {
       cancel_waits();
@@ -172,18 +174,19 @@ void client_session::on_tick(clock::time_point now) {
   }
   if (own_ && own_->login) own_->login->on_tick(now);
   if (state_ == session_state::relaying) keep_limits(now);
-  if (state_ == session_state::pooled) pooled_->on_tick(now);
+  if (state_ == session_state::pooled) idle_since = pooled_->on_tick(now);
   if (state_ == session_state::console) console_->on_tick(now);
   const bool waits_without_reading = state_ == session_state::held || state_ == session_state::entering ||
                                      (state_ == session_state::relaying && own_->relaying->pausing());
   if (waits_without_reading && !ending_ && client_.peer_closed()) end_with(ending::quiet("the client left"));
   // A cancellation is lost on a wait that had just ended; the next wait must end as well.
   if (ending_ && state_ != session_state::leaving) cancel_waits();
+  return ending_ ? std::nullopt : idle_since;
 }
 
 void client_session::on_publish() {
   if (state_ == session_state::held) {
-    released_->cancel();
+    held_->released.cancel();
   } else if (state_ == session_state::entering) {
     own_->reserved->cancel();
   } else if (state_ == session_state::pooled) {
@@ -197,6 +200,7 @@ void client_session::on_publish() {
 }
 
 void client_session::on_closing(closing how) {
+  stirs();
   if (how == closing::drain && state_ == session_state::relaying) {
     draining_ = true;
     on_publish();
@@ -215,6 +219,7 @@ void client_session::on_closing(closing how) {
 
 void client_session::end_with(ending why) {
   if (state_ == session_state::leaving || ending_) return;
+  stirs();
   ending_ = std::move(why);
   if (relay* const carries = relaying()) carries->leave_now();
   if (pooled_) pooled_->leave_now(*ending_);
@@ -224,7 +229,7 @@ void client_session::end_with(ending why) {
 
 void client_session::cancel_waits() {
   client_.cancel();
-  if (released_) released_->cancel();
+  if (held_) held_->released.cancel();
   if (auth_) auth_->cancel();
   if (pooled_) pooled_->cancel_waits();
   if (console_) console_->cancel_waits();

@@ -62,7 +62,7 @@ enum class session_state {
 /// What a client asks for besides queries.
 enum class replication_kind : std::uint8_t { none, physical, logical };
 
-class client_session final : private pooled_session::host, public worker::resident {
+class client_session final : private pooled_session::host, public lookout::resident {
  public:
   /// `place` is what the session counts as in its worker's load.
   client_session(worker& home, visitor who, counted place);
@@ -75,8 +75,9 @@ class client_session final : private pooled_session::host, public worker::reside
 
   [[nodiscard]] std::uint64_t id() const { return id_; }
 
-  /// A few times a second: ends what has overstayed.
-  void on_tick(clock::time_point now);
+  /// A few times a second: ends what has overstayed. Nothing: this is to be called again soon. Otherwise since when it
+  /// is idle: there is nothing to look at until it has been so for `timeouts.idle`, or is roused.
+  [[nodiscard]] std::optional<clock::time_point> on_tick(clock::time_point now);
   /// The worker has a new table.
   void on_publish();
   void on_closing(closing how);
@@ -141,6 +142,7 @@ class client_session final : private pooled_session::host, public worker::reside
   [[nodiscard]] std::optional<ending> why_leave(const step<routing::route>& now) const;
   [[nodiscard]] std::string name() const override;
   [[nodiscard]] desk::own_level log_level() const override;
+  void stirs() override { home_.rouse(*this); }
 
   // What it takes to talk with a server of one's own, to stay there or to pass a cancel request on. Whoever shares
   // connections has none of it.
@@ -169,7 +171,6 @@ class client_session final : private pooled_session::host, public worker::reside
   seldom<visitor> visitor_;  ///< until it is known what it wants
   counted in_worker_, in_lodge_;
   const clock::time_point since_ = clock::now();
-  clock::time_point held_since_;
   std::string application_name_;  ///< by its startup packet
   replication_kind replication_ = replication_kind::none;
 
@@ -190,7 +191,11 @@ class client_session final : private pooled_session::host, public worker::reside
   bool lodge_knows_ = false;  ///< who the client is; by passthrough the server finds out
   seldom<auth_pass> pass_;    ///< what that gave for logging in as the client
   seldom<client_auth> auth_;
-  seldom<timer> released_;  ///< what a held session waits for
+  struct held_back {
+    clock::time_point since;
+    timer released;
+  };
+  seldom<held_back> held_;  ///< while its tenant is held
   std::unique_ptr<own_server> own_;
   std::unique_ptr<pooled_session> pooled_;
   std::unique_ptr<console::console_session> console_;

@@ -149,18 +149,18 @@ task<client_session::step<bool>> client_session::authenticate() {
 task<seldom<ending>> client_session::place() {
   auto found = look_up(who());
   if (found && found->state == routing::tenant_state::held) {
-    held_since_ = clock::now();
-    const auto startup_left = deadline_ - held_since_;
+    const auto since = clock::now();
+    const auto startup_left = deadline_ - since;
     const clock::duration wait = found->limits.wait.value_or(home_.current()->settings->timeouts.query_wait);
     state_ = session_state::held;
     deadline_ = clock::time_point::max();
-    released_.emplace(home_.context(), clock::now() + wait);
+    held_.emplace(since, timer(home_.context(), since + wait));
     while (found && found->state == routing::tenant_state::held && !ending_) {
-      auto [woken] = co_await released_->async_wait(no_throw);
+      auto [woken] = co_await held_->released.async_wait(no_throw);
       if (!woken) co_return ending::held_too_long(who().tenant);
       found = look_up(who());
     }
-    released_.reset();
+    held_.reset();
     deadline_ = clock::now() + startup_left;
   }
   found = if_enabled(std::move(found));

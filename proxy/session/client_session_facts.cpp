@@ -74,7 +74,7 @@ console::client_facts client_session::facts() const {
   made.local = local_end(client_.descriptor());
   made.since = since_;
   made.is_console = state_ == session_state::console;
-  if (state_ == session_state::held) made.waiting_since = held_since_;
+  if (state_ == session_state::held) made.waiting_since = held_->since;
   const auto live_at = [&](const routing::route& where) {
     made.place = where.database;
     made.server = where.server->name;

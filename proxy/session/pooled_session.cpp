@@ -117,6 +117,7 @@ task<seldom<ending>> pooled_session::converse() {
   bool dresses = false;  // what a lease began with is in the run
   client_.enter_ring();
   for (;;) {
+    around_.stirs();
     auto& [to_server, to_client] = home_.runs();
     if (!std::exchange(dresses, false)) to_server.clear();
     to_client.clear();
@@ -363,16 +364,22 @@ void pooled_session::cancel_waits() {
   wake();
 }
 
-// What a busy session has at hand for its next transaction, one that is idle does not keep.
-void pooled_session::keep_little() {
+// What a busy session has at hand for its next transaction, one that is idle does not keep. Gives whether it is idle.
+bool pooled_session::keep_little() {
   const std::uint32_t now = traffic_.moment().transactions;
   const bool rests = std::exchange(seen_transactions_, now) == now && !connection_ && !waiting_since_;
-  if (!rests || !traffic_.idle()) return;
+  if (!rests || !traffic_.idle()) return false;
   queue_.reset();
   traffic_.keep_little();
+  return true;
 }
 
-void pooled_session::on_tick(clock::time_point now) {
+// Of one that keeps little: its client has everything and is waited for, and nothing that it used is untold.
+bool pooled_session::rests() const {
+  return greeted_ && !login_ && to_client_.empty() && !client_closed_ && !end_ && !when_idle_;
+}
+
+std::optional<clock::time_point> pooled_session::on_tick(clock::time_point now) {
   if (login_) login_->on_tick(now);
   keep_limits(now);
   tell_of_waiting(now);
@@ -385,10 +392,11 @@ void pooled_session::on_tick(clock::time_point now) {
   if (end_) cancel_waits();
   follow_when_pinned();
   if (when_idle_ && traffic_.idle()) client_.cancel();
-  keep_little();
+  const bool idle = keep_little();
   if (queue_ && cancel_.requested()) queue_->cancel();
   // A wake-up is lost on a wait that had not begun.
   wake();
+  return idle && rests() ? time_.idle_since() : std::nullopt;
 }
 
 }  // namespace proxy

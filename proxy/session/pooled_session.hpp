@@ -51,6 +51,8 @@ class pooled_session final : private lessee {
     [[nodiscard]] virtual std::string name() const = 0;
     /// How much is logged of it.
     [[nodiscard]] virtual desk::own_level log_level() const = 0;
+    /// It does something: what `on_tick` said of its being idle holds no more.
+    virtual void stirs() = 0;
 
    protected:
     ~host() = default;
@@ -79,7 +81,8 @@ class pooled_session final : private lessee {
   void leave_now(ending why);
   /// The worker has a new table.
   void on_publish();
-  void on_tick(clock::time_point now);
+  /// Since when it is idle, if there is nothing to be looked at again but that, until `host::stirs`.
+  [[nodiscard]] std::optional<clock::time_point> on_tick(clock::time_point now);
   void cancel_waits();
   /// Tells the tenant's account what was used.
   void settle_account() { meter_.settle(traffic_.tally(), where().limits, clock::now()); }
@@ -145,7 +148,8 @@ class pooled_session final : private lessee {
   void watch_statements();
   void follow_rounds();
   void tell_of_waiting(clock::time_point now);
-  void keep_little();
+  [[nodiscard]] bool keep_little();
+  [[nodiscard]] bool rests() const;
 
   // In pooled_lease.cpp.
   struct question {

@@ -73,19 +73,28 @@ task<server_login::failure_ptr> server_login::try_host(const routing::host& host
   start_clock();
   const auto addresses = co_await dial_.look_up(host);
   stop_clock();
-  if (!addresses) co_return down(addresses.error());
+  if (!addresses) {
+    failure_ptr nowhere = down(addresses.error());
+    remember(host, nowhere.get());
+    co_return nowhere;
+  }
   failure_ptr why = down("its name has no address");
   for (const endpoint& address : *addresses) {
     why = co_await try_address(host, address);
     if (!why || !why->try_next) break;
   }
-  server_memory& memory = home_.shared().servers;
-  if (!why) {
-    memory.saw_primary(host);
-  } else if (why->standby || why->outage) {
-    memory.saw_no_primary(host, clock::now());
-  }
+  remember(host, why.get());
   co_return why;
+}
+
+// Null: it let somebody in. What it answers to one client tells nothing of the host.
+void server_login::remember(const routing::host& host, const failure* why) const {
+  server_memory& memory = home_.shared().servers;
+  const auto now = clock::now();
+  if (why == nullptr) return memory.saw(host, host_role::primary, now);
+  if (why->standby) return memory.saw(host, host_role::standby, now);
+  if (why->outage) return memory.saw(host, host_role::down, now, why->why);
+  if (why->try_next && !why->answered) memory.saw_trouble(host, why->why, now);
 }
 
 task<server_login::failure_ptr> server_login::try_address(const routing::host& host, const endpoint& address) {

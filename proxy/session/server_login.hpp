@@ -91,6 +91,7 @@ class server_login {
   using failure_ptr = std::unique_ptr<failure>;
 
   task<failure_ptr> try_host(const routing::host& host);
+  void remember(const routing::host& host, const failure* why) const;
   task<failure_ptr> try_address(const routing::host& host, const endpoint& address);
   task<failure_ptr> connect_by(routing::tls_mode mode, const routing::host& host, const endpoint& address);
   task<failure_ptr> log_in(const routing::host& host, const endpoint& address);

@@ -36,6 +36,9 @@ class time_limits {
   /// request may be lost; others again as long as nothing moves.
   exceeded look(const traffic_moment& now_at, const terms& by, clock::time_point now);
 
+  /// Since when it is idle, as of the latest look.
+  [[nodiscard]] std::optional<clock::time_point> idle_since() const { return idle_; }
+
   /// What the client is told: of a statement that was cancelled (ERROR), or of the session's end (FATAL).
   [[nodiscard]] static pgwire::error_report report(exceeded what, const terms& by);
 

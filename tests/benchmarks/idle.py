@@ -1,7 +1,8 @@
-"""10,000 idle sessions beside 200 busy ones, through the lodge and through PgBouncer: memory and latency."""
+"""10,000 idle sessions, alone and beside 200 busy ones, through the lodge and through PgBouncer: memory, CPU and latency."""
 
 import contextlib
 import tempfile
+import time
 
 import stage
 from lodge import eventually
@@ -11,6 +12,7 @@ IDLE = 10_000
 BUSY = 200
 A_SECOND = 4000
 SECONDS = 10
+QUIET = 20
 
 
 def measure(_):
@@ -40,10 +42,14 @@ def measure_one(name, port, pid):
             wire = held.enter_context(Wire(("127.0.0.1", port)))
             wire.login(stage.USER, "acme").value("SELECT 1")
         after = stage.status(pid, "VmRSS")
+        time.sleep(2)  # what they let go of is let go of
+        quiet = stage.cpu_seconds(pid)
+        time.sleep(QUIET)
+        quiet = (stage.cpu_seconds(pid) - quiet) / QUIET
         used = stage.cpu_seconds(pid)
         beside = run(port)
         used = stage.cpu_seconds(pid) - used
-    print(f"{name:>10}: RSS {before / 1024:.1f} -> {after / 1024:.1f} MiB with {IDLE} idle sessions, {(after - before) / IDLE:.2f} KiB each; "
+    print(f"{name:>10}: RSS {before / 1024:.1f} -> {after / 1024:.1f} MiB with {IDLE} idle sessions, {(after - before) / IDLE:.2f} KiB each, and {1000 * quiet:.1f} ms of CPU a second while nobody says anything; "
           f"{BUSY} busy ones at {beside[0]:.0f} tps: p99 {without[1]:.2f} ms without the idle ones, {beside[1]:.2f} ms with them; "
           f"CPU {1e6 * used / beside[2]:.1f} us a transaction", flush=True)
 

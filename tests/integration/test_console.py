@@ -21,7 +21,7 @@ from wire import ServerError, message, query
 
 DAEMON = {"auth": {"method": "trust"}, "admin": {"users": ["root"], "stats_users": ["watcher"]}}
 SHOWS = ["HELP", "VERSION", "CONFIG", "STATE", "LISTS", "MEM", "DATABASES", "POOLS", "CLIENTS", "SERVERS", "SOCKETS", "USERS",
-         "STATS", "STATS_TOTALS", "STATS_AVERAGES", "TOTALS", "TENANTS", "ROUTES", "PINS", "USAGE", "EVENTS", "TENANT 'globex'",
+         "HOSTS", "STATS", "STATS_TOTALS", "STATS_AVERAGES", "TOTALS", "TENANTS", "ROUTES", "PINS", "USAGE", "EVENTS", "TENANT 'globex'",
          "ROUTE 'globex'", "ROUTE 'postgres://app.globex@lodge/crm'"]
 
 

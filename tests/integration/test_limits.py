@@ -1,12 +1,14 @@
 """A tenant's limits, for sessions that share connections and for those that have one of their own."""
 
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import pytest
-from lodge import eventually, standard_routes
+import yaml
+from lodge import SANITIZED, eventually, standard_routes
 from test_attacks import SYNC, answers, pbe
 from test_pooling import TRUST, refused
 from wire import Closed, ServerError, cancel_request, message, query
@@ -332,6 +334,50 @@ def test_a_session_that_is_idle_for_too_long_ends(start_lodge, postgres, mode):
             wire.until(b"Z")
         assert (caught.value.severity, caught.value.sqlstate) == ("FATAL", "57P05")
         assert "timeouts.idle is 600ms" in caught.value.detail
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_sessions_that_rest_end_in_their_own_time(start_lodge, postgres, mode):
+    pauses = [0, 0.3, 0.6, 0.9, 0.45, 0.15]  # what each waits before it speaks for the last time
+    with start_lodge(limited(postgres, mode), {**TRUST, "timeouts": {"idle": "1s"}}) as lodge, \
+            ThreadPoolExecutor(len(pauses)) as pool:
+        def idle_for(pause):
+            with enter(lodge) as wire:
+                time.sleep(pause)
+                wire.rows("SELECT 1")
+                last = time.monotonic()
+                with pytest.raises(ServerError) as caught:
+                    wire.until(b"Z")
+                return caught.value.sqlstate, time.monotonic() - last
+        for sqlstate, idle in pool.map(idle_for, pauses):
+            assert sqlstate == "57P05"
+            assert 0.95 < idle < (10 if SANITIZED else 3)
+
+
+def test_sessions_that_rest_hear_of_all_that_concerns_them(start_lodge, postgres):
+    table = limited(postgres)
+    with start_lodge(table, {**TRUST, "admin": {"users": ["root"]}}) as lodge, ExitStack() as there:
+        killed, one_suspended, another, idle = (there.enter_context(enter(lodge, tenant)) for tenant in
+                                                ("soylent", "globex", "initech", "umbrella"))
+        console = there.enter_context(lodge.login("root", "pglodge"))
+        time.sleep(1)  # nobody looks at them any more
+        console.rows("KILL TENANT soylent")
+        assert killed.refusal().sqlstate == "57P01"
+        console.rows("SUSPEND globex")
+        assert refused(one_suspended, "SELECT 1").sqlstate == "57P03"
+        assert another.value("SELECT 1") == "1"
+        since = lodge.mark()
+        lodge.config.write_text(yaml.safe_dump({**lodge.settings, "timeouts": {**lodge.settings["timeouts"], "idle": "2s"}}))
+        lodge.wait_for_log("reloaded (", since=since)
+        assert idle.refusal().sqlstate == another.refusal().sqlstate == "57P05"
+
+
+def test_a_session_that_rests_is_drained(start_lodge, postgres):
+    with start_lodge(limited(postgres), TRUST) as lodge, enter(lodge) as wire:
+        time.sleep(1)
+        lodge.process.send_signal(signal.SIGTERM)
+        assert wire.refusal().sqlstate == "57P01"
+        lodge.has_left()
 
 
 # --- a change of the table ---

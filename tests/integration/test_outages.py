@@ -244,7 +244,7 @@ def test_the_primary_changes_and_changes_back(start_lodge, pair, tmp_path):
     table = standard_routes(first.host)
     table["servers"]["main"].update(hosts=[first.host, second.host], user="pool", password_file=str(password),
                                     health_check="100ms")
-    with start_lodge(table, TRUST) as lodge:
+    with start_lodge(table, {**TRUST, "admin": {"users": ["root"]}}) as lodge:
         for one, role in ((first, "primary"), (second, "standby")):
             lodge.wait_for_log(f"{one.host} is {role}")
         table["tenants"]["newcomer"] = {}
@@ -265,4 +265,6 @@ def test_the_primary_changes_and_changes_back(start_lodge, pair, tmp_path):
             wire.until(b"Z")
             assert wire.value("SELECT name FROM whoami") == "globex"
         wire.close()
+        with lodge.login("root", "pglodge") as console:
+            assert [row[3] for row in console.rows("SHOW HOSTS")] == ["primary", "standby"]
         assert lodge.log().count(f"{first.host} is primary") == 2     # at the start, and when it was again

@@ -88,6 +88,25 @@ def test_a_standby_is_passed_by(start_lodge):
         assert (standby.connections, primary.connections) == (1, 2)
 
 
+def test_the_console_shows_what_each_host_was(start_lodge, postgres):
+    dead = refusing_host()
+    with FakeServer(trusting(standby=True)) as standby:
+        table = table_for(dead, standby.host, postgres.host)
+        table["servers"]["other"] = {"hosts": ["nobody.asks:5433"]}
+        settings = {**daemon(), "admin": {"users": ["root"]}}
+        with start_lodge(table, settings) as lodge, lodge.login("root", "pglodge") as console:
+            assert {row[3] for row in console.rows("SHOW HOSTS")} == {"unknown"}
+            lodge.login("trusted.globex").close()
+            rows = console.rows("SHOW HOSTS")
+            assert [(row[0], f"{row[1]}:{row[2]}", row[3]) for row in rows] == [
+                ("main", dead, "down"), ("main", standby.host, "standby"), ("main", postgres.host, "primary"),
+                ("other", "nobody.asks:5433", "unknown")]
+            assert "refused" in rows[0][6] and rows[0][7].endswith("UTC")
+            assert [row[6] for row in rows[1:]] == [None] * 3
+            assert all(row[4] and row[5] for row in rows[:3])
+            assert rows[3][4:] == (None,) * 4
+
+
 def test_only_standbys(start_lodge):
     with FakeServer(trusting(standby=True)) as standby, start_lodge(table_for(standby.host), daemon()) as lodge:
         error = refused(lodge)

@@ -28,6 +28,7 @@ TEST_CASE("metrics: names, units and labels", "[metrics]") {
   now.sessions = {3, 4};
   now.servers = {{.name = "ma\"in", .most = 40, .active = 2, .opening = 1, .idle = 5, .waiting = 6, .in_reach = false},
                  {.name = "big"}};
+  now.hosts = {{"big", "pg1:5432", proxy::host_role::standby}};
   now.total.busy = 1'500'000;
   now.total.bytes_in = 123'456'789'012;
   now.tenants = {used("acme", 2'000'000, 9), used("other", 0)};
@@ -44,6 +45,8 @@ TEST_CASE("metrics: names, units and labels", "[metrics]") {
                            "pglodge_server_max_connections{server=\"ma\\\"in\"} 40\n",
                            "pglodge_server_in_reach{server=\"ma\\\"in\"} 0\n",
                            "pglodge_server_in_reach{server=\"big\"} 1\n",
+                           "pglodge_host_role{server=\"big\",host=\"pg1:5432\",role=\"standby\"} 1\n",
+                           "pglodge_host_role{server=\"big\",host=\"pg1:5432\",role=\"primary\"} 0\n",
                            "# TYPE pglodge_server_busy_seconds_total counter\n",
                            "pglodge_server_busy_seconds_total 1.5\n",
                            "pglodge_received_bytes_total 123456789012\n",
