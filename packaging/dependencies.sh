@@ -8,7 +8,7 @@ set -euo pipefail
 packages=(
   g++-12 cmake ninja-build ccache libboost1.81-dev libyaml-cpp-dev libspdlog-dev catch2 libcli11-dev
   libpq-dev libssl-dev libidn-dev libpg-query-dev libprotobuf-c-dev prometheus-cpp-dev
-  libsystemd-dev
+  libsystemd-dev liburing-dev
   postgresql-15 postgresql-client-15
   python3-pytest python3-pytest-xdist python3-psycopg2 python3-psycopg python3-asyncpg python3-jsonschema python3-yaml
   openssl python3-cryptography git ca-certificates

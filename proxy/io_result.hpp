@@ -1,8 +1,9 @@
-// What one read or write of a stream came to, as a value.
+// What one read or write of a stream came to, as a value; and the two calls that a non-blocking socket takes.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace proxy {
 
@@ -19,5 +20,9 @@ struct io_result {
   int error = 0;         ///< errno when status is failed; 0 if TLS failed
   bool emptied = false;  ///< read only: nothing more is there, as far as is known; wait before the next read
 };
+
+[[nodiscard]] io_result receive_now(int descriptor, std::span<std::byte> into);
+/// As much as it takes. Never raises SIGPIPE.
+[[nodiscard]] io_result send_now(int descriptor, std::span<const std::byte> from);
 
 }  // namespace proxy

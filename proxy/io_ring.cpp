@@ -122,9 +122,9 @@ std::string io_ring::prove() {
   stream& near = add(tried.ends[0], tried);
   const std::vector<std::byte> much(most_queued, std::byte{'x'});
   std::size_t taken = 0;
-  while (!near.owes() && near.queue(much)) {
+  while (!near.owes()) {
+    taken += near.write_soon(much).bytes;
     near.flush();
-    taken += much.size();
   }
   std::size_t came = 0;
   std::vector<std::byte> into(most_queued);
@@ -138,7 +138,7 @@ std::string io_ring::prove() {
   exchange();
   const bool sent = ::send(tried.ends[1], "?", 1, MSG_NOSIGNAL) == 1;
   exchange();
-  const bool heard = sent && near.take(into).bytes == 1;
+  const bool heard = sent && near.read_some(into).bytes == 1;
   ::shutdown(tried.ends[0], SHUT_RDWR);
   news_.clear();
   near.readable_news_ = near.writable_news_ = false;
@@ -354,6 +354,13 @@ void io_ring::stream::receive() {
   address(*next, request::receive);
 }
 
+io_result io_ring::stream::read_some(std::span<std::byte> into) {
+  if (has_received()) return take(into);
+  if (receiving_) return {0, io_status::would_block, 0, true};
+  look_ = false;
+  return receive_now(descriptor_, into);
+}
+
 io_result io_ring::stream::take(std::span<std::byte> into) {
   if (left_ == 0) return ended_ ? io_result{0, io_status::end, 0, true} : io_result{0, io_status::failed, error_, true};
   const auto n = std::min<std::size_t>(left_, into.size());
@@ -362,6 +369,17 @@ io_result io_ring::stream::take(std::span<std::byte> into) {
   left_ -= static_cast<std::uint32_t>(n);
   if (left_ == 0) ring_.give_back(buffer_);
   return {n, io_status::done, 0, left_ == 0 && !filled_};
+}
+
+io_result io_ring::stream::write_some(std::span<const std::byte> from) {
+  flush();
+  if (owes()) return {0, io_status::would_block, 0, false};
+  return send_now(descriptor_, from);
+}
+
+io_result io_ring::stream::write_soon(std::span<const std::byte> from) {
+  if (queue(from)) return {from.size(), io_status::done, 0, false};
+  return write_some(from);
 }
 
 bool io_ring::stream::queue(std::span<const std::byte> bytes) {

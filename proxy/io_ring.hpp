@@ -117,29 +117,26 @@ class io_ring::stream : private member {
  public:
   // --- reading ---
 
-  /// The owner will be told when there is something to be read. Nothing if it will be already.
+  /// The owner will be told when there is something to be read. Nothing if it is known already that there is.
   void receive();
-  /// Whether a request is outstanding, so that nobody may read the socket.
-  [[nodiscard]] bool receiving() const { return receiving_; }
-  /// Whether `take` gives something, or the socket should be read directly.
-  [[nodiscard]] bool readable() const { return left_ > 0 || ended_ || error_ != 0 || look_; }
-  /// Whether `take` gives something: else the socket is to be read directly, unless it is `receiving`.
+  /// Whether `read_some` may give something.
+  [[nodiscard]] bool readable() const { return has_received() || look_; }
+  /// Whether `read_some` gives something without asking the kernel.
   [[nodiscard]] bool has_received() const { return left_ > 0 || ended_ || error_ != 0; }
-  /// What was received, or the end, or why it failed.
-  [[nodiscard]] io_result take(std::span<std::byte> into);
-  /// Bytes that were received and not taken.
-  [[nodiscard]] std::size_t untaken() const { return left_; }
-  /// The socket was read directly, and nothing more found.
-  void looked() { look_ = false; }
+  /// What was received; else, unless a request is outstanding, what is there now.
+  [[nodiscard]] io_result read_some(std::span<std::byte> into);
+  /// Bytes that were received and not read.
+  [[nodiscard]] std::size_t unread() const { return left_; }
 
   // --- writing ---
 
-  /// Takes all of it to be sent, or nothing: then it is to be written directly, after `flush`, unless something is
-  /// owed.
-  [[nodiscard]] bool queue(std::span<const std::byte> bytes);
-  /// What is queued goes out now, as far as there is room.
+  /// As much as the socket takes now.
+  [[nodiscard]] io_result write_some(std::span<const std::byte> from);
+  /// What is small is taken whole and goes with the next exchange; else likewise.
+  [[nodiscard]] io_result write_soon(std::span<const std::byte> from);
+  /// What was taken goes out now, as far as there is room.
   void flush();
-  /// Whether something taken has found no room: nothing may be written past it. The owner will be told of room.
+  /// Whether something taken has found no room: nothing is written past it. The owner will be told of room.
   [[nodiscard]] bool owes() const { return rest_ != nullptr; }
   /// The owner will be told when the socket takes more.
   void wait_for_room();
@@ -165,6 +162,8 @@ class io_ring::stream : private member {
     return owner_ != nullptr || told_now_ || receiving_ || polling_ || queued_ || owes() || has_news();
   }
   [[nodiscard]] bool has_news() const { return readable_news_ || writable_news_; }
+  [[nodiscard]] io_result take(std::span<std::byte> into);
+  [[nodiscard]] bool queue(std::span<const std::byte> bytes);
   void news(bool readable, bool writable);
   void address(io_uring_sqe& of, request kind);
   void give_up_rest();

@@ -15,6 +15,8 @@
 #include <system_error>
 #include <utility>
 
+#include "proxy/tls_over_ring.hpp"
+
 namespace proxy {
 namespace {
 
@@ -53,6 +55,7 @@ transport::detached::~detached() {
 std::optional<transport::detached> transport::detach() {
   if (!is_open() || tls_broken_) return std::nullopt;
   if (watch_.ring() != nullptr && !watch_.ring()->leave()) return std::nullopt;
+  if (tls_ && watch_.ring() != nullptr) carry_by_socket(tls_, descriptor_);
   watch_.end();
   return detached(family_, std::exchange(descriptor_, -1), std::move(tls_));
 }
@@ -83,39 +86,21 @@ task<std::expected<void, no_tls>> transport::secure(tls_stream stream) {
 
 io_result transport::read_some(std::span<std::byte> into) {
   if (tls_) return read_tls(into);
-  if (auto* const ring = watch_.ring()) {
-    if (ring->has_received()) return ring->take(into);
-    if (ring->receiving()) return {0, io_status::would_block, 0, true};
-    ring->looked();
-  }
-  for (;;) {
-    const ssize_t n = ::recv(descriptor_, into.data(), into.size(), 0);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno != EAGAIN) return {0, io_status::failed, errno, true};
-    const bool emptied = n < static_cast<ssize_t>(into.size());
-    if (emptied) watch_.drained();
-    if (n < 0) return {0, io_status::would_block, 0, true};
-    if (n == 0) return {0, io_status::end, 0, true};
-    return {static_cast<std::size_t>(n), io_status::done, 0, emptied};
-  }
+  if (watch_.ring() != nullptr) return watch_.ring()->read_some(into);
+  const io_result read = receive_now(descriptor_, into);
+  if (read.emptied && read.status != io_status::failed) watch_.drained();
+  return read;
 }
 
 io_result transport::write_some(std::span<const std::byte> from) {
   if (tls_) return write_tls(from);
-  if (owes()) return {0, io_status::would_block, 0, false};
-  for (;;) {
-    const ssize_t n = ::send(descriptor_, from.data(), from.size(), MSG_NOSIGNAL);
-    if (n >= 0) return {static_cast<std::size_t>(n), io_status::done, 0, false};
-    if (errno == EINTR) continue;
-    if (errno == EAGAIN) return {0, io_status::would_block, 0, false};
-    return {0, io_status::failed, errno, false};
-  }
+  if (watch_.ring() != nullptr) return watch_.ring()->write_some(from);
+  return send_now(descriptor_, from);
 }
 
 io_result transport::write_soon(std::span<const std::byte> from) {
-  auto* const ring = watch_.ring();
-  if (ring != nullptr && ring->queue(from)) return {from.size(), io_status::done, 0, false};
-  return write_some(from);
+  if (tls_ || watch_.ring() == nullptr) return write_some(from);
+  return watch_.ring()->write_soon(from);
 }
 
 bool transport::owes() {
@@ -134,7 +119,8 @@ task<bool> transport::settle() {
 }
 
 void transport::enter_ring() {
-  if (!tls_) watch_.enter_ring();
+  watch_.enter_ring();
+  if (tls_ && watch_.ring() != nullptr) carry_by_ring(tls_, *watch_.ring());
 }
 
 io_result transport::tls_outcome(int returned, readable_or_writable& waits_for) {
@@ -166,7 +152,8 @@ io_result transport::read_tls(std::span<std::byte> into) {
     }
     sum.bytes += n;
     into = into.subspan(n);
-    if (SSL_has_pending(tls_.get()) != 1) {
+    const bool more = SSL_has_pending(tls_.get()) == 1 || (watch_.ring() != nullptr && watch_.ring()->has_received());
+    if (!more) {
       read_waits_for_ = readable_or_writable::readable;
       watch_.unsure();
       sum.emptied = true;
@@ -206,7 +193,7 @@ bool transport::peer_closed() {
   int unread = 0;
   const int goodbye = tls_ ? most_goodbye_bytes : terminate_bytes;
   if (::poll(&state, 1, 0) != 1 || ::ioctl(descriptor_, FIONREAD, &unread) != 0) return false;
-  if (watch_.ring() != nullptr) unread += static_cast<int>(watch_.ring()->untaken());
+  if (watch_.ring() != nullptr) unread += static_cast<int>(watch_.ring()->unread());
   return unread <= goodbye;
 }
 

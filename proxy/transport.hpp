@@ -9,7 +9,7 @@
 // round; `wait_readable` and `wait_writable` know what the last read or write was short of.
 //
 // A stream that has long to live enters the ring of its loop, where there is one: then what is small is received and
-// sent together with what others' streams have, and TLS stays as it is.
+// sent together with what others' streams have.
 //
 // What it must keep: no operation here ever blocks or raises SIGPIPE; a transport is used by its worker's thread
 // only.
