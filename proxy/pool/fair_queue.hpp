@@ -120,6 +120,8 @@ class fair_queue {
   /// Of a flow of weight 1. Room for more than 10^13 grants.
   static constexpr std::uint64_t cost_of_grant = std::uint64_t{1} << 20;
 
+  void step_out(waiter& who);
+  static void close_if_empty(line& one);
   void reposition(line& one);
   void refresh(const gate& of, gate_side& side);
 
