@@ -38,7 +38,7 @@ pooled_session::pooled_session(std::uint64_t id, worker& home, transport& client
       place_(home.places().of(std::move(standing))),
       table_version_(home.current()->version),
       traffic_(id, home.statements()),
-      bell_(home.context(), clock::time_point::max()),
+      bell_(home.context()),
       to_client_([this] {
         if (connection_ && has_room()) connection_->room_made();
         wake();
@@ -130,7 +130,7 @@ task<seldom<ending>> pooled_session::converse() {
         reading read = read_client();
         for (; read == reading::waits_client || read == reading::waits_lodge; read = read_client()) {
           if (read == reading::waits_lodge) {
-            co_await bell_.async_wait(no_throw);
+            co_await sleep();
             continue;
           }
           auto [error] = co_await client_.wait_readable();
@@ -150,10 +150,13 @@ task<seldom<ending>> pooled_session::converse() {
         give_back();
         break;
       case step::names_tenant: go_or_refuse(); break;
-      case step::needs_lease:
+      case step::needs_lease: {
         dresses = true;
-        if (!meter_.is_paced(where().limits) && lease_at_once()) break;
+        if (lease_at_once()) break;
         traffic_.keep_client();
+        const waiting_for mark(*this);
+        if (only_waits()) co_await sleep();
+        if (lease_when_called()) break;
         if (auto why = co_await lease_in_turn()) {
           dresses = false;
           if (!survives(*why)) co_return why;
@@ -161,9 +164,10 @@ task<seldom<ending>> pooled_session::converse() {
           become_due();
         }
         break;
+      }
       case step::waits:
         traffic_.keep_client();
-        co_await bell_.async_wait(no_throw);
+        co_await sleep();
         break;
       case step::terminated: co_return ending::quiet("the client left");
       case step::fault: co_return ending::of(*traffic_.fault(), "The client");
@@ -319,9 +323,12 @@ void pooled_session::send_to_client(const byte_run& bytes) {
 }
 
 task<void> pooled_session::sleep_until(clock::time_point then) {
-  bell_.expires_at(then);
-  co_await bell_.async_wait(no_throw);
-  bell_.expires_at(clock::time_point::max());
+  timer alarm(home_.context(), then);
+  alarm.async_wait([rings = door_bell()](error_code error) {
+    const auto there = rings.lock();
+    if (there && !error) there->ring();
+  });
+  co_await sleep();
 }
 
 // --- from outside ---
@@ -338,8 +345,7 @@ void pooled_session::on_publish() {
   if (const auto now = around_.look_up(who())) obey(*now);
   watch_statements();
   follow_when_pinned();
-  if (queue_) queue_->cancel();  // it asks anew, of wherever the table says now
-  wake();
+  wake();  // who waits for a connection asks anew, of wherever the table says now
 }
 
 void pooled_session::leave_when_idle(ending why) {
@@ -357,7 +363,6 @@ void pooled_session::leave_now(ending why) {
 }
 
 void pooled_session::cancel_waits() {
-  if (queue_) queue_->cancel();
   if (login_) login_->cancel();
   wake();
 }
@@ -367,7 +372,7 @@ void pooled_session::keep_little() {
   const std::uint32_t now = traffic_.moment().transactions;
   const bool rests = std::exchange(seen_transactions_, now) == now && !connection_ && !waiting_since_;
   if (!rests || !traffic_.idle()) return;
-  queue_.reset();
+  seat_.reset();
   traffic_.keep_little();
 }
 
@@ -385,8 +390,7 @@ void pooled_session::on_tick(clock::time_point now) {
   follow_when_pinned();
   if (when_idle_ && traffic_.idle()) client_.cancel();
   keep_little();
-  if (queue_ && cancel_.requested()) queue_->cancel();
-  // A wake-up is lost on a wait that had not begun.
+  // Deadlines of waits are looked at, and a wake-up is lost on a wait that had not begun.
   wake();
 }
 
