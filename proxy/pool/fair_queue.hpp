@@ -71,6 +71,7 @@ class fair_queue {
   /// Who waits: its owner derives from it.
   struct waiter {
     waiter() : link_(this) {}
+    [[nodiscard]] bool waits() const { return line_ != nullptr; }
 
    private:
     friend class fair_queue;

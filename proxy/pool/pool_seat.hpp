@@ -14,6 +14,7 @@
 
 #include "proxy/bell.hpp"
 #include "proxy/io.hpp"
+#include "proxy/pool/ledger.hpp"
 #include "proxy/pool/ring.hpp"
 #include "proxy/pool/wish.hpp"
 
@@ -21,7 +22,7 @@ namespace proxy {
 
 class server_connection;
 
-class pool_seat {
+class pool_seat : ledger::waiter {
  public:
   /// What an asker got: a connection, or the leave to open one under this id, which must be followed by the pool's
   /// `opened` or `closed`.

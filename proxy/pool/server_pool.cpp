@@ -21,7 +21,7 @@ server_pool::server_pool(std::shared_ptr<const routing::server> server)
 std::optional<server_pool::permission> server_pool::ask(connection_wish& wish, const seat_ptr& seat) {
   wish.who = seat->id();
   const std::scoped_lock lock(mutex_);
-  const auto granted = ledger_.ask(wish);
+  const auto granted = ledger_.ask(wish, *seat);
   if (!granted) sit_down(wish, seat);
   carry_out(ledger_.granted());
   if (!granted) return std::nullopt;
@@ -63,7 +63,7 @@ void server_pool::give_up(pool_seat& seat) {
       // What it is lives on its own worker: see `hand_back`.
     } else if (const auto held = call_off(seat)) {
       carry_out(ledger_.closed(*held));
-    } else if (ledger_.withdraw(seat.id())) {
+    } else if (ledger_.withdraw(seat)) {
       carry_out(ledger_.granted());
     }
   }
@@ -74,8 +74,9 @@ void server_pool::hand_back(permission unused) {
   if (!unused.connection) return closed(unused.id);
   // It lives where it lives: only there may it be touched.
   worker& there = unused.connection->home();
-  asio::post(there.context(),
-             [self = shared_from_this(), connection = std::move(unused.connection)] { self->give_back(connection); });
+  asio::post(there.context(), [self = shared_from_this(), connection = std::move(unused.connection)] {
+    self->give_back(connection, clock::now());
+  });
 }
 
 // Under the mutex: who waits gets what the ledger grants, unless it has to wait for its attempt.
@@ -128,7 +129,7 @@ task<bool> server_pool::bring_home(worker& here, connection_ptr connection) {
   co_return false;
 }
 
-void server_pool::give_back(const connection_ptr& connection) {
+void server_pool::give_back(const connection_ptr& connection, clock::time_point now) {
   connection->end_lease();
   const std::scoped_lock lock(mutex_);
   if (closed_) return;
@@ -141,7 +142,7 @@ void server_pool::give_back(const connection_ptr& connection) {
   }
   const auto& worn = connection->session.worn;
   idle_[connection->id()] = connection;
-  carry_out(ledger_.give_back(connection->id(), worn ? worn->fingerprint() : 0, clock::now()));
+  carry_out(ledger_.give_back(connection->id(), worn ? worn->fingerprint() : 0, now));
   lend_to_put_off();
 }
 
@@ -204,6 +205,7 @@ void server_pool::close() {
   put_off_.clear();
   while (pool_seat* seat = seated_.front()) {
     const auto kept = seat->itself_;
+    ledger_.withdraw(*seat);
     get_up(*seat);
   }
 }

@@ -72,7 +72,7 @@ class server_pool : public std::enable_shared_from_this<server_pool> {
   [[nodiscard]] std::optional<std::string> out_of_reach() const;
 
   /// The lease is over and the session clean as far as `session.worn` says.
-  void give_back(const connection_ptr& connection);
+  void give_back(const connection_ptr& connection, clock::time_point now);
   /// From any thread: it is gone, or did not come to be.
   void closed(connection_id which);
 

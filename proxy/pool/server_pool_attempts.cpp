@@ -129,7 +129,7 @@ void server_pool::lend_to_put_off() {
     if (seat.wish_.own || !ledger_.has_idle(seat.wish_.key)) continue;
     const auto held = call_off(seat);
     carry_out(ledger_.closed(*held));
-    const auto granted = ledger_.ask(seat.wish_);
+    const auto granted = ledger_.ask(seat.wish_, seat);
     carry_out(ledger_.granted());
     if (!granted) return;  // it waits in the queue now
     permission given = hand_over(*granted);

@@ -53,7 +53,7 @@ bool pooled_session::lease_at_once() {
   const bool held = where().state == routing::tenant_state::held;
   if (table_version_ != home_.current()->version || when_idle_ || held || meter_.is_paced(where().limits)) return false;
   asked_ = ask();
-  return asked_->granted && take_up(*asked_->granted);
+  return asked_->granted && take_up(*asked_->granted, asked_at_);
 }
 
 // Whether all that can be done is to wait until somebody gives a connection back.
@@ -65,14 +65,14 @@ bool pooled_session::only_waits() const {
 bool pooled_session::lease_when_called() {
   if (!asked_) return false;
   if (!asked_->granted) asked_->granted = pool_->collect(*seat_);
-  return asked_->granted && !is_cut_short() && take_up(*asked_->granted);
+  return asked_->granted && !is_cut_short() && take_up(*asked_->granted, clock::now());
 }
 
 // What needs neither to be opened nor to be brought from another worker.
-bool pooled_session::take_up(server_pool::permission& granted) {
+bool pooled_session::take_up(server_pool::permission& granted, clock::time_point now) {
   connection_ptr& connection = granted.connection;
   if (!connection || &connection->home() != &home_ || !connection->is_open()) return false;
-  begin(std::move(connection));
+  begin(std::move(connection), now);
   asked_.reset();
   return true;
 }
@@ -94,7 +94,7 @@ connection_wish& pooled_session::wish() {
 
 pooled_session::waiting_for::waiting_for(pooled_session& who) : who_(who) {
   who_.cancel_.set_waiting(true);
-  who_.waiting_since_ = clock::now();
+  who_.waiting_since_ = who_.asked_ ? who_.asked_at_ : clock::now();
   who_.told_of_waiting_ = false;
 }
 
@@ -221,10 +221,10 @@ task<std::expected<pooled_session::came, ending>> pooled_session::use(server_poo
   }
   // What happened meanwhile.
   if (auto stop = why_stop(clock::time_point::max())) {
-    pool->give_back(connection);
+    pool->give_back(connection, clock::now());
     co_return outcome(std::unexpected(std::move(*stop)));
   }
-  begin(std::move(connection));
+  begin(std::move(connection), clock::now());
   co_return outcome(came::leased);
 }
 
@@ -263,9 +263,9 @@ task<std::expected<connection_ptr, server_login::refusal>> pooled_session::open(
   co_return connection;
 }
 
-void pooled_session::begin(connection_ptr connection) {
+void pooled_session::begin(connection_ptr connection, clock::time_point now) {
   connection_ = std::move(connection);
-  meter_.lease_began(clock::now());
+  meter_.lease_began(now);
   last_connection_ = connection_->id();
   connection_->lend(*this);
   cancel_.aim(connection_->cancel());
@@ -275,15 +275,15 @@ void pooled_session::begin(connection_ptr connection) {
 }
 
 // The session has done with its connection, and it is clean.
-void pooled_session::give_back() {
+void pooled_session::give_back(clock::time_point now) {
   if (traffic_.state()->ends_when_idle()) return drop_connection();
   connection_ptr connection = std::exchange(connection_, nullptr);
-  settle_lease();
+  settle_lease(now);
   if (cancel_.aim(nullptr)) {
     connection->end_lease();
     asio::co_spawn(home_.context(), return_when_safe(pool_, std::move(connection), alive_.lock()), asio::detached);
   } else {
-    pool_->give_back(connection);
+    pool_->give_back(connection, now);
   }
 }
 
@@ -297,7 +297,7 @@ task<void> pooled_session::return_when_safe(std::shared_ptr<server_pool> pool, c
   }
   // One that may still arrive would hit whoever has it next.
   if (cancel_.take_doubt(connection->cancel())) connection->close();
-  pool->give_back(connection);
+  pool->give_back(connection, clock::now());
 }
 
 void pooled_session::drop_connection() {
@@ -308,7 +308,7 @@ void pooled_session::drop_connection() {
   connection_->end_lease();
   connection_->close();
   pool_->closed(std::exchange(connection_, nullptr)->id());
-  settle_lease();
+  settle_lease(clock::now());
 }
 
 }  // namespace proxy

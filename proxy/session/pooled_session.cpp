@@ -97,7 +97,7 @@ task<seldom<ending>> pooled_session::get_parameters(parameters_ptr& told) {
   if (connection_ && traffic_.idle()) {  // it was worn already
     told = connection_->session.reported;
     traffic_.end_lease();
-    give_back();
+    give_back(clock::now());
   }
   while (connection_ && !end_) co_await sleep();
   if (end_) co_return *end_;
@@ -147,7 +147,7 @@ task<seldom<ending>> pooled_session::converse() {
       }
       case step::over:
         traffic_.end_lease();
-        give_back();
+        give_back(clock::now());
         break;
       case step::names_tenant: go_or_refuse(); break;
       case step::needs_lease: {
@@ -238,7 +238,7 @@ task<ending> pooled_session::leave(seldom<ending> over) {
   if (reusable) {
     connection_->session.worn = nullptr;
     traffic_.end_lease();
-    give_back();
+    give_back(clock::now());
   }
   drop_connection();
   const auto until = clock::now() + most_lingering;
@@ -253,11 +253,12 @@ task<ending> pooled_session::leave(seldom<ending> over) {
 
 void pooled_session::on_server(std::span<const std::byte> chunk) {
   using outcome = pooled_traffic::outcome;
+  const auto now = clock::now();
   auto& [to_server, to_client] = home_.runs();
   to_server.clear();
   to_client.clear();
   const outcome state = traffic_.from_server(chunk, to_client, to_server);
-  follow_rounds();
+  follow_rounds(now);
   connection_->send(to_server);
   switch (state) {
     case outcome::leased: break;
@@ -265,7 +266,7 @@ void pooled_session::on_server(std::span<const std::byte> chunk) {
       send_to_client(to_client);  // while the lease lasts, whose account it is part of
       to_client.clear();
       traffic_.end_lease();
-      give_back();
+      give_back(now);
       break;
     case outcome::undressed:
       desk::say_bounded_of(around_.log_level(), spdlog::level::warn, "{}: a server connection could not be dressed: {}",
@@ -299,7 +300,7 @@ void pooled_session::on_server_lost() {
   cancel_.aim(nullptr);
   const connection_ptr lost = std::exchange(connection_, nullptr);
   pool_->closed(lost->id());
-  settle_lease();
+  settle_lease(clock::now());
   if (traffic_.server_said_fatal()) {
     leave_now(ending::quiet("the server ended the session"));
   } else {

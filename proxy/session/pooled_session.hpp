@@ -142,9 +142,9 @@ class pooled_session final : private lessee {
   // In pooled_limits.cpp.
   void keep_limits(clock::time_point now);
   task<std::optional<ending>> keep_pace();
-  void settle_lease();
+  void settle_lease(clock::time_point now);
   void watch_statements();
-  void follow_rounds();
+  void follow_rounds(std::optional<clock::time_point> now = std::nullopt);
   void tell_of_waiting(clock::time_point now);
   void keep_little();
 
@@ -158,7 +158,7 @@ class pooled_session final : private lessee {
   bool lease_at_once();
   [[nodiscard]] bool only_waits() const;
   bool lease_when_called();
-  bool take_up(server_pool::permission& granted);
+  bool take_up(server_pool::permission& granted, clock::time_point now);
   [[nodiscard]] connection_wish& wish();
   question ask();
   task<seldom<ending>> hold();
@@ -186,8 +186,8 @@ class pooled_session final : private lessee {
   task<std::expected<came, ending>> use(server_pool::permission what, clock::time_point until);
   task<std::expected<connection_ptr, server_login::refusal>> open(connection_id id);
   /// What it is dressed with is left in the worker's run, for the client's statement to go out with it.
-  void begin(connection_ptr connection);
-  void give_back();
+  void begin(connection_ptr connection, clock::time_point now);
+  void give_back(clock::time_point now);
   void drop_connection();
   task<void> return_when_safe(std::shared_ptr<server_pool> pool, connection_ptr connection,
                               std::shared_ptr<void> alive);
