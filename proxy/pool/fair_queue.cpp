@@ -72,7 +72,9 @@ void fair_queue::reposition(flow& changed) {
 }
 
 void fair_queue::reposition(gate& changed) {
-  for (auto& side : changed.sides) refresh(changed, side);
+  for (auto& side : changed.sides) {
+    if (!side.lines.empty()) refresh(changed, side);
+  }
 }
 
 void fair_queue::reposition(line& one) {

@@ -61,7 +61,7 @@ class ledger {
   std::optional<grant> ask(const connection_wish& wish, waiter& who);
   /// To be called after `ask`: whom it let be served beside the one who asked. Who does not call it gets them with the
   /// next call that returns grants.
-  grants granted() { return std::exchange(owed_, {}); }
+  grants granted() { return owed_.empty() ? grants() : std::exchange(owed_, {}); }
   /// Leaves the queue; false if it was not there: perhaps a grant for it is under way.
   bool withdraw(waiter& who);
 
