@@ -16,8 +16,17 @@ struct known_name {
 
 constexpr std::string_view temporary_schema = "pg_temp";  // or pg_temp_7
 
+constexpr auto length_of = [](const known_name& one) { return one.name.size(); };
+
+// A word is compared with the names of its length only.
+template <std::size_t n>
+constexpr std::array<known_name, n> by_length(std::array<known_name, n> names) {
+  std::ranges::sort(names, {}, length_of);
+  return names;
+}
+
 // A function of one argument may also be called as an attribute, (42).pg_advisory_lock, so it is the names that count.
-constexpr auto known_names = std::to_array<known_name>({
+constexpr auto known_names = by_length(std::to_array<known_name>({
     {"set_config", {}},
     {"pg_settings", {}},
     {"setseed", {trait::random_seed}},
@@ -59,7 +68,7 @@ constexpr auto known_names = std::to_array<known_name>({
     {"pg_stop_backup", {trait::lingering}},
     {"pg_backup_start", {trait::lingering}},
     {"pg_backup_stop", {trait::lingering}},
-});
+}));
 
 constexpr std::size_t longest_name = 63;  // NAMEDATALEN - 1
 
@@ -202,7 +211,9 @@ class word_scan {
 
   std::string_view take_word() {
     const auto* const begin = text_.data() + at_;
-    const auto* const end = std::find_if_not(begin + 1, text_.data() + text_.size(), is_word_byte);
+    // By its address the function would be called for each byte.
+    const auto is_part = [](char c) { return is_word_byte(c); };
+    const auto* const end = std::find_if_not(begin + 1, text_.data() + text_.size(), is_part);
     at_ += static_cast<std::size_t>(end - begin);
     return {begin, end};
   }
@@ -367,9 +378,9 @@ std::optional<trait_set> meaning_of(std::string_view name) {
       equal_in_lower(name.substr(0, temporary_schema.size()), temporary_schema)) {
     return trait_set{trait::temporary};
   }
-  const auto* known =
-      std::ranges::find_if(known_names, [&](const auto& one) { return equal_in_lower(name, one.name); });
-  if (known == known_names.end()) return {};
+  const auto as_long = std::ranges::equal_range(known_names, name.size(), {}, length_of);
+  const auto known = std::ranges::find_if(as_long, [&](const auto& one) { return equal_in_lower(name, one.name); });
+  if (known == as_long.end()) return {};
   return known->means;
 }
 

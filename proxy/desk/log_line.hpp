@@ -37,6 +37,11 @@ using own_level = std::optional<spdlog::level::level_enum>;
 /// Where lines go whose weight has been looked at already.
 spdlog::logger& log_of_any_level();
 
+/// Whether a line about a session would be written at all: for who has to gather what it says.
+inline bool is_said(own_level own, spdlog::level::level_enum level) {
+  return own ? level >= *own : spdlog::default_logger_raw()->should_log(level);
+}
+
 /// A line about a session.
 template <class... Args>
 void say_of(own_level own, spdlog::level::level_enum level, spdlog::format_string_t<Args...> text, Args&&... args) {

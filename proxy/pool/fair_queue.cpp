@@ -18,22 +18,30 @@ void fair_queue::push(waiter& who, flow& of, gate& before) {
 }
 
 void fair_queue::withdraw(waiter& who) {
-  line& left = *std::exchange(who.line_, nullptr);
+  line& left = *who.line_;
   const bool was_first = left.waiters_.front() == &who;
-  who.link_.leave();
-  --left.of_->waiting;
-  --size_;
+  step_out(who);
   if (was_first) reposition(left);
-  if (left.waiters_.empty()) {
-    std::erase_if(left.of_->lines_, [&left](const auto& one) { return one.get() == &left; });
-  }
+  close_if_empty(left);
 }
 
 void fair_queue::take(waiter& who) {
-  flow& of = *who.line_->of_;
-  charge(of);
-  withdraw(who);
-  reposition(of);
+  line& left = *who.line_;
+  charge(*left.of_);
+  step_out(who);
+  reposition(*left.of_);
+  close_if_empty(left);
+}
+
+void fair_queue::step_out(waiter& who) {
+  who.link_.leave();
+  --std::exchange(who.line_, nullptr)->of_->waiting;
+  --size_;
+}
+
+void fair_queue::close_if_empty(line& one) {
+  if (!one.waiters_.empty()) return;
+  std::erase_if(one.of_->lines_, [&one](const auto& each) { return each.get() == &one; });
 }
 
 void fair_queue::charge(flow& of) {
@@ -64,7 +72,9 @@ void fair_queue::reposition(flow& changed) {
 }
 
 void fair_queue::reposition(gate& changed) {
-  for (auto& side : changed.sides) refresh(changed, side);
+  for (auto& side : changed.sides) {
+    if (!side.lines.empty()) refresh(changed, side);
+  }
 }
 
 void fair_queue::reposition(line& one) {

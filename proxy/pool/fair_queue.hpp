@@ -71,6 +71,7 @@ class fair_queue {
   /// Who waits: its owner derives from it.
   struct waiter {
     waiter() : link_(this) {}
+    [[nodiscard]] bool waits() const { return line_ != nullptr; }
 
    private:
     friend class fair_queue;
@@ -120,6 +121,8 @@ class fair_queue {
   /// Of a flow of weight 1. Room for more than 10^13 grants.
   static constexpr std::uint64_t cost_of_grant = std::uint64_t{1} << 20;
 
+  void step_out(waiter& who);
+  static void close_if_empty(line& one);
   void reposition(line& one);
   void refresh(const gate& of, gate_side& side);
 

@@ -15,7 +15,7 @@ constexpr std::chrono::milliseconds longest_turn{10};
 
 // --- who asks ---
 
-std::optional<grant> ledger::ask(const connection_wish& wish) {
+std::optional<grant> ledger::ask(const connection_wish& wish, waiter& who) {
   request asked{.who = wish.who,
                 .of = tenants_.enrol(wish.tenant),
                 .in = places_.enrol(wish.place),
@@ -35,23 +35,26 @@ std::optional<grant> ledger::ask(const connection_wish& wish) {
     queue_.charge(of);
     return serve(std::move(asked));
   }
-  const auto [at, added] = waiters_.try_emplace(wish.who, std::move(asked));
-  if (!added) return std::nullopt;  // waits already: its first wish stands
-  waiter& who = at->second;
-  pool& from = *who.wish.from;
-  from.waiters.push_back(who.by_pool);
+  if (who.waits()) return std::nullopt;
+  who.wish_ = std::move(asked);
+  pool& from = *who.wish_.from;
+  from.waiters.push_back(who.by_pool_);
   ++from.waiting;
   queue_.push(who, of, in);
   return std::nullopt;
 }
 
-bool ledger::withdraw(waiter_id who) {
-  const auto found = waiters_.find(who);
-  if (found == waiters_.end()) return false;
-  queue_.withdraw(found->second);
-  --found->second.wish.from->waiting;
-  waiters_.erase(found);
+bool ledger::withdraw(waiter& who) {
+  if (!who.waits()) return false;
+  queue_.withdraw(who);
+  static_cast<void>(step_out(who));
   return true;
+}
+
+ledger::request ledger::step_out(waiter& who) {
+  who.by_pool_.leave();
+  --who.wish_.from->waiting;
+  return std::move(who.wish_);
 }
 
 bool ledger::has_more_than_reserved() const {
@@ -82,10 +85,7 @@ void ledger::serve_waiting(grants& served) {
 void ledger::serve(fair_queue::waiter& next, grants& served) {
   auto& who = static_cast<waiter&>(next);
   queue_.take(who);
-  request wish = std::move(who.wish);
-  --wish.from->waiting;
-  waiters_.erase(wish.who);
-  served.push_back(serve(std::move(wish)));
+  served.push_back(serve(step_out(who)));
 }
 
 // A connection that comes back goes to the next of the same tenant, while its turn lasts: it wears the clothes already.
@@ -96,7 +96,7 @@ void ledger::serve_same_tenant(const connection& one, time_point now, grants& se
   auto* const fairest = queue_.next(guaranteed_only);
   auto* const same = queue_.next_of(*one.of, *one.in, guaranteed_only);
   if (fairest == nullptr || same == nullptr || fair_queue::flow_of(*fairest).lent == 0) return;
-  if (static_cast<waiter*>(same)->wish.from.get() != one.from.get()) return;
+  if (static_cast<waiter*>(same)->wish_.from.get() != one.from.get()) return;
   serve(*same, served);
 }
 

@@ -22,10 +22,12 @@
 // from those who wait, and is served at once. A wish whose limits differ from what the ledger knew may let others be
 // served than the one who asked: `granted` tells.
 //
-// Each operation costs O(log n) of those who wait, but for `retire` and the counts. Give back only what was lent.
+// Each operation costs O(log n) of those who wait, but for `retire` and the counts. Give back only what was lent. Who
+// asks brings what it waits in, so that nothing is allocated for a wait.
 #pragma once
 
 #include <algorithm>
+#include <boost/container/small_vector.hpp>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -47,20 +49,21 @@ namespace proxy {
 class ledger {
  public:
   using time_point = std::chrono::steady_clock::time_point;
-  using grants = std::vector<grant>;
+  using grants = boost::container::small_vector<grant, 2>;  ///< seldom more than one
+  class waiter;
 
   /// `servers.*.max_connections`; nothing: no limit.
   explicit ledger(std::optional<std::uint32_t> most_connections) : most_(most_connections) {}
   ledger(const ledger&) = delete;
   ledger& operator=(const ledger&) = delete;
 
-  /// Nothing: the wish waits, and a later call's grants will name it.
-  std::optional<grant> ask(const connection_wish& wish);
+  /// Nothing: the wish waits in `who`, and a later call's grants will name it. One that waits already goes on as it is.
+  std::optional<grant> ask(const connection_wish& wish, waiter& who);
   /// To be called after `ask`: whom it let be served beside the one who asked. Who does not call it gets them with the
   /// next call that returns grants.
-  grants granted() { return std::exchange(owed_, {}); }
-  /// The waiter leaves the queue; false if it was not there: perhaps a grant for it is under way.
-  bool withdraw(waiter_id who);
+  grants granted() { return owed_.empty() ? grants() : std::exchange(owed_, {}); }
+  /// Leaves the queue; false if it was not there: perhaps a grant for it is under way.
+  bool withdraw(waiter& who);
 
   /// The connection granted by `open` or `replace` is established, for `opening` and `retire`.
   void opened(connection_id which, time_point now);
@@ -134,7 +137,6 @@ class ledger {
     std::size_t total = 0;  ///< lent and idle
     [[nodiscard]] bool is_full() const { return size && total >= *size; }
   };
-  struct waiter;
   struct pool : roster_entry<pool_key, pool>, idle_pool {
     std::size_t total = 0;  ///< lent and idle
     std::size_t idle_count = 0;
@@ -164,11 +166,6 @@ class ledger {
     bool own = false;
     time_point since;
   };
-  struct waiter : fair_queue::waiter {
-    explicit waiter(request&& asked) : wish(std::move(asked)), by_pool(this) {}
-    request wish;
-    ring_link<waiter> by_pool;
-  };
   struct connection : pooled {
     status is = status::connecting;
     time_point opened;
@@ -193,6 +190,7 @@ class ledger {
   [[nodiscard]] bool has_more_than_reserved() const;
   [[nodiscard]] bool can_serve(const tenant& of, const place& in) const;
 
+  static request step_out(waiter& who);
   void serve_waiting(grants& served);
   void serve(fair_queue::waiter& next, grants& served);
   void serve_same_tenant(const connection& one, time_point now, grants& served);
@@ -214,11 +212,21 @@ class ledger {
   idle_index idle_;
   fair_queue queue_;
   std::unordered_map<connection_id, connection> connections_;
-  std::unordered_map<waiter_id, waiter> waiters_;
   connection_id next_connection_ = 1;
   std::size_t lent_ = 0;
   std::size_t opening_ = 0;
   grants owed_;
+};
+
+/// What a wish waits in. Stays where it is in memory, and alive, while it does.
+class ledger::waiter : fair_queue::waiter {
+ public:
+  waiter() : by_pool_(this) {}
+
+ private:
+  friend class ledger;
+  request wish_;
+  ring_link<waiter> by_pool_;
 };
 
 }  // namespace proxy

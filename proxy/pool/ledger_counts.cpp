@@ -24,7 +24,7 @@ std::vector<ledger::pool_totals> ledger::pools() const {
     row.opening = one.opening;
     row.idle = one.idle_count;
     row.waiting = one.waiting;
-    if (const waiter* first = one.waiters.front()) row.waiting_since = first->wish.since;
+    if (const waiter* first = one.waiters.front()) row.waiting_since = first->wish_.since;
   }
   return all;
 }

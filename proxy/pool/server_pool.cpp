@@ -4,6 +4,7 @@
 #include <boost/asio/post.hpp>
 #include <utility>
 
+#include "proxy/auth/wait_point.hpp"
 #include "proxy/worker.hpp"
 
 namespace proxy {
@@ -17,84 +18,96 @@ constexpr std::size_t most_greetings = 10'000;
 server_pool::server_pool(std::shared_ptr<const routing::server> server)
     : server_(std::move(server)), ledger_(server_->max_connections), random_(std::random_device{}()) {}
 
-std::optional<server_pool::permission> server_pool::ask(const connection_wish& wish,
-                                                        const std::shared_ptr<wake_up>& bell) {
+std::optional<server_pool::permission> server_pool::ask(connection_wish& wish, const seat_ptr& seat) {
+  wish.who = seat->id();
   const std::scoped_lock lock(mutex_);
-  const auto granted = ledger_.ask(wish);
-  if (!granted) waiting_[wish.who] = {wish, bell};
+  const auto granted = ledger_.ask(wish, *seat);
+  if (!granted) sit_down(wish, seat);
   carry_out(ledger_.granted());
   if (!granted) return std::nullopt;
   permission given = hand_over(*granted);
   if (given.connection || begin_attempt(given.id)) return given;
-  waiting_[wish.who] = {wish, bell};
-  put_off_at(put_off_.end(), wish, given.id);
+  sit_down(wish, seat);
+  put_off_at(put_off_.end(), *seat, given.id);
   return std::nullopt;
 }
 
-std::optional<server_pool::permission> server_pool::collect(waiter_id who) {
+// Under the mutex. Who sits is known to the pool until it has collected what it was granted.
+void server_pool::sit_down(const connection_wish& wish, const seat_ptr& seat) {
+  seat->wish_ = wish;
+  seat->itself_ = seat;
+  seated_.push_back(seat->link_);
+}
+
+void server_pool::get_up(pool_seat& seat) {
+  seat.link_.leave();
+  seat.granted_.reset();
+  seat.itself_.reset();
+}
+
+std::optional<server_pool::permission> server_pool::collect(pool_seat& seat) {
   const std::scoped_lock lock(mutex_);
-  const auto found = granted_.find(who);
-  if (found == granted_.end()) return std::nullopt;
-  permission mine = std::move(found->second);
-  granted_.erase(found);
+  if (!seat.granted_) return std::nullopt;
+  std::optional<permission> mine = std::move(seat.granted_);
+  get_up(seat);
   return mine;
 }
 
-void server_pool::give_up(waiter_id who) {
+void server_pool::give_up(pool_seat& seat) {
+  std::optional<permission> unwanted;
   {
     const std::scoped_lock lock(mutex_);
-    waiting_.erase(who);
-    if (const auto held = call_off(who)) return carry_out(ledger_.closed(*held));
-    if (ledger_.withdraw(who)) return carry_out(ledger_.granted());
+    unwanted = std::move(seat.granted_);
+    get_up(seat);
+    if (unwanted) {
+      // What it is lives on its own worker: see `hand_back`.
+    } else if (const auto held = call_off(seat)) {
+      carry_out(ledger_.closed(*held));
+    } else if (ledger_.withdraw(seat)) {
+      carry_out(ledger_.granted());
+    }
   }
-  if (auto unwanted = collect(who)) hand_back(std::move(*unwanted));
+  if (unwanted) hand_back(std::move(*unwanted));
 }
 
 void server_pool::hand_back(permission unused) {
   if (!unused.connection) return closed(unused.id);
   // It lives where it lives: only there may it be touched.
   worker& there = unused.connection->home();
-  asio::post(there.context(),
-             [self = shared_from_this(), connection = std::move(unused.connection)] { self->give_back(connection); });
+  asio::post(there.context(), [self = shared_from_this(), connection = std::move(unused.connection)] {
+    self->give_back(connection, clock::now());
+  });
 }
 
 // Under the mutex: who waits gets what the ledger grants, unless it has to wait for its attempt.
 void server_pool::carry_out(const ledger::grants& granted) {
   for (const grant& each : granted) {
+    pool_seat& seat = pool_seat::of(each.who);
     permission given = hand_over(each);
-    const auto asked = waiting_.find(each.who);
-    const bool may_have_it = given.connection || asked == waiting_.end() || begin_attempt(given.id);
-    if (may_have_it) {
-      deliver(each.who, std::move(given));
+    if (given.connection || begin_attempt(given.id)) {
+      deliver(seat, std::move(given));
     } else {
-      put_off_at(put_off_.end(), asked->second.wish, given.id);
+      put_off_at(put_off_.end(), seat, given.id);
     }
   }
 }
 
-void server_pool::deliver(waiter_id to, permission what) {
-  granted_[to] = std::move(what);
-  const auto asked = waiting_.find(to);
-  if (asked == waiting_.end()) return;
-  wake_up::bring(asked->second.bell, {});
-  waiting_.erase(asked);
+void server_pool::deliver(pool_seat& to, permission what) {
+  to.granted_ = std::move(what);
+  to.call();
 }
 
 server_pool::permission server_pool::hand_over(const grant& what) {
   if (what.victim != 0) close_idle_now(what.victim);
   permission given{what.connection, nullptr};
-  if (what.how == grant::kind::use) {
-    const auto found = idle_.find(what.connection);
-    given.connection = std::move(found->second);
-    idle_.erase(found);
-  }
+  if (what.how == grant::kind::use) given.connection = std::move(idle_.find(what.connection)->second);
   return given;
 }
 
 void server_pool::close_idle_now(connection_id which) {
   const auto found = idle_.find(which);
   if (found == idle_.end()) return;
-  found->second->close_soon();
+  if (found->second) found->second->close_soon();
   idle_.erase(found);
 }
 
@@ -116,19 +129,20 @@ task<bool> server_pool::bring_home(worker& here, connection_ptr connection) {
   co_return false;
 }
 
-void server_pool::give_back(const connection_ptr& connection) {
+void server_pool::give_back(const connection_ptr& connection, clock::time_point now) {
   connection->end_lease();
   const std::scoped_lock lock(mutex_);
   if (closed_) return;
   if (!connection->is_open() || is_left(*connection) ||
       ledger_.should_close(connection->id(), std::max(opened_before_, reconnect_before_))) {
     connection->close();
+    idle_.erase(connection->id());
     carry_out(ledger_.closed(connection->id()));
     return;
   }
   const auto& worn = connection->session.worn;
-  idle_.emplace(connection->id(), connection);
-  carry_out(ledger_.give_back(connection->id(), worn ? worn->fingerprint() : 0, clock::now()));
+  idle_[connection->id()] = connection;
+  carry_out(ledger_.give_back(connection->id(), worn ? worn->fingerprint() : 0, now));
   lend_to_put_off();
 }
 
@@ -160,7 +174,7 @@ void server_pool::leave(const endpoint& where) {
   left_.push_back(where);
   std::vector<connection_id> there;
   for (const auto& [id, one] : idle_) {
-    if (is_left(*one)) there.push_back(id);
+    if (one && is_left(*one)) there.push_back(id);
   }
   for (const connection_id which : there) {
     close_idle_now(which);
@@ -187,9 +201,13 @@ void server_pool::close() {
   const std::scoped_lock lock(mutex_);
   closed_ = true;
   idle_.clear();
-  granted_.clear();
-  put_off_by_who_.clear();
+  put_off_by_seat_.clear();
   put_off_.clear();
+  while (pool_seat* seat = seated_.front()) {
+    const auto kept = seat->itself_;
+    ledger_.withdraw(*seat);
+    get_up(*seat);
+  }
 }
 
 parameters_ptr server_pool::greeting(const pool_key& key, const routing::session_state& start) const {

@@ -1,9 +1,9 @@
 // The connections to one server, for all workers: the ledger under its mutex, and the hands that carry out what it
 // decides.
 //
-// Who asks and can be served is served at once, without a suspension. Who cannot waits at a wait point of its own; the
-// grant is laid down for it under the mutex and it is woken on its own worker. So a waiter that gives up while a grant
-// is on its way finds the grant and hands it back: none is lost.
+// Who asks and can be served is served at once, without a suspension. Who cannot takes a seat; the grant is laid down
+// there under the mutex and the waiter is called on its own worker. So one that gives up while a grant is on its way
+// finds the grant and hands it back: none is lost.
 //
 // The leave to open a connection is given when `connect_gate` allows an attempt. Until then whoever was granted one is
 // put off: it holds its place in the ledger, where it counts as one that waits, and keeps its turn when its own attempt
@@ -21,12 +21,12 @@
 #include <random>
 #include <string>
 #include <unordered_map>
-#include <variant>
 #include <vector>
 
-#include "proxy/auth/wait_point.hpp"
 #include "proxy/pool/connect_gate.hpp"
 #include "proxy/pool/ledger.hpp"
+#include "proxy/pool/pool_seat.hpp"
+#include "proxy/pool/ring.hpp"
 #include "proxy/pool/server_connection.hpp"
 #include "routing/route.hpp"
 
@@ -40,25 +40,19 @@ class server_pool : public std::enable_shared_from_this<server_pool> {
 
   [[nodiscard]] const std::shared_ptr<const routing::server>& server() const { return server_; }
 
-  /// What an asker got: a connection, or the leave to open one under this id, which must be followed by `opened` or
-  /// `closed`.
-  struct permission {
-    connection_id id = 0;
-    connection_ptr connection;  ///< null: to be opened
-  };
-
-  using wake_up = delivery<std::monostate>;
+  using permission = pool_seat::permission;
+  using seat_ptr = std::shared_ptr<pool_seat>;
 
   // --- from the asker's worker ---
 
-  /// Nothing: `bell` rings when there is something to `collect` for this waiter.
-  std::optional<permission> ask(const connection_wish& wish, const std::shared_ptr<wake_up>& bell);
+  /// Nothing: it waits, and is called when there is something to `collect`. The wish learns who asks.
+  std::optional<permission> ask(connection_wish& wish, const seat_ptr& seat);
   /// What was granted meanwhile to one who waits.
-  std::optional<permission> collect(waiter_id who);
+  std::optional<permission> collect(pool_seat& seat);
   /// What was granted is not used.
   void hand_back(permission unused);
   /// The waiter gives up; what it was granted goes on to others.
-  void give_up(waiter_id who);
+  void give_up(pool_seat& seat);
 
   /// Brings an idle connection that was lent to this worker, if it lives elsewhere. False: it is lost, and its place is
   /// free again: ask anew.
@@ -72,13 +66,13 @@ class server_pool : public std::enable_shared_from_this<server_pool> {
   void answered(connection_id which);
   /// No server answered who serves; `why` is for people.
   void failed(connection_id which, std::string why);
-  /// Who was granted it waits for another attempt, before those who came later. The bell is as for `ask`.
-  void try_later(connection_id which, const connection_wish& wish, const std::shared_ptr<wake_up>& bell);
+  /// Who was granted it waits for another attempt, before those who came later. Wish and seat as for `ask`.
+  void try_later(connection_id which, connection_wish& wish, const seat_ptr& seat);
   /// Why the server is thought to be out of reach; nothing: it is not.
   [[nodiscard]] std::optional<std::string> out_of_reach() const;
 
   /// The lease is over and the session clean as far as `session.worn` says.
-  void give_back(const connection_ptr& connection);
+  void give_back(const connection_ptr& connection, clock::time_point now);
   /// From any thread: it is gone, or did not come to be.
   void closed(connection_id which);
 
@@ -116,23 +110,25 @@ class server_pool : public std::enable_shared_from_this<server_pool> {
   void remember_greeting(const pool_key& key, const routing::session_state& start, parameters_ptr reported);
 
  private:
+  void sit_down(const connection_wish& wish, const seat_ptr& seat);
+  static void get_up(pool_seat& seat);
   void carry_out(const ledger::grants& granted);
-  void deliver(waiter_id to, permission what);
+  static void deliver(pool_seat& to, permission what);
   permission hand_over(const grant& what);
   void close_idle_now(connection_id which);
   [[nodiscard]] bool is_left(const server_connection& one) const;
 
   // In server_pool_attempts.cpp; all under the mutex.
   struct put_off {
-    connection_wish wish;
+    pool_seat* seat = nullptr;
     connection_id id = 0;
   };
   using put_off_list = std::list<put_off>;
   bool begin_attempt(connection_id which);
   void end_attempt(connection_id which);
   void answer(connection_id which);
-  void put_off_at(put_off_list::iterator where, const connection_wish& wish, connection_id which);
-  std::optional<connection_id> call_off(waiter_id who);
+  void put_off_at(put_off_list::iterator where, pool_seat& seat, connection_id which);
+  std::optional<connection_id> call_off(const pool_seat& seat);
   void let_try();
   void lend_to_put_off();
 
@@ -143,20 +139,15 @@ class server_pool : public std::enable_shared_from_this<server_pool> {
   clock::time_point opened_before_{};  ///< by the lifetime
   clock::time_point reconnect_before_{};
   ledger ledger_;
-  std::unordered_map<connection_id, connection_ptr> idle_;
+  std::unordered_map<connection_id, connection_ptr> idle_;  ///< null: lent, as it will be again and again
   std::vector<endpoint> left_;
-  struct waiter {
-    connection_wish wish;
-    std::weak_ptr<wake_up> bell;
-  };
-  std::unordered_map<waiter_id, waiter> waiting_;
-  std::unordered_map<waiter_id, permission> granted_;
+  ring<pool_seat> seated_;  ///< those who wait, or were granted what they have not collected
 
   connect_gate gate_;
   std::minstd_rand random_;
   std::unordered_map<connection_id, connect_gate::attempt> attempts_;  ///< under way
   put_off_list put_off_;                                               ///< who is next is first
-  std::unordered_map<waiter_id, put_off_list::iterator> put_off_by_who_;
+  std::unordered_map<const pool_seat*, put_off_list::iterator> put_off_by_seat_;
 
   struct greeting_key {
     pool_key key;

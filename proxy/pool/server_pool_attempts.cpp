@@ -87,24 +87,25 @@ std::optional<std::string> server_pool::out_of_reach() const {
 
 // --- those who were put off ---
 
-void server_pool::try_later(connection_id which, const connection_wish& wish, const std::shared_ptr<wake_up>& bell) {
+void server_pool::try_later(connection_id which, connection_wish& wish, const seat_ptr& seat) {
+  wish.who = seat->id();
   const std::scoped_lock lock(mutex_);
   if (closed_) return;
-  waiting_[wish.who] = {wish, bell};
-  put_off_at(put_off_.begin(), wish, which);
+  sit_down(wish, seat);
+  put_off_at(put_off_.begin(), *seat, which);
 }
 
-void server_pool::put_off_at(put_off_list::iterator where, const connection_wish& wish, connection_id which) {
-  put_off_by_who_[wish.who] = put_off_.insert(where, {wish, which});
+void server_pool::put_off_at(put_off_list::iterator where, pool_seat& seat, connection_id which) {
+  put_off_by_seat_[&seat] = put_off_.insert(where, {&seat, which});
 }
 
 // The place it holds, if it was put off.
-std::optional<connection_id> server_pool::call_off(waiter_id who) {
-  const auto found = put_off_by_who_.find(who);
-  if (found == put_off_by_who_.end()) return std::nullopt;
+std::optional<connection_id> server_pool::call_off(const pool_seat& seat) {
+  const auto found = put_off_by_seat_.find(&seat);
+  if (found == put_off_by_seat_.end()) return std::nullopt;
   const connection_id held = found->second->id;
   put_off_.erase(found->second);
-  put_off_by_who_.erase(found);
+  put_off_by_seat_.erase(found);
   return held;
 }
 
@@ -112,11 +113,11 @@ void server_pool::let_try() {
   while (!put_off_.empty()) {
     const auto begun = gate_.try_begin(clock::now());
     if (!begun) return;
-    const put_off next = std::move(put_off_.front());
-    put_off_by_who_.erase(next.wish.who);
+    const put_off next = put_off_.front();
+    put_off_by_seat_.erase(next.seat);
     put_off_.pop_front();
     attempts_[next.id] = *begun;
-    deliver(next.wish.who, {next.id, nullptr});
+    deliver(*next.seat, {next.id, nullptr});
   }
 }
 
@@ -124,16 +125,16 @@ void server_pool::let_try() {
 void server_pool::lend_to_put_off() {
   std::size_t looked_at = 0;
   for (auto at = put_off_.begin(); at != put_off_.end() && looked_at < most_looked_at; ++at, ++looked_at) {
-    if (at->wish.own || !ledger_.has_idle(at->wish.key)) continue;
-    const connection_wish wish = at->wish;
-    const auto held = call_off(wish.who);
+    pool_seat& seat = *at->seat;
+    if (seat.wish_.own || !ledger_.has_idle(seat.wish_.key)) continue;
+    const auto held = call_off(seat);
     carry_out(ledger_.closed(*held));
-    const auto granted = ledger_.ask(wish);
+    const auto granted = ledger_.ask(seat.wish_, seat);
     carry_out(ledger_.granted());
     if (!granted) return;  // it waits in the queue now
     permission given = hand_over(*granted);
-    if (given.connection) return deliver(wish.who, std::move(given));
-    return put_off_at(put_off_.begin(), wish, given.id);
+    if (given.connection) return deliver(seat, std::move(given));
+    return put_off_at(put_off_.begin(), seat, given.id);
   }
 }
 
@@ -155,7 +156,7 @@ std::vector<server_pool::connection_report> server_pool::connections() const {
     static_cast<ledger::connection_report&>(made) = std::move(one);
     made.close_needed = made.is != ledger::status::connecting && made.opened < reconnect_before_;
     const auto found = idle_.find(made.id);
-    if (found != idle_.end()) made.at = found->second->cancel();
+    if (found != idle_.end() && found->second) made.at = found->second->cancel();
   }
   return all;
 }
@@ -168,11 +169,12 @@ std::vector<ledger::pool_totals> server_pool::totals() const {
     for (auto& pool : pools) by_key[pool.key] = &pool;
   }
   for (const put_off& one : put_off_) {
-    const auto found = by_key.find(one.wish.key);
+    const auto found = by_key.find(one.seat->wish_.key);
     if (found == by_key.end()) continue;
     ledger::pool_totals& pool = *found->second;
     count_as_waiting(pool);
-    pool.waiting_since = std::min(pool.waiting_since.value_or(one.wish.since), one.wish.since);
+    const auto since = one.seat->wish_.since;
+    pool.waiting_since = std::min(pool.waiting_since.value_or(since), since);
   }
   return pools;
 }
@@ -181,7 +183,7 @@ ledger::totals server_pool::count(const std::string& tenant) const {
   const std::scoped_lock lock(mutex_);
   auto totals = ledger_.count(tenant);
   for (const put_off& one : put_off_) {
-    if (one.wish.tenant == tenant) count_as_waiting(totals);
+    if (one.seat->wish_.tenant == tenant) count_as_waiting(totals);
   }
   return totals;
 }

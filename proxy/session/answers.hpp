@@ -67,13 +67,16 @@ class expected_answers {
     return !empty() &&
            std::ranges::all_of(waiting(), [](const auto& at) { return at.what == expected_answer::kind::answer; });
   }
-  /// What `front` gave is not valid after it.
-  void push(expected_answer what) {
-    // A client that always has one more under way never lets the queue run empty.
-    if (head_ > most_kept && head_ * 2 > all_.size()) {
-      all_.erase(all_.begin(), all_.begin() + static_cast<std::ptrdiff_t>(std::exchange(head_, 0)));
-    }
+  // What `front` or `push` gave is not valid after another `push`.
+
+  void push(expected_answer&& what) {
+    move_up();
     all_.push_back(std::move(what));
+  }
+  /// One that has nothing special about it, or nothing yet: it is large, and dear to move.
+  expected_answer& push(expected_answer::kind what) {
+    move_up();
+    return all_.emplace_back(what);
   }
   /// The first behind `entry`, which is one of these, whose undoing is of the same kind; null: none.
   [[nodiscard]] expected_answer* next_to_undo(const expected_answer& entry) {
@@ -104,6 +107,12 @@ class expected_answers {
 
  private:
   static constexpr std::size_t most_kept = 16;
+
+  // A client that always has one more under way never lets the queue run empty.
+  void move_up() {
+    if (head_ <= most_kept || head_ * 2 <= all_.size()) return;
+    all_.erase(all_.begin(), all_.begin() + static_cast<std::ptrdiff_t>(std::exchange(head_, 0)));
+  }
 
   std::vector<expected_answer> all_;  // from head_ on
   std::size_t head_ = 0;

@@ -42,11 +42,6 @@ void cancel_registry::handle::set_waiting(bool waiting) {
   slot_->requested = false;
 }
 
-bool cancel_registry::handle::requested() const {
-  const std::scoped_lock lock(slot_->mutex);
-  return slot_->requested;
-}
-
 bool cancel_registry::handle::busy() const {
   const std::scoped_lock lock(slot_->mutex);
   return slot_->under_way > 0;

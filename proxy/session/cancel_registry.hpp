@@ -12,6 +12,7 @@
 // to the session meanwhile.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -40,7 +41,7 @@ class cancel_registry {
     std::mutex mutex;
     std::shared_ptr<const cancel_target> target;                 ///< null: the session holds no server
     bool waiting = false;                                        ///< it has a statement that waits for one
-    bool requested = false;                                      ///< which shall not run any more
+    std::atomic<bool> requested = false;                         ///< which shall not run any more
     unsigned under_way = 0;                                      ///< cancel requests to it
     std::vector<std::shared_ptr<const cancel_target>> doubtful;  ///< that a request may still reach
   };
@@ -84,7 +85,7 @@ class cancel_registry {
     bool aim(std::shared_ptr<const cancel_target> target);
     /// A statement waits for a server, or does not any more: a cancel request meanwhile is kept for `requested`.
     void set_waiting(bool waiting);
-    [[nodiscard]] bool requested() const;
+    [[nodiscard]] bool requested() const { return slot_->requested; }
     /// Whether a request is on its way to the target, or to one before.
     [[nodiscard]] bool busy() const;
     /// Whether a request has ended of which nobody knows whether it will still arrive there. Told once.

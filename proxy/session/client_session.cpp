@@ -173,6 +173,7 @@ std::optional<clock::time_point> client_session::on_tick(clock::time_point now) 
     }
   }
   if (own_ && own_->login) own_->login->on_tick(now);
+  if (state_ == session_state::entering && own_->reserved) own_->reserved->on_tick(now);
   if (state_ == session_state::relaying) keep_limits(now);
   if (state_ == session_state::pooled) idle_since = pooled_->on_tick(now);
   if (state_ == session_state::console) console_->on_tick(now);

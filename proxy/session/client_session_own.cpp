@@ -20,7 +20,7 @@ bool client_session::shares_connections() const {
 // A connection of its own counts as much as a shared one.
 task<seldom<ending>> client_session::reserve() {
   if (!own_) own_ = std::make_unique<own_server>(home_.context());
-  own_->reserved = std::make_unique<reservation>(home_.context().get_executor());
+  own_->reserved = std::make_unique<reservation>(home_.context());
   for (;;) {
     own_->reserved_version = home_.current()->version;
     own_->reserve_until = clock::now() + route_->limits.wait.value_or(home_.current()->settings->timeouts.query_wait);
@@ -44,7 +44,7 @@ task<bool> client_session::wait_for_turn(bool again) {
   const auto begun = clock::now();
   const auto startup_left = deadline_ - begun;
   deadline_ = clock::time_point::max();
-  connection_wish wish = wish_for(id_, home_.number(), who(), *route_);
+  connection_wish wish = wish_for(home_.number(), who(), *route_);
   wish.since = begun;
   bool taken = false;
   if (again) {

@@ -96,9 +96,8 @@ pool_key pool_key_of(const routing::identity& who, const routing::route& where) 
   return {dbname, user};
 }
 
-connection_wish wish_for(waiter_id client, unsigned worker, const routing::identity& who, const routing::route& where) {
+connection_wish wish_for(unsigned worker, const routing::identity& who, const routing::route& where) {
   connection_wish made;
-  made.who = client;
   made.key = pool_key_of(who, where);
   made.place = where.database;
   made.place_size = where.pool_size;

@@ -30,8 +30,8 @@ struct session_request {
 /// Who logs in for a session, and to which database.
 pool_key pool_key_of(const routing::identity& who, const routing::route& where);
 
-/// What the session `client` of a worker asks the server's ledger for; what changes from lease to lease is not in it.
-connection_wish wish_for(waiter_id client, unsigned worker, const routing::identity& who, const routing::route& where);
+/// What a worker's session asks the server's ledger for; what changes from lease to lease is not in it.
+connection_wish wish_for(unsigned worker, const routing::identity& who, const routing::route& where);
 
 /// The parameters of the server's startup packet. The client's are kept, except those that the route decides
 /// (search_path, role, its settings, and session_authorization where a role is given) and hints that PostgreSQL

@@ -45,70 +45,79 @@ clock::duration pooled_session::most_waiting() const {
   return where().limits.wait.value_or(home_.current()->settings->timeouts.query_wait);
 }
 
-// Without a suspension, where that is possible. False: `lease` goes on from here, in this very turn.
+// Three ways to a lease, the dearest last: at once; by waiting in the queue, for no more than a call; and by
+// `lease_in_turn`, which knows what else may have to be waited for. Each goes on from what the one before has come to.
+
+// Without a suspension. False: the others go on from here, in this very turn.
 bool pooled_session::lease_at_once() {
   const bool held = where().state == routing::tenant_state::held;
-  if (table_version_ != home_.current()->version || when_idle_ || held) return false;
+  if (table_version_ != home_.current()->version || when_idle_ || held || meter_.is_paced(where().limits)) return false;
   asked_ = ask();
-  if (!asked_->granted || !asked_->granted->connection) return false;
-  connection_ptr& connection = asked_->granted->connection;
-  if (&connection->home() != &home_ || !connection->is_open()) return false;
-  begin(std::move(connection));
+  return asked_->granted && take_up(*asked_->granted, asked_at_);
+}
+
+// Whether all that can be done is to wait until somebody gives a connection back.
+bool pooled_session::only_waits() const {
+  return asked_ && !asked_->granted && most_waiting() > clock::duration::zero();
+}
+
+// After such a wait, without a suspension.
+bool pooled_session::lease_when_called() {
+  if (!asked_) return false;
+  if (!asked_->granted) asked_->granted = pool_->collect(*seat_);
+  return asked_->granted && !is_cut_short() && take_up(*asked_->granted, clock::now());
+}
+
+// What needs neither to be opened nor to be brought from another worker.
+bool pooled_session::take_up(server_pool::permission& granted, clock::time_point now) {
+  connection_ptr& connection = granted.connection;
+  if (!connection || &connection->home() != &home_ || !connection->is_open()) return false;
+  begin(std::move(connection), now);
   asked_.reset();
   return true;
 }
 
 pooled_session::question pooled_session::ask() {
-  if (!queue_) queue_ = std::make_shared<server_pool::wake_up>(home_.context().get_executor());
+  if (!seat_) seat_ = std::make_shared<pool_seat>(home_.context().get_executor(), door_bell());
   asked_at_ = clock::now();
-  return {pool_->ask(wish(), queue_)};
+  return {pool_->ask(wish(), seat_)};
 }
 
 // To be used at once: the next session that asks says something else.
-const connection_wish& pooled_session::wish() {
+connection_wish& pooled_session::wish() {
   connection_wish& made = place_->wish;
-  made.who = id_;
   made.state = traffic_.state()->fingerprint();
   made.only = traffic_.wants_last_connection() ? last_connection_ : 0;
   made.since = asked_at_;
   return made;
 }
 
-// A statement that waits for the lodge, be it for its turn or for a connection: cancel requests end the waiting, and
-// the console shows it.
-class pooled_session::waiting_for {
- public:
-  explicit waiting_for(pooled_session& who) : who_(who) {
-    who_.cancel_.set_waiting(true);
-    who_.waiting_since_ = clock::now();
-    who_.told_of_waiting_ = false;
-  }
-  ~waiting_for() {
-    const auto time = clock::now() - *std::exchange(who_.waiting_since_, std::nullopt);
-    who_.waits_for_rate_ = false;
-    who_.meter_.waited(time);
-    who_.cancel_.set_waiting(false);
-    if (time >= worth_a_line) {
-      desk::say_of(who_.around_.log_level(), spdlog::level::debug, "{}: waited for {:.3f} ms", who_.around_.name(),
-                   std::chrono::duration<double, std::milli>(time).count());
-    }
-  }
-  waiting_for(const waiting_for&) = delete;
-  waiting_for& operator=(const waiting_for&) = delete;
+pooled_session::waiting_for::waiting_for(pooled_session& who) : who_(who) {
+  who_.cancel_.set_waiting(true);
+  who_.waiting_since_ = who_.asked_ ? who_.asked_at_ : clock::now();
+  who_.told_of_waiting_ = false;
+}
 
- private:
-  pooled_session& who_;
-};
+pooled_session::waiting_for::~waiting_for() {
+  const auto time = clock::now() - *std::exchange(who_.waiting_since_, std::nullopt);
+  who_.waits_for_rate_ = false;
+  who_.meter_.waited(time);
+  who_.cancel_.set_waiting(false);
+  if (time < worth_a_line) return;
+  const auto level = who_.around_.log_level();
+  if (!desk::is_said(level, spdlog::level::debug)) return;
+  desk::say_of(level, spdlog::level::debug, "{}: waited for {:.3f} ms", who_.around_.name(),
+               std::chrono::duration<double, std::milli>(time).count());
+}
 
 task<seldom<ending>> pooled_session::lease() {
   const waiting_for mark(*this);
   co_return co_await wait_for_lease();
 }
 
-// For a statement of the client's.
+// For a statement of the client's, which is marked as waiting.
 task<seldom<ending>> pooled_session::lease_in_turn() {
-  const waiting_for mark(*this);
-  if (meter_.is_paced(where().limits)) {
+  if (!asked_ && meter_.is_paced(where().limits)) {
     if (auto refused = co_await keep_pace()) co_return std::move(*refused);
   }
   co_return co_await wait_for_lease();
@@ -139,7 +148,7 @@ std::optional<ending> pooled_session::why_stop(clock::time_point until) const {
 
 task<seldom<ending>> pooled_session::wait_for_lease() {
   auto asked = std::exchange(asked_, std::nullopt);
-  const auto until = clock::now() + most_waiting();
+  const auto until = (asked ? asked_at_ : clock::now()) + most_waiting();
   for (;;) {
     if (!asked) {
       if (when_idle_) co_return *when_idle_;
@@ -151,15 +160,15 @@ task<seldom<ending>> pooled_session::wait_for_lease() {
     }
     while (!asked->granted) {
       if (auto stop = why_stop(until)) {
-        pool_->give_up(id_);
+        pool_->give_up(*seat_);
         co_return std::move(*stop);
       }
       if (table_version_ != home_.current()->version) break;
-      static_cast<void>(co_await queue_->wait_until(until));
-      asked->granted = pool_->collect(id_);
+      co_await sleep();
+      asked->granted = pool_->collect(*seat_);
     }
     if (!asked->granted) {  // the table may say otherwise by now
-      pool_->give_up(id_);
+      pool_->give_up(*seat_);
       asked.reset();
       continue;
     }
@@ -195,7 +204,7 @@ task<std::expected<pooled_session::came, ending>> pooled_session::use(server_poo
         pool->failed(what.id, std::move(why.why));
         // Whatever it waited for may have changed meanwhile: `wait_for_lease` looks.
         if (clock::now() < until && !end_) {
-          pool->try_later(what.id, wish(), queue_);
+          pool->try_later(what.id, wish(), seat_);
           co_return outcome(came::put_off);
         }
       } else if (why.answered) {
@@ -212,10 +221,10 @@ task<std::expected<pooled_session::came, ending>> pooled_session::use(server_poo
   }
   // What happened meanwhile.
   if (auto stop = why_stop(clock::time_point::max())) {
-    pool->give_back(connection);
+    pool->give_back(connection, clock::now());
     co_return outcome(std::unexpected(std::move(*stop)));
   }
-  begin(std::move(connection));
+  begin(std::move(connection), clock::now());
   co_return outcome(came::leased);
 }
 
@@ -254,9 +263,9 @@ task<std::expected<connection_ptr, server_login::refusal>> pooled_session::open(
   co_return connection;
 }
 
-void pooled_session::begin(connection_ptr connection) {
+void pooled_session::begin(connection_ptr connection, clock::time_point now) {
   connection_ = std::move(connection);
-  meter_.lease_began(clock::now());
+  meter_.lease_began(now);
   last_connection_ = connection_->id();
   connection_->lend(*this);
   cancel_.aim(connection_->cancel());
@@ -266,15 +275,15 @@ void pooled_session::begin(connection_ptr connection) {
 }
 
 // The session has done with its connection, and it is clean.
-void pooled_session::give_back() {
+void pooled_session::give_back(clock::time_point now) {
   if (traffic_.state()->ends_when_idle()) return drop_connection();
   connection_ptr connection = std::exchange(connection_, nullptr);
-  settle_lease();
+  settle_lease(now);
   if (cancel_.aim(nullptr)) {
     connection->end_lease();
     asio::co_spawn(home_.context(), return_when_safe(pool_, std::move(connection), alive_.lock()), asio::detached);
   } else {
-    pool_->give_back(connection);
+    pool_->give_back(connection, now);
   }
 }
 
@@ -288,7 +297,7 @@ task<void> pooled_session::return_when_safe(std::shared_ptr<server_pool> pool, c
   }
   // One that may still arrive would hit whoever has it next.
   if (cancel_.take_doubt(connection->cancel())) connection->close();
-  pool->give_back(connection);
+  pool->give_back(connection, clock::now());
 }
 
 void pooled_session::drop_connection() {
@@ -299,7 +308,7 @@ void pooled_session::drop_connection() {
   connection_->end_lease();
   connection_->close();
   pool_->closed(std::exchange(connection_, nullptr)->id());
-  settle_lease();
+  settle_lease(clock::now());
 }
 
 }  // namespace proxy

@@ -7,8 +7,7 @@
 
 namespace proxy {
 
-void pooled_session::settle_lease() {
-  const auto now = clock::now();
+void pooled_session::settle_lease(clock::time_point now) {
   meter_.lease_ended(now);
   meter_.settle(traffic_.tally(), where().limits, now);
 }
@@ -17,8 +16,8 @@ void pooled_session::watch_statements() {
   traffic_.shown().watch(where().limits.log_min_duration_statement.has_value());
 }
 
-void pooled_session::follow_rounds() {
-  const auto took = meter_.follow(traffic_.rounds());
+void pooled_session::follow_rounds(std::optional<clock::time_point> now) {
+  const auto took = meter_.follow(traffic_.rounds(), now);
   if (!took || !traffic_.shown().watching()) return;
   const auto& least = where().limits.log_min_duration_statement;
   if (least && *took >= *least) log_slow(around_.log_level(), around_.name(), *took, traffic_.shown().text());

@@ -34,7 +34,7 @@ std::size_t hash_of(const pooled_standing& of) {
 pooled_place::pooled_place(pooled_standing given, unsigned worker)
     : pooled_standing(std::move(given)),
       terms(std::make_shared<const session_terms>(terms_of(*this))),
-      wish(wish_for(0, worker, who, where)) {}
+      wish(wish_for(worker, who, where)) {}
 
 pooled_place_ptr pooled_places::of(pooled_standing standing) {
   const std::size_t hash = hash_of(standing);

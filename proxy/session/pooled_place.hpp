@@ -29,8 +29,8 @@ struct pooled_place : pooled_standing {
   pooled_place(pooled_standing given, unsigned worker);
 
   session_terms_ptr terms;
-  /// Whoever asks by it says first who that is, and for which state; see pooled_session::wish. A copy would cost each
-  /// transaction several strings.
+  /// Whoever asks by it says first for which state, the pool for whom; see pooled_session::wish. A copy would cost
+  /// each transaction several strings.
   mutable connection_wish wish;
 };
 using pooled_place_ptr = std::shared_ptr<const pooled_place>;

@@ -38,7 +38,7 @@ pooled_session::pooled_session(std::uint64_t id, worker& home, transport& client
       place_(home.places().of(std::move(standing))),
       table_version_(home.current()->version),
       traffic_(id, home.statements()),
-      bell_(home.context(), clock::time_point::max()),
+      bell_(home.context()),
       to_client_([this] {
         if (connection_ && has_room()) connection_->room_made();
         wake();
@@ -97,7 +97,7 @@ task<seldom<ending>> pooled_session::get_parameters(parameters_ptr& told) {
   if (connection_ && traffic_.idle()) {  // it was worn already
     told = connection_->session.reported;
     traffic_.end_lease();
-    give_back();
+    give_back(clock::now());
   }
   while (connection_ && !end_) co_await sleep();
   if (end_) co_return *end_;
@@ -132,7 +132,7 @@ task<seldom<ending>> pooled_session::converse() {
         reading read = read_client();
         for (; read == reading::waits_client || read == reading::waits_lodge; read = read_client()) {
           if (read == reading::waits_lodge) {
-            co_await bell_.async_wait(no_throw);
+            co_await sleep();
             continue;
           }
           auto [error] = co_await client_.wait_readable();
@@ -149,13 +149,16 @@ task<seldom<ending>> pooled_session::converse() {
       }
       case step::over:
         traffic_.end_lease();
-        give_back();
+        give_back(clock::now());
         break;
       case step::names_tenant: go_or_refuse(); break;
-      case step::needs_lease:
+      case step::needs_lease: {
         dresses = true;
-        if (!meter_.is_paced(where().limits) && lease_at_once()) break;
+        if (lease_at_once()) break;
         traffic_.keep_client();
+        const waiting_for mark(*this);
+        if (only_waits()) co_await sleep();
+        if (lease_when_called()) break;
         if (auto why = co_await lease_in_turn()) {
           dresses = false;
           if (!survives(*why)) co_return why;
@@ -163,9 +166,10 @@ task<seldom<ending>> pooled_session::converse() {
           become_due();
         }
         break;
+      }
       case step::waits:
         traffic_.keep_client();
-        co_await bell_.async_wait(no_throw);
+        co_await sleep();
         break;
       case step::terminated: co_return ending::quiet("the client left");
       case step::fault: co_return ending::of(*traffic_.fault(), "The client");
@@ -236,7 +240,7 @@ task<ending> pooled_session::leave(seldom<ending> over) {
   if (reusable) {
     connection_->session.worn = nullptr;
     traffic_.end_lease();
-    give_back();
+    give_back(clock::now());
   }
   drop_connection();
   const auto until = clock::now() + most_lingering;
@@ -251,11 +255,12 @@ task<ending> pooled_session::leave(seldom<ending> over) {
 
 void pooled_session::on_server(std::span<const std::byte> chunk) {
   using outcome = pooled_traffic::outcome;
+  const auto now = clock::now();
   auto& [to_server, to_client] = home_.runs();
   to_server.clear();
   to_client.clear();
   const outcome state = traffic_.from_server(chunk, to_client, to_server);
-  follow_rounds();
+  follow_rounds(now);
   connection_->send(to_server);
   switch (state) {
     case outcome::leased: break;
@@ -263,7 +268,7 @@ void pooled_session::on_server(std::span<const std::byte> chunk) {
       send_to_client(to_client);  // while the lease lasts, whose account it is part of
       to_client.clear();
       traffic_.end_lease();
-      give_back();
+      give_back(now);
       break;
     case outcome::undressed:
       desk::say_bounded_of(around_.log_level(), spdlog::level::warn, "{}: a server connection could not be dressed: {}",
@@ -297,7 +302,7 @@ void pooled_session::on_server_lost() {
   cancel_.aim(nullptr);
   const connection_ptr lost = std::exchange(connection_, nullptr);
   pool_->closed(lost->id());
-  settle_lease();
+  settle_lease(clock::now());
   if (traffic_.server_said_fatal()) {
     leave_now(ending::quiet("the server ended the session"));
   } else {
@@ -321,9 +326,12 @@ void pooled_session::send_to_client(const byte_run& bytes) {
 }
 
 task<void> pooled_session::sleep_until(clock::time_point then) {
-  bell_.expires_at(then);
-  co_await bell_.async_wait(no_throw);
-  bell_.expires_at(clock::time_point::max());
+  timer alarm(home_.context(), then);
+  alarm.async_wait([rings = door_bell()](error_code error) {
+    const auto there = rings.lock();
+    if (there && !error) there->ring();
+  });
+  co_await sleep();
 }
 
 // --- from outside ---
@@ -340,8 +348,7 @@ void pooled_session::on_publish() {
   if (const auto now = around_.look_up(who())) obey(*now);
   watch_statements();
   follow_when_pinned();
-  if (queue_) queue_->cancel();  // it asks anew, of wherever the table says now
-  wake();
+  wake();  // who waits for a connection asks anew, of wherever the table says now
 }
 
 void pooled_session::leave_when_idle(ending why) {
@@ -359,7 +366,6 @@ void pooled_session::leave_now(ending why) {
 }
 
 void pooled_session::cancel_waits() {
-  if (queue_) queue_->cancel();
   if (login_) login_->cancel();
   wake();
 }
@@ -369,7 +375,7 @@ bool pooled_session::keep_little() {
   const std::uint32_t now = traffic_.moment().transactions;
   const bool rests = std::exchange(seen_transactions_, now) == now && !connection_ && !waiting_since_;
   if (!rests || !traffic_.idle()) return false;
-  queue_.reset();
+  seat_.reset();
   traffic_.keep_little();
   return true;
 }
@@ -393,8 +399,7 @@ std::optional<clock::time_point> pooled_session::on_tick(clock::time_point now) 
   follow_when_pinned();
   if (when_idle_ && traffic_.idle()) client_.cancel();
   const bool idle = keep_little();
-  if (queue_ && cancel_.requested()) queue_->cancel();
-  // A wake-up is lost on a wait that had not begun.
+  // Deadlines of waits are looked at, and a wake-up is lost on a wait that had not begun.
   wake();
   return idle && rests() ? time_.idle_since() : std::nullopt;
 }

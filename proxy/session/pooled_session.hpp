@@ -18,6 +18,7 @@
 #include <string>
 
 #include "protocol/login_fsm.hpp"
+#include "proxy/bell.hpp"
 #include "proxy/desk/log_line.hpp"
 #include "proxy/pool/server_connection.hpp"
 #include "proxy/pool/server_pool.hpp"
@@ -144,9 +145,9 @@ class pooled_session final : private lessee {
   // In pooled_limits.cpp.
   void keep_limits(clock::time_point now);
   task<std::optional<ending>> keep_pace();
-  void settle_lease();
+  void settle_lease(clock::time_point now);
   void watch_statements();
-  void follow_rounds();
+  void follow_rounds(std::optional<clock::time_point> now = std::nullopt);
   void tell_of_waiting(clock::time_point now);
   [[nodiscard]] bool keep_little();
   [[nodiscard]] bool rests() const;
@@ -156,12 +157,27 @@ class pooled_session final : private lessee {
     std::optional<server_pool::permission> granted;  // nothing: it waits in the queue
   };
   [[nodiscard]] clock::duration most_waiting() const;
+  [[nodiscard]] bool is_cut_short() const { return end_ || cancel_.requested(); }
   [[nodiscard]] std::optional<ending> why_stop(clock::time_point until) const;
   bool lease_at_once();
-  [[nodiscard]] const connection_wish& wish();
+  [[nodiscard]] bool only_waits() const;
+  bool lease_when_called();
+  bool take_up(server_pool::permission& granted, clock::time_point now);
+  [[nodiscard]] connection_wish& wish();
   question ask();
   task<seldom<ending>> hold();
-  class waiting_for;
+  // A statement that waits for the lodge, be it for its turn or for a connection: cancel requests end the waiting, and
+  // the console shows it.
+  class waiting_for {
+   public:
+    explicit waiting_for(pooled_session& who);
+    ~waiting_for();
+    waiting_for(const waiting_for&) = delete;
+    waiting_for& operator=(const waiting_for&) = delete;
+
+   private:
+    pooled_session& who_;
+  };
   task<seldom<ending>> lease_in_turn();
   task<seldom<ending>> lease();
   task<void> pay_debt();
@@ -174,16 +190,18 @@ class pooled_session final : private lessee {
   task<std::expected<came, ending>> use(server_pool::permission what, clock::time_point until);
   task<std::expected<connection_ptr, server_login::refusal>> open(connection_id id);
   /// What it is dressed with is left in the worker's run, for the client's statement to go out with it.
-  void begin(connection_ptr connection);
-  void give_back();
+  void begin(connection_ptr connection, clock::time_point now);
+  void give_back(clock::time_point now);
   void drop_connection();
   task<void> return_when_safe(std::shared_ptr<server_pool> pool, connection_ptr connection,
                               std::shared_ptr<void> alive);
 
   void send_to_client(const byte_run& bytes);
-  auto sleep() { return bell_.async_wait(no_throw); }
+  /// Until woken, which happens for no reason, too: at each tick.
+  auto sleep() { return bell_.wait(); }
   task<void> sleep_until(clock::time_point then);
-  void wake() { bell_.cancel(); }
+  void wake() { bell_.ring(); }
+  [[nodiscard]] std::weak_ptr<bell> door_bell() { return std::shared_ptr<bell>(alive_.lock(), &bell_); }
 
   const std::uint64_t id_;
   worker& home_;
@@ -201,10 +219,10 @@ class pooled_session final : private lessee {
   connection_ptr connection_;
   connection_id last_connection_ = 0;
   cancel_registry::handle cancel_;
-  std::shared_ptr<server_pool::wake_up> queue_;  ///< while it waits for a connection
-  std::optional<question> asked_;                ///< by lease_at_once, for `lease` to go on with
+  server_pool::seat_ptr seat_;     ///< where it waits for a connection; who is idle has none
+  std::optional<question> asked_;  ///< by lease_at_once, for the others to go on with
   seldom<server_login> login_;
-  timer bell_;
+  bell bell_;
   std::string early_;  ///< what the client sent before its greeting
 
   outbox to_client_;

@@ -154,9 +154,7 @@ void pooled_traffic::run_hidden(std::string_view sql, owner whose, byte_run& to_
   server_->statements.unnamed_unknown = true;
   to_server.insert(frontend::parse{{}, sql, {}}.encode() + frontend::bind{}.encode() + frontend::execute{}.encode());
   for (const kind what : {kind::parse, kind::bind, kind::execute}) {
-    expected entry{what};
-    entry.whose = whose;
-    push(std::move(entry));
+    push(what).whose = whose;
   }
 }
 
@@ -164,14 +162,18 @@ void pooled_traffic::hidden_query(std::string_view sql, owner whose, byte_run& t
   server_->statements.unnamed.reset();
   server_->statements.unnamed_unknown = false;
   to_server.insert(frontend::query{sql}.encode());
-  expected entry{kind::query};
-  entry.whose = whose;
-  push(std::move(entry));
+  push(kind::query).whose = whose;
 }
 
-void pooled_traffic::push(expected what) {
+void pooled_traffic::push(expected&& what) {
   what.after_copy = std::exchange(copy_ended_, false);
   answers_.push(std::move(what));
+}
+
+pooled_traffic::expected& pooled_traffic::push(kind what) {
+  expected& pushed = answers_.push(what);
+  pushed.after_copy = std::exchange(copy_ended_, false);
+  return pushed;
 }
 
 void pooled_traffic::give_answers(byte_run& to_client) {

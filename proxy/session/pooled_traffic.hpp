@@ -192,7 +192,7 @@ class pooled_traffic {
   void end_move(bool failed);
 
   void on_query(const pgwire::frame_piece& piece, byte_run& to_server);
-  void forward_query(expected entry);
+  void forward_query(expected&& entry);
   void on_parse(const pgwire::frame_piece& piece, byte_run& to_server);
   [[nodiscard]] bool on_bind(const pgwire::frame_piece& piece, byte_run& to_server);
   [[nodiscard]] bool on_describe(const pgwire::frame_piece& piece, byte_run& to_server);
@@ -212,7 +212,7 @@ class pooled_traffic {
 
   std::optional<pgwire::error_report> note(const pgwire::verdict& verdict, const pgwire::frontend::bind* values);
   [[nodiscard]] statement_ptr statement_of_portal(std::string_view portal) const;
-  void parse_at_server(const pgwire::frontend::parse& what, const statement_ptr& statement, expected entry,
+  void parse_at_server(const pgwire::frontend::parse& what, const statement_ptr& statement, expected&& entry,
                        byte_run& to_server);
   void put_on(const routing::session_state& worn, byte_run& to_server);
   void refuse_at_server(pgwire::error_report why, bool simple, byte_run& to_server);
@@ -247,7 +247,8 @@ class pooled_traffic {
   void ask(inventory_request what, byte_run& to_server);
   void tell_parameters(byte_run& to_client);
 
-  void push(expected what);
+  void push(expected&& what);
+  expected& push(kind what);
   void give_answers(byte_run& to_client);
   void undo(const expected& entry, bool failed);
   void drop_skipped();

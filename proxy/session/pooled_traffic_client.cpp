@@ -231,7 +231,7 @@ void pooled_traffic::on_query(const frame_piece& piece, byte_run& to_server) {
   to_server.pass(piece.bytes);
 }
 
-void pooled_traffic::forward_query(expected entry) {
+void pooled_traffic::forward_query(expected&& entry) {
   // A simple query closes the unnamed statement.
   if (unsynced_ && unnamed_.statement) {
     entry.undo = on_skip::recall_unnamed;
@@ -272,16 +272,16 @@ bool pooled_traffic::on_bind(const frame_piece& piece, byte_run& to_server) {
     std::erase_if(portals_, [&](const auto& known) { return known.first == head->portal; });
     if (what.statement && what.statement->verdict) portals_.emplace_back(head->portal, what.statement);
   }
-  expected entry{kind::bind};
   if (what.statement && what.at_server) {
     to_server.insert(bind_with(*head, ready.name));
+    expected& entry = push(kind::bind);
     entry.text = ready.name;
     entry.client_name = head->statement;
   } else {
     if (head && head->statement.empty()) have_unnamed(to_server);
     to_server.pass(piece.bytes);
+    push(kind::bind);
   }
-  push(std::move(entry));
   return true;
 }
 
@@ -301,13 +301,13 @@ bool pooled_traffic::on_describe(const frame_piece& piece, byte_run& to_server) 
       frontend::describe renamed = *what;
       renamed.name = ready.name;
       to_server.insert(renamed.encode());
-      push({kind::describe});
+      push(kind::describe);
       return true;
     }
     if (what->name.empty()) have_unnamed(to_server);
   }
   to_server.pass(piece.bytes);
-  push({kind::describe});
+  push(kind::describe);
   return true;
 }
 
@@ -317,7 +317,7 @@ void pooled_traffic::on_execute(const frame_piece& piece, byte_run& to_server) {
   const statement_ptr statement = what && !portals_.empty() ? statement_of_portal(what->portal) : nullptr;
   if (!statement) {
     to_server.pass(piece.bytes);
-    push({kind::execute});
+    push(kind::execute);
     return;
   }
   const pgwire::verdict& verdict = *statement->verdict;
@@ -344,7 +344,7 @@ void pooled_traffic::on_execute(const frame_piece& piece, byte_run& to_server) {
 
 void pooled_traffic::on_sync(const frame_piece& piece, byte_run& to_server) {
   to_server.pass(piece.bytes);
-  push({kind::sync});
+  push(kind::sync);
   unsynced_ = false;
   skipping_ = false;
   close_segment();
@@ -365,7 +365,7 @@ void pooled_traffic::on_function_call(const frame_piece& piece, byte_run& to_ser
       return;
     }
   }
-  push({kind::function_call});
+  push(kind::function_call);
   to_server.pass(piece.bytes);
   unsynced_ = false;
   close_segment();

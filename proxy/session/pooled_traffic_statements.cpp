@@ -21,7 +21,7 @@ void pooled_traffic::on_parse(const frame_piece& piece, byte_run& to_server) {
   const auto what = frontend::parse::decode(piece.body());
   if (!what) {  // the server says what is wrong with it
     server_->statements.unnamed_unknown = true;
-    push({kind::parse});
+    push(kind::parse);
     to_server.pass(piece.bytes);
     return;
   }
@@ -30,7 +30,7 @@ void pooled_traffic::on_parse(const frame_piece& piece, byte_run& to_server) {
     const std::string name(what->statement);
     if (named_.contains(name)) {  // an error, of which the server knows the words
       have_under_own_name(name, false, to_server);
-      push({kind::parse});
+      push(kind::parse);
       to_server.pass(piece.bytes);
       return;
     }
@@ -84,7 +84,7 @@ void pooled_traffic::on_close(const frame_piece& piece, byte_run& to_server) {
     std::erase_if(portals_, [&](const auto& known) { return known.first == what->name; });
   }
   to_server.pass(piece.bytes);
-  push({kind::close});
+  push(kind::close);
 }
 
 pooled_traffic::client_statement pooled_traffic::known_as(std::string_view name) const {
@@ -94,7 +94,7 @@ pooled_traffic::client_statement pooled_traffic::known_as(std::string_view name)
 }
 
 // Prepares it under a name of ours, unless it is there already. In a failed transaction the server has to say so.
-void pooled_traffic::parse_at_server(const frontend::parse& what, const statement_ptr& statement, expected entry,
+void pooled_traffic::parse_at_server(const frontend::parse& what, const statement_ptr& statement, expected&& entry,
                                      byte_run& to_server) {
   const std::uint64_t key = parse_key();
   const auto* there = status_ != 'E' ? server_->statements.find(statement, key) : nullptr;
@@ -119,12 +119,11 @@ void pooled_traffic::parse_at_server(const frontend::parse& what, const statemen
 // prepared again elsewhere: drivers rely on the server's error.
 void pooled_traffic::describe_at_server(const std::string& server_name, std::string client_name, byte_run& to_server) {
   to_server.insert(frontend::describe{frontend::target::statement, server_name}.encode());
-  expected entry{kind::describe};
+  expected& entry = push(kind::describe);
   entry.silent = true;
   entry.shape_wanted = true;
   entry.text = server_name;
   entry.client_name = std::move(client_name);
-  push(std::move(entry));
 }
 
 void pooled_traffic::on_shape(const frame_piece& piece) {
@@ -166,9 +165,7 @@ void pooled_traffic::have_unnamed(byte_run& to_server) {
   if (there.unnamed == unnamed_.statement && !there.unnamed_unknown) return;
   there.unnamed = unnamed_.statement;
   there.unnamed_unknown = false;
-  expected entry{unnamed_.statement ? kind::parse : kind::close};
-  entry.silent = true;
-  push(std::move(entry));
+  push(unnamed_.statement ? kind::parse : kind::close).silent = true;
   if (unnamed_.statement) {
     to_server.insert(frontend::parse{{}, unnamed_.statement->text, unnamed_.statement->parameter_types}.encode());
   } else {
@@ -188,9 +185,7 @@ void pooled_traffic::have_under_own_name(const std::string& name, bool simple, b
   push(std::move(entry));
   if (simple) {
     to_server.insert(frontend::sync{}.encode());
-    expected sync{kind::sync};
-    sync.whose = owner::helper;
-    push(std::move(sync));
+    push(kind::sync).whose = owner::helper;
   }
   server_->statements.unwanted(name);
 }
@@ -214,9 +209,7 @@ void pooled_traffic::close_unwanted(byte_run& to_server) {
   if (!server_->statements.has_unwanted()) return;
   for (const std::string& name : server_->statements.take_unwanted()) {
     to_server.insert(frontend::close{frontend::target::statement, name}.encode());
-    expected entry{kind::close};
-    entry.whose = owner::helper;
-    push(std::move(entry));
+    push(kind::close).whose = owner::helper;
   }
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "proxy/bell.hpp"
 #include "proxy/io.hpp"
 #include "proxy/pool/server_pool.hpp"
 
@@ -15,19 +16,23 @@ namespace proxy {
 
 class reservation {
  public:
-  explicit reservation(const executor& home) : bell_(std::make_shared<server_pool::wake_up>(home)) {}
+  explicit reservation(asio::io_context& home)
+      : bell_(std::make_shared<bell>(home)), seat_(std::make_shared<pool_seat>(home.get_executor(), bell_)) {}
   ~reservation() { release(); }
   reservation(const reservation&) = delete;
   reservation& operator=(const reservation&) = delete;
 
-  /// Waits until `until` for leave to open a connection. False: none was given, or `cancel` was called. Nothing may be
-  /// held yet.
+  /// Waits until `until` for leave to open a connection, which is looked at by `on_tick`. False: none was given, or
+  /// `cancel` was called. Nothing may be held yet.
   task<bool> take(std::shared_ptr<server_pool> from, connection_wish wish, clock::time_point until);
   /// The connection did not come to be, since no server is in reach: waits for leave to try once more. False: as
   /// `take`, and nothing is held any more.
   task<bool> try_again(connection_wish wish, clock::time_point until);
   /// Ends a running wait; does nothing to one that has not begun.
-  void cancel() { bell_->cancel(); }
+  void cancel() { bell_->ring(); }
+  void on_tick(clock::time_point now) {
+    if (now >= until_) cancel();
+  }
   /// In the ledger; of one that is held.
   [[nodiscard]] connection_id id() const { return id_; }
   /// What became of it, for the pool, as there.
@@ -38,10 +43,12 @@ class reservation {
   void release();
 
  private:
-  task<bool> wait(std::shared_ptr<server_pool> from, waiter_id who, clock::time_point until);
+  task<bool> wait(std::shared_ptr<server_pool> from, clock::time_point until);
 
-  std::shared_ptr<server_pool::wake_up> bell_;
+  std::shared_ptr<bell> bell_;
+  server_pool::seat_ptr seat_;
   std::shared_ptr<server_pool> held_by_;
+  clock::time_point until_;
   connection_id id_ = 0;
 };
 

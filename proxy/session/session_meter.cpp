@@ -123,21 +123,21 @@ void session_meter::lease_ended(clock::time_point now) {
 }
 
 // Several that end at one look have shared the time since the first began.
-std::optional<clock::duration> session_meter::follow(const statement_rounds& at) {
+std::optional<clock::duration> session_meter::follow(const statement_rounds& at, std::optional<clock::time_point> now) {
   const std::uint32_t ended = at.ended - std::exchange(rounds_ended_, at.ended);
   if (ended == 0) {
-    if (at.open && !round_since_) round_since_ = clock::now();
+    if (at.open && !round_since_) round_since_ = now ? *now : clock::now();
     return std::nullopt;
   }
   if (!round_since_) return std::nullopt;  // nothing ran: a Sync by itself
-  const auto now = clock::now();
-  const auto each = (now - *round_since_) / ended;
+  if (!now) now = clock::now();
+  const auto each = (*now - *round_since_) / ended;
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(each);
   for (std::uint32_t i = 0; i < ended; ++i) {
     times_.queries.observe(took);
-    if (account_) account_->queries.observe(took, now);
+    if (account_) account_->queries.observe(took, *now);
   }
-  round_since_ = at.open ? std::optional(now) : std::nullopt;
+  round_since_ = at.open ? now : std::nullopt;
   return each;
 }
 

@@ -43,8 +43,9 @@ class session_meter {
   }
   void lease_ended(clock::time_point now);
 
-  /// Looks where the session is with its rounds. Gives how long one took that has ended since the last look.
-  std::optional<clock::duration> follow(const statement_rounds& at);
+  /// Looks where the session is with its rounds. Gives how long one took that has ended since the last look. `now`
+  /// spares a look at the clock, where there is need of one.
+  std::optional<clock::duration> follow(const statement_rounds& at, std::optional<clock::time_point> now = {});
 
   /// Tells the account what was counted, what the traffic came to included, and charges the rates with it, but for
   /// statements that `pace` was paid for already.

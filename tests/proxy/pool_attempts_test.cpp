@@ -12,7 +12,7 @@ namespace {
 struct house {
   asio::io_context loop{1};
   std::shared_ptr<server_pool> pool;
-  std::vector<std::shared_ptr<server_pool::wake_up>> bells;
+  std::vector<server_pool::seat_ptr> seats;  // of asker 1, 2, ...
 
   explicit house(std::optional<std::uint32_t> most = {}) {
     routing::server server;
@@ -21,22 +21,28 @@ struct house {
     pool = std::make_shared<server_pool>(std::make_shared<const routing::server>(server));
   }
 
-  static connection_wish by(waiter_id who) {
+  static connection_wish wish() {
     connection_wish wish;
-    wish.who = who;
     wish.key = {"saas", "app"};
     wish.place = "shared";
     wish.tenant = "acme";
     return wish;
   }
-  std::optional<server_pool::permission> ask(waiter_id who) {
-    bells.push_back(std::make_shared<server_pool::wake_up>(loop.get_executor()));
-    return pool->ask(by(who), bells.back());
+  std::optional<server_pool::permission> ask(std::size_t who) {
+    seats.push_back(std::make_shared<pool_seat>(loop.get_executor(), std::weak_ptr<bell>()));
+    REQUIRE(seats.size() == who);
+    connection_wish asked = wish();
+    return pool->ask(asked, seats.back());
   }
+  void try_later(connection_id which, std::size_t who) {
+    connection_wish asked = wish();
+    pool->try_later(which, asked, seats[who - 1]);
+  }
+  ~house() { pool->close(); }
   // Who is there to try next, of the first `most` askers.
-  std::optional<waiter_id> who_may_try(waiter_id most) {
-    for (waiter_id who = 1; who <= most; ++who) {
-      if (auto given = pool->collect(who)) {
+  std::optional<std::size_t> who_may_try(std::size_t most) {
+    for (std::size_t who = 1; who <= most; ++who) {
+      if (auto given = pool->collect(*seats[who - 1])) {
         last = given->id;
         return who;
       }
@@ -46,7 +52,7 @@ struct house {
   connection_id last = 0;
 
   // Waits for the back-off, which is at most so long after a first failure.
-  std::optional<waiter_id> next_to_try(waiter_id most) {
+  std::optional<std::size_t> next_to_try(std::size_t most) {
     const auto until = clock::now() + connect_gate::longest_pause * 2;
     while (clock::now() < until) {
       pool->on_tick();
@@ -66,7 +72,7 @@ TEST_CASE("who failed to connect tries again before those who came later, and al
   CHECK(h.pool->out_of_reach() == "127.0.0.1:5432: Connection refused");
   CHECK_FALSE(h.ask(2));
   CHECK_FALSE(h.ask(3));
-  h.pool->try_later(first->id, house::by(1), h.bells[0]);
+  h.try_later(first->id, 1);
   CHECK(h.pool->count() == ledger::totals{.lent = 0, .opening = 0, .idle = 0, .waiting = 3});
   CHECK(h.pool->count("acme").waiting == 3);
   REQUIRE(h.pool->totals().size() == 1);
@@ -115,13 +121,13 @@ TEST_CASE("who gives up leaves nothing behind, and its place goes to who stands 
   house h(1);
   const auto first = h.ask(1);
   h.pool->failed(first->id, "refused");
-  h.pool->try_later(first->id, house::by(1), h.bells[0]);
+  h.try_later(first->id, 1);
   CHECK_FALSE(h.ask(2));  // in the ledger's queue: there is room for one
   CHECK(h.pool->count().waiting == 2);
-  h.pool->give_up(1);
+  h.pool->give_up(*h.seats[1 - 1]);
   CHECK(h.pool->count() == ledger::totals{.lent = 0, .opening = 0, .idle = 0, .waiting = 1});
   CHECK(h.next_to_try(2) == 2);
-  h.pool->give_up(2);
+  h.pool->give_up(*h.seats[2 - 1]);
   h.pool->closed(h.last);
   CHECK(h.pool->count() == ledger::totals());
   CHECK(h.pool->out_of_reach());
@@ -131,7 +137,7 @@ TEST_CASE("who gives up leaves nothing behind, and its place goes to who stands 
 TEST_CASE("no more try at once than a server takes") {
   house h;
   std::vector<connection_id> under_way;
-  for (waiter_id who = 1; who <= connect_gate::most_at_once + 5; ++who) {
+  for (std::size_t who = 1; who <= connect_gate::most_at_once + 5; ++who) {
     if (auto given = h.ask(who)) under_way.push_back(given->id);
   }
   CHECK(under_way.size() == connect_gate::most_at_once);

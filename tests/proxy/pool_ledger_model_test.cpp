@@ -8,7 +8,7 @@
 #include <random>
 #include <set>
 
-#include "proxy/pool/ledger.hpp"
+#include "tests/proxy/seated_ledger.hpp"
 
 using namespace proxy;
 using namespace std::chrono_literals;
@@ -308,7 +308,7 @@ struct play {
   dice random;
   bool limited = true;
   reference expected;
-  std::optional<ledger> books;
+  std::optional<seated_ledger> books;
   waiter_id next_waiter = 1;
 };
 

@@ -8,6 +8,8 @@
 #include <map>
 #include <utility>
 
+#include "tests/proxy/seated_ledger.hpp"
+
 using namespace proxy;
 using namespace std::chrono_literals;
 using kind = grant::kind;
@@ -60,7 +62,7 @@ auto only(connection_id id) {
 }
 
 // Opens connections for these wishes and gives them back, in this order.
-std::vector<connection_id> stock(ledger& books, const std::vector<connection_wish>& wishes) {
+std::vector<connection_id> stock(seated_ledger& books, const std::vector<connection_wish>& wishes) {
   std::vector<connection_id> made;
   made.reserve(wishes.size());
   for (const auto& wish : wishes) made.push_back(books.ask(wish).value().connection);
@@ -69,7 +71,7 @@ std::vector<connection_id> stock(ledger& books, const std::vector<connection_wis
   }
   return made;
 }
-connection_id use(ledger& books, const connection_wish& wish) {
+connection_id use(seated_ledger& books, const connection_wish& wish) {
   const auto got = books.ask(wish);
   REQUIRE(got);
   CHECK(got->how == kind::use);
@@ -79,7 +81,7 @@ connection_id use(ledger& books, const connection_wish& wish) {
 }  // namespace
 
 TEST_CASE("ledger: opens, reuses, and opens no more than the server bears") {
-  ledger books(2);
+  seated_ledger books(2);
   const auto first = books.ask(by(1, "a"));
   CHECK(first == grant{kind::open, 1, 1, 0});
   CHECK(books.count() == ledger::totals{.lent = 1, .opening = 1, .idle = 0, .waiting = 0});
@@ -99,7 +101,7 @@ TEST_CASE("ledger: opens, reuses, and opens no more than the server bears") {
 }
 
 TEST_CASE("ledger: a connection that failed to open, or was lost, makes room for the next") {
-  ledger books(1);
+  seated_ledger books(1);
   CHECK(books.ask(by(1, "a"))->connection == 1);
   CHECK_FALSE(books.ask(by(2, "a")));
   CHECK(books.closed(1) == ledger::grants{{kind::open, 2, 2, 0}});
@@ -117,7 +119,7 @@ TEST_CASE("ledger: a connection that failed to open, or was lost, makes room for
 }
 
 TEST_CASE("ledger: who wears the state is chosen first, then who served the tenant, then any") {
-  ledger books(9);
+  seated_ledger books(9);
   const auto made = stock(books, {by(1, "a", 10), by(2, "b", 20), by(3, "c", 30), by(4, "a", 11)});
   CHECK(use(books, by(5, "x", 20)) == made[1]);
   CHECK(use(books, by(6, "a", 12)) == made[0]);  // the least recently used of the tenant
@@ -126,7 +128,7 @@ TEST_CASE("ledger: who wears the state is chosen first, then who served the tena
 }
 
 TEST_CASE("ledger: of those that wear the state the most recently used, of the own worker before") {
-  ledger books(9);
+  seated_ledger books(9);
   const auto made = stock(books, {with(by(1, "a", 10), worker(1)), with(by(2, "a", 10), worker(0)),
                                   with(by(3, "a", 10), worker(1)), with(by(4, "a", 10), worker(0))});
   CHECK(use(books, with(by(5, "a", 10), worker(1))) == made[2]);
@@ -136,7 +138,7 @@ TEST_CASE("ledger: of those that wear the state the most recently used, of the o
 }
 
 TEST_CASE("ledger: the own worker counts among equals only") {
-  ledger books(9);
+  seated_ledger books(9);
   const auto made = stock(books, {with(by(1, "a", 10), worker(0)), with(by(2, "b", 20), worker(1)),
                                   with(by(3, "a", 11), worker(0)), with(by(4, "c", 30), worker(1))});
   CHECK(use(books, with(by(5, "z", 10), worker(1))) == made[0]);
@@ -145,7 +147,7 @@ TEST_CASE("ledger: the own worker counts among equals only") {
 }
 
 TEST_CASE("ledger: one that is asked for by name is given if it is idle") {
-  ledger books(9);
+  seated_ledger books(9);
   const auto made = stock(books, {by(1, "a", 10), by(2, "a", 10), with(by(3, "a", 10), db("other"))});
   CHECK(use(books, with(by(4, "a", 10), only(made[0]))) == made[0]);
   CHECK(use(books, with(by(5, "a", 10), only(made[0]))) == made[1]);         // it is lent
@@ -154,14 +156,14 @@ TEST_CASE("ledger: one that is asked for by name is given if it is idle") {
 }
 
 TEST_CASE("ledger: no connection is opened while an idle one merely wears other clothes") {
-  ledger books(std::nullopt);
+  seated_ledger books(std::nullopt);
   stock(books, {by(1, "a", 10)});
   CHECK(books.ask(by(2, "b", 20))->how == kind::use);
   CHECK(books.ask(by(3, "b", 20))->how == kind::open);
 }
 
 TEST_CASE("ledger: on a full server the least recently used of another key makes room, never a lent one") {
-  ledger books(3);
+  seated_ledger books(3);
   const auto made = stock(books, {by(1, "a"), by(2, "a"), by(3, "a")});
   CHECK(books.ask(with(by(4, "b"), db("other"))) == grant{kind::replace, 4, 4, made[0]});
   CHECK(use(books, by(5, "a")) == made[2]);
@@ -173,7 +175,7 @@ TEST_CASE("ledger: on a full server the least recently used of another key makes
 }
 
 TEST_CASE("ledger: one for its client alone is a new one, and an idle one makes room for it") {
-  ledger books(2);
+  seated_ledger books(2);
   const auto made = stock(books, {by(1, "a")});
   CHECK(books.ask(with(by(2, "a"), own())) == grant{kind::open, 2, 2, 0});
   CHECK(books.ask(with(by(3, "a"), own())) == grant{kind::replace, 3, 3, made[0]});
@@ -184,7 +186,7 @@ TEST_CASE("ledger: one for its client alone is a new one, and an idle one makes 
 }
 
 TEST_CASE("ledger: in a full place one of its own makes room, whoever is older elsewhere") {
-  ledger books(9);
+  seated_ledger books(9);
   const auto elsewhere = stock(books, {by(1, "a")});
   const auto made = stock(
       books, {with(by(2, "b"), in("small"), size(2), db("one")), with(by(3, "b"), in("small"), size(2), db("two"))});
@@ -196,7 +198,7 @@ TEST_CASE("ledger: in a full place one of its own makes room, whoever is older e
 }
 
 TEST_CASE("ledger: an idle connection comes over from another place of the same key, if there is room") {
-  ledger books(9);
+  seated_ledger books(9);
   const auto made = stock(books, {with(by(1, "a"), in("other")), with(by(2, "a"), in("other"))});
   const auto wish = [](waiter_id who) { return with(by(who, "a"), in("small"), size(1)); };
   CHECK(use(books, wish(3)) == made[1]);
@@ -207,7 +209,7 @@ TEST_CASE("ledger: an idle connection comes over from another place of the same 
 }
 
 TEST_CASE("ledger: a tenant's limit holds up nobody else, and within it who came first is served") {
-  ledger books(9);
+  seated_ledger books(9);
   CHECK(books.ask(with(by(1, "a"), most(1))));
   CHECK_FALSE(books.ask(with(by(2, "a"), most(1))));
   CHECK_FALSE(books.ask(with(by(3, "a"), most(1))));
@@ -221,7 +223,7 @@ TEST_CASE("ledger: a tenant's limit holds up nobody else, and within it who came
 }
 
 TEST_CASE("ledger: a polite tenant gets the next connection that is given back, however greedy the other") {
-  ledger books(8);
+  seated_ledger books(8);
   std::deque<connection_id> lent;
   std::map<connection_id, waiter_id> whose;
   const auto note = [&](const grant& got) {
@@ -254,7 +256,7 @@ TEST_CASE("ledger: a polite tenant gets the next connection that is given back, 
 TEST_CASE("ledger: weights 3 to 1 give 3 to 1 of the grants") {
   const auto connections = GENERATE(1U, 4U, 8U, 16U);
   const auto lease = GENERATE(100us, 20ms);
-  ledger books(connections);
+  seated_ledger books(connections);
   std::deque<std::pair<connection_id, waiter_id>> lent;
   const auto wish = [](waiter_id who) { return who <= 100 ? with(by(who, "a"), weight(3)) : by(who, "b"); };
   for (waiter_id i = 1; i <= 200; ++i) {
@@ -276,7 +278,7 @@ TEST_CASE("ledger: weights 3 to 1 give 3 to 1 of the grants") {
 }
 
 TEST_CASE("ledger: a tenant keeps a connection for a turn while the others that wait have some, too") {
-  ledger books(2);
+  seated_ledger books(2);
   const auto a = books.ask(by(1, "a"))->connection;
   REQUIRE(books.ask(by(2, "b")));
   for (waiter_id i = 11; i <= 20; ++i) CHECK_FALSE(books.ask(by(i, "b")));
@@ -291,7 +293,7 @@ TEST_CASE("ledger: a tenant keeps a connection for a turn while the others that 
 }
 
 TEST_CASE("ledger: a minimum is left free for its tenant by the others") {
-  ledger books(4);
+  seated_ledger books(4);
   CHECK(books.set_minimum("vip", 2).empty());
   CHECK(books.ask(by(1, "a")));
   CHECK(books.ask(by(2, "a")));
@@ -306,7 +308,7 @@ TEST_CASE("ledger: a minimum is left free for its tenant by the others") {
 }
 
 TEST_CASE("ledger: a minimum that is lowered, or exceeds its tenant's limit, sets free what was reserved") {
-  ledger books(2);
+  seated_ledger books(2);
   CHECK(books.set_minimum("vip", 1).empty());
   CHECK(books.ask(by(1, "a")));
   CHECK_FALSE(books.ask(by(2, "a")));
@@ -330,7 +332,7 @@ TEST_CASE("ledger: a minimum that is lowered, or exceeds its tenant's limit, set
 }
 
 TEST_CASE("ledger: minima beyond the budget do not shut the others out for good") {
-  ledger books(3);
+  seated_ledger books(3);
   books.set_minimum("x", 2);
   books.set_minimum("y", 2);
   CHECK(books.ask(by(1, "a")));
@@ -341,14 +343,14 @@ TEST_CASE("ledger: minima beyond the budget do not shut the others out for good"
 }
 
 TEST_CASE("ledger: without a budget of the server nothing is reserved") {
-  ledger books(std::nullopt);
+  seated_ledger books(std::nullopt);
   books.set_minimum("vip", 100);
   CHECK(books.ask(by(1, "a")));
   CHECK(books.ask(by(2, "a")));
 }
 
 TEST_CASE("ledger: raised limits serve who waits, lowered ones are reached by and by") {
-  ledger books(1);
+  seated_ledger books(1);
   for (waiter_id i = 1; i <= 4; ++i) books.ask(with(by(i, "a"), size(3)));
   const auto raised = books.set_most_connections(9);
   REQUIRE(raised.size() == 2);
@@ -371,7 +373,7 @@ TEST_CASE("ledger: raised limits serve who waits, lowered ones are reached by an
 }
 
 TEST_CASE("ledger: idle connections end when they have been idle for too long, or are too old") {
-  ledger books(9);
+  seated_ledger books(9);
   const auto made = stock(books, {by(1, "a"), by(2, "a"), by(3, "a")});  // idle since start + 0, 1, 2 s
   CHECK(books.retire(start, start).empty());
   CHECK(books.retire(start + 1s, start) == std::vector<connection_id>{made[0]});
@@ -383,7 +385,7 @@ TEST_CASE("ledger: idle connections end when they have been idle for too long, o
 }
 
 TEST_CASE("ledger: counts by key, with who has stood in the queue for longest") {
-  ledger books(2);
+  seated_ledger books(2);
   stock(books, {by(1, "a")});
   CHECK(books.ask(with(by(2, "a"), db("other"))));
   CHECK(books.ask(by(3, "a")));
@@ -402,7 +404,7 @@ TEST_CASE("ledger: counts by key, with who has stood in the queue for longest") 
 }
 
 TEST_CASE("ledger: a place's idle connections are given up, and all are reported") {
-  ledger books(10);
+  seated_ledger books(10);
   const auto there = stock(books, {by(1, "acme"), with(by(2, "acme"), in("other"), db("crm"))});
   const auto lent = books.ask(with(by(3, "globex"), db("third")));
   REQUIRE(lent);
@@ -419,7 +421,7 @@ TEST_CASE("ledger: a place's idle connections are given up, and all are reported
 }
 
 TEST_CASE("ledger: who waits already is not queued twice") {
-  ledger books(1);
+  seated_ledger books(1);
   books.ask(by(1, "a"));
   CHECK_FALSE(books.ask(by(2, "a")));
   CHECK_FALSE(books.ask(by(2, "b")));
