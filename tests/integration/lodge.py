@@ -78,6 +78,8 @@ class Lodge:
             "log": {"level": "debug"},
             **(daemon or {}),
         }
+        if method := os.environ.get("PGLODGE_IO_METHOD"):
+            self.settings.setdefault("io_method", method)
         # What is left of a pool counts against nobody who looks for lost descriptors.
         self.settings["timeouts"] = {"server_idle": "500ms", **self.settings.get("timeouts", {})}
         self.routes = routes
