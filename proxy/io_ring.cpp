@@ -37,6 +37,9 @@ constexpr int rounds_before_yield = 4;
 // A stream and what was asked for it, in the one word that a request brings back.
 constexpr std::uint64_t kind_mask = 7;
 
+// Of what a send came to that took less than it was given: whether it may be tried again.
+bool found_no_room(int result) { return result >= 0 || result == -EAGAIN || result == -EINTR; }
+
 std::string in_words(std::string_view call, int error) {
   return std::string(call) + ": " + std::generic_category().message(error);
 }
@@ -122,7 +125,7 @@ std::string io_ring::prove() {
   stream& near = add(tried.ends[0], tried);
   const std::vector<std::byte> much(most_queued, std::byte{'x'});
   std::size_t taken = 0;
-  while (!near.owes()) {
+  for (int tries = 0; !near.owes() && tries < 10'000; ++tries) {
     taken += near.write_soon(much).bytes;
     near.flush();
   }
@@ -208,6 +211,7 @@ void io_ring::reap() {
       case request::room:
         on->polling_ = false;
         on->news(false, true);
+        forget(*on);
         break;
       case request::take_back: break;
     }
@@ -244,14 +248,14 @@ void io_ring::settle_sends() {
     stream& on = *each.of;
     on.queued_ = false;
     if (std::exchange(on.fell_short_, false) && on.owner_ != nullptr) {
-      const bool full = on.sent_ >= 0 || on.sent_ == -EAGAIN || on.sent_ == -EINTR;
       const auto sent = static_cast<std::size_t>(std::max(0, on.sent_));
-      if (full && sent < each.size) {
-        const auto rest = std::span(outgoing_).subspan(each.from + sent, each.size - sent);
+      const auto rest = std::span(outgoing_).subspan(each.from + sent, each.size - sent);
+      if (found_no_room(on.sent_)) {
         on.rest_ = std::make_unique<stream::remainder>(std::vector<std::byte>(rest.begin(), rest.end()));
         send_rest(on);
+      } else {
+        on.break_off();
       }
-      // Else it is broken, which whoever reads or writes next finds out.
     }
     forget(on);
   }
@@ -263,16 +267,21 @@ void io_ring::settle_sends() {
 void io_ring::send_rest(stream& on) {
   const auto rest = std::span(on.rest_->bytes).subspan(on.rest_->sent);
   io_uring_sqe* const next = next_request();
-  if (next == nullptr) return on.give_up_rest();
+  if (next == nullptr) return on.break_off();
   io_uring_prep_send(next, on.descriptor_, rest.data(), rest.size(), MSG_NOSIGNAL | MSG_WAITALL);
   on.address(*next, request::send_rest);
 }
 
 void io_ring::rest_sent(stream& on, int result) {
   if (result > 0) on.rest_->sent += static_cast<std::size_t>(result);
-  const bool goes_on = result > 0 || result == -EAGAIN || result == -EINTR;
-  if (goes_on && on.owner_ != nullptr && on.rest_->sent < on.rest_->bytes.size()) return send_rest(on);
-  on.give_up_rest();
+  const bool all = on.rest_->sent == on.rest_->bytes.size();
+  if (!all && found_no_room(result) && on.owner_ != nullptr) return send_rest(on);
+  if (all) {
+    on.rest_.reset();
+    if (on.owner_ != nullptr && on.shut_later_) ::shutdown(on.descriptor_, SHUT_WR);
+  } else {
+    on.break_off();
+  }
   on.news(false, true);
   forget(on);
 }
@@ -423,9 +432,11 @@ void io_ring::stream::shut_write() {
   if (!shut_later_) ::shutdown(descriptor_, SHUT_WR);
 }
 
-void io_ring::stream::give_up_rest() {
+// Bytes that count as sent are lost. Nothing may come behind them: who reads or writes next finds the connection
+// broken.
+void io_ring::stream::break_off() {
   rest_.reset();
-  if (owner_ != nullptr && shut_later_) ::shutdown(descriptor_, SHUT_WR);
+  if (owner_ != nullptr) ::shutdown(descriptor_, SHUT_RDWR);
 }
 
 bool io_ring::stream::leave() {

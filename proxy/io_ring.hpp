@@ -166,7 +166,7 @@ class io_ring::stream : private member {
   [[nodiscard]] bool queue(std::span<const std::byte> bytes);
   void news(bool readable, bool writable);
   void address(io_uring_sqe& of, request kind);
-  void give_up_rest();
+  void break_off();
 
   io_ring& ring_;
   owner* owner_;
