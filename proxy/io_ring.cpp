@@ -138,15 +138,15 @@ std::string io_ring::prove() {
   }
   const bool whole = came == taken && !near.owes();
   near.receive();
-  exchange();
+  static_cast<void>(exchange());
   const bool sent = ::send(tried.ends[1], "?", 1, MSG_NOSIGNAL) == 1;
-  exchange();
+  static_cast<void>(exchange());
   const bool heard = sent && near.read_some(into).bytes == 1;
   ::shutdown(tried.ends[0], SHUT_RDWR);
   news_.clear();
   near.readable_news_ = near.writable_news_ = false;
   near.end();
-  exchange();
+  static_cast<void>(exchange());
   return whole && heard ? std::string() : "the kernel's io_uring does not keep what it promises";
 }
 
@@ -175,8 +175,7 @@ void io_ring::turn() {
     ring_bell(false);
     tell_owners();
     ring_bell(true);
-    exchange();
-    more = !news_.empty() || io_uring_sq_ready(ring_.get()) > 0;
+    more = exchange();
   }
   turning_ = false;
   if (more) schedule();
@@ -185,16 +184,20 @@ void io_ring::turn() {
 // Whether the loop is to hear of what comes, or is looking already.
 void io_ring::ring_bell(bool on) { static_cast<void>(io_uring_cq_eventfd_toggle(ring_.get(), on)); }
 
-void io_ring::exchange() {
-  if (stopped_) return;
+// Gives whether there is, or may be, more to do. Of what is due the kernel does only some (twenty) at a time and says
+// nothing of the rest: all has been done when an answer is empty.
+bool io_ring::exchange() {
+  if (stopped_) return false;
   // What the kernel does not take for lack of memory stays in the queue.
   static_cast<void>(io_uring_submit_and_get_events(ring_.get()));
-  reap();
+  const bool any = reap() > 0;
   if (io_uring_sq_ready(ring_.get()) == 0) settle_sends();
-  if (io_uring_sq_ready(ring_.get()) > 0 || !news_.empty()) schedule();
+  const bool more = any || !news_.empty() || io_uring_sq_ready(ring_.get()) > 0;
+  if (more) schedule();
+  return more;
 }
 
-void io_ring::reap() {
+unsigned io_ring::reap() {
   unsigned head = 0;
   unsigned count = 0;
   io_uring_cqe* one = nullptr;
@@ -217,6 +220,7 @@ void io_ring::reap() {
     }
   }
   io_uring_cq_advance(ring_.get(), count);
+  return count;
 }
 
 void io_ring::received(stream& on, int result, std::uint32_t flags) {

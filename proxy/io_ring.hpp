@@ -58,6 +58,9 @@ class io_ring {
 
   /// Takes up a connected, non-blocking socket that nobody waits for elsewhere.
   stream& add(int descriptor, owner& whose);
+  /// Exchanges what is due. The loop calls it by itself as soon as there is something; to be called now and then, so
+  /// that a kernel which forgot to tell costs a moment and not a session.
+  void turn();
   /// Nothing is exchanged any more. The loop must still be there.
   void stop();
 
@@ -79,10 +82,9 @@ class io_ring {
   [[nodiscard]] std::string set_up();
   [[nodiscard]] std::string prove();
 
-  void turn();
-  void exchange();
+  bool exchange();
   void ring_bell(bool on);
-  void reap();
+  unsigned reap();
   void received(stream& on, int result, std::uint32_t flags);
   void settle_sends();
   void send_rest(stream& on);

@@ -51,6 +51,10 @@ class readiness final : public asio::execution_context::service {
 
   /// Opens the loop's ring; to be called by the loop's thread. Why there is none: for people.
   [[nodiscard]] std::optional<std::string> open_ring();
+  /// See io_ring::turn.
+  void look_after_ring() {
+    if (ring_) ring_->turn();
+  }
 
   /// One socket's registration. Has two seats, so that who reads and who writes can wait at the same time, each for
   /// whatever it needs: over TLS a read may have to wait until the socket is writable.

@@ -182,6 +182,7 @@ task<void> worker::sweep() {
     if (error) co_return;
     const auto now = clock::now();
     last_sweep_.store(now.time_since_epoch());
+    asio::use_service<readiness>(context_).look_after_ring();
     co_await look_at_all(now);
     if (number_ == 0) {
       retire_connections(now);

@@ -54,7 +54,7 @@ def test_a_bound_that_is_too_small_for_all_lets_nobody_in_and_ends_nobody(start_
     """To end one that holds little would free little."""
     daemon = {"auth": {"method": "trust"}, "resources": {"memory": "64MiB"}}
     with start_lodge(standard_routes(postgres.host), daemon) as lodge, contextlib.ExitStack() as sessions:
-        each = [sessions.enter_context(lodge.login("trusted.globex")) for _ in range(100)]
+        each = [sessions.enter_context(lodge.login("trusted.globex")) for _ in range(130)]
         for one in each[1:]:
             one.send(b"Q" + (2 * MIB).to_bytes(4, "big") + b" " * (450 << 10))
         lodge.wait_for_log("no session holds much of it")

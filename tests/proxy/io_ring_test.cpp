@@ -334,6 +334,26 @@ TEST_CASE("more come at once than there are buffers, and all are heard", "[ring]
   CHECK(heard == 400);
 }
 
+TEST_CASE("many that end at once are all let go, and nobody beside them is forgotten", "[ring]") {
+  house in;
+  if (!has_ring(in)) return;
+  std::vector<std::unique_ptr<line>> many;
+  for (int i = 0; i < 300; ++i) {
+    many.push_back(std::make_unique<line>(in));
+    many.back()->await();
+  }
+  line last(in);
+  last.await();
+  in.loop.poll();
+  for (const auto& one : many) one->near->close();
+  last.say("x");
+  in.loop.poll();
+  int ended = 0;
+  for (const auto& one : many) ended += one->heard() == "<end>" ? 1 : 0;
+  CHECK(ended == 300);
+  CHECK(last.woken);
+}
+
 TEST_CASE("one whose peer is gone finds out by reading", "[ring]") {
   house in;
   if (!has_ring(in)) return;
