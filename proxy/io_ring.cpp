@@ -34,6 +34,9 @@ constexpr std::size_t outgoing_room = std::size_t{128} * 1024;
 // Timers and posts have their turn after this many rounds.
 constexpr int rounds_before_yield = 4;
 
+// What the kernel does in one call at least, if that many requests are due.
+constexpr std::size_t most_done_at_once = 20;
+
 // A stream and what was asked for it, in the one word that a request brings back.
 constexpr std::uint64_t kind_mask = 7;
 
@@ -175,7 +178,7 @@ void io_ring::turn() {
     ring_bell(false);
     tell_owners();
     ring_bell(true);
-    more = exchange();
+    more = exchange() || has_more();
   }
   turning_ = false;
   if (more) schedule();
@@ -184,20 +187,27 @@ void io_ring::turn() {
 // Whether the loop is to hear of what comes, or is looking already.
 void io_ring::ring_bell(bool on) { static_cast<void>(io_uring_cq_eventfd_toggle(ring_.get(), on)); }
 
-// Gives whether there is, or may be, more to do. Of what is due the kernel does only some (twenty) at a time and says
-// nothing of the rest: all has been done when an answer is empty.
+// Of what is due the kernel does only some at a time (since 6.13) and keeps silent about the rest; nor does an empty
+// answer say that nothing is left, for a socket may have been looked at in vain. Who polls the ring is told.
+bool io_ring::has_more() const {
+  if (streams_.size() <= most_done_at_once) return false;
+  pollfd asked{ring_->ring_fd, POLLIN, 0};
+  return ::poll(&asked, 1, 0) == 1;
+}
+
+// Gives whether there is something to be done about what it brought.
 bool io_ring::exchange() {
   if (stopped_) return false;
   // What the kernel does not take for lack of memory stays in the queue.
   static_cast<void>(io_uring_submit_and_get_events(ring_.get()));
-  const bool any = reap() > 0;
+  reap();
   if (io_uring_sq_ready(ring_.get()) == 0) settle_sends();
-  const bool more = any || !news_.empty() || io_uring_sq_ready(ring_.get()) > 0;
+  const bool more = !news_.empty() || io_uring_sq_ready(ring_.get()) > 0;
   if (more) schedule();
   return more;
 }
 
-unsigned io_ring::reap() {
+void io_ring::reap() {
   unsigned head = 0;
   unsigned count = 0;
   io_uring_cqe* one = nullptr;
@@ -220,7 +230,6 @@ unsigned io_ring::reap() {
     }
   }
   io_uring_cq_advance(ring_.get(), count);
-  return count;
 }
 
 void io_ring::received(stream& on, int result, std::uint32_t flags) {

@@ -84,7 +84,8 @@ class io_ring {
 
   bool exchange();
   void ring_bell(bool on);
-  unsigned reap();
+  void reap();
+  [[nodiscard]] bool has_more() const;
   void received(stream& on, int result, std::uint32_t flags);
   void settle_sends();
   void send_rest(stream& on);
@@ -107,7 +108,7 @@ class io_ring {
   std::vector<stream*> news_;     ///< whose owners are to be told
   std::vector<stream*> telling_;  ///< those that are being told
   struct member : boost::intrusive::list_base_hook<> {};
-  boost::intrusive::list<member, boost::intrusive::constant_time_size<false>> streams_;
+  boost::intrusive::list<member> streams_;
   std::unique_ptr<standing_watch> edge_;
   bool turning_ = false;
   bool scheduled_ = false;

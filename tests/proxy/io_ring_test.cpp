@@ -1,10 +1,12 @@
 // Transports in the ring of their loop: what one end of a socket pair writes and reads, and what the other sees.
 #include "proxy/io_ring.hpp"
 
+#include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <catch2/catch.hpp>
@@ -34,7 +36,16 @@ struct line {
   explicit line(house& in) : near(std::make_unique<proxy::transport>(in.loop)) {
     std::array<int, 2> ends{};
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends.data()) == 0);
-    near->adopt(AF_UNIX, ends[0]);
+    begin(AF_UNIX, ends);
+  }
+  // By TCP, to a door that listens on this address.
+  line(house& in, int door, const sockaddr_in& address) : near(std::make_unique<proxy::transport>(in.loop)) {
+    const int caller = ::socket(AF_INET, SOCK_STREAM, 0);
+    REQUIRE(::connect(caller, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    begin(AF_INET, {caller, ::accept4(door, nullptr, nullptr, SOCK_NONBLOCK)});
+  }
+  void begin(int family, std::array<int, 2> ends) {
+    near->adopt(family, ends[0]);
     near->enter_ring();
     far = ends[1];
   }
@@ -334,24 +345,32 @@ TEST_CASE("more come at once than there are buffers, and all are heard", "[ring]
   CHECK(heard == 400);
 }
 
-TEST_CASE("many that end at once are all let go, and nobody beside them is forgotten", "[ring]") {
+// The kernel does only some of what is due at once; and the end of writing makes it look at a TCP socket in vain.
+TEST_CASE("many that have nothing to tell hide nobody who has", "[ring]") {
   house in;
   if (!has_ring(in)) return;
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  const int door = ::socket(AF_INET, SOCK_STREAM, 0);
+  REQUIRE(::bind(door, reinterpret_cast<sockaddr*>(&address), size) == 0);
+  REQUIRE(::listen(door, 8) == 0);
+  REQUIRE(::getsockname(door, reinterpret_cast<sockaddr*>(&address), &size) == 0);
   std::vector<std::unique_ptr<line>> many;
   for (int i = 0; i < 300; ++i) {
-    many.push_back(std::make_unique<line>(in));
+    many.push_back(std::make_unique<line>(in, door, address));
     many.back()->await();
   }
+  ::close(door);
   line last(in);
   last.await();
   in.loop.poll();
-  for (const auto& one : many) one->near->close();
+  for (const auto& one : many) one->near->shut_write();
   last.say("x");
   in.loop.poll();
-  int ended = 0;
-  for (const auto& one : many) ended += one->heard() == "<end>" ? 1 : 0;
-  CHECK(ended == 300);
   CHECK(last.woken);
+  for (const auto& one : many) CHECK(one->heard() == "<end>");
 }
 
 TEST_CASE("one whose peer is gone finds out by reading", "[ring]") {
