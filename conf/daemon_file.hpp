@@ -96,7 +96,7 @@ struct timeout_settings {
 
 /// How event loops receive and send.
 enum class io_method : std::uint8_t {
-  automatic,  ///< by io_uring where the kernel offers it, else by epoll
+  automatic,  ///< by io_uring while there is much to do, where the kernel offers it; else by epoll
   epoll,
   io_uring,
 };

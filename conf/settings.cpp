@@ -41,7 +41,9 @@ std::vector<setting> daemon_settings_table() {
       {daemon, "io_method", "auto | epoll | io_uring", "auto",
        "How bytes are received and sent: many sockets' in one call to the kernel (io_uring, Linux 6.1 or later, where "
        "it "
-       "is allowed), or each by a call of its own (epoll); auto is io_uring where the kernel offers it.",
+       "is allowed), or each by a call of its own (epoll); auto is io_uring while there is much to do, where the "
+       "kernel "
+       "offers it, else epoll.",
        force::yes, "", restart},
       {daemon, "auth", "mapping", "", "How clients prove who they are."},
       {daemon, "auth.method", "trust | password | md5 | scram-sha-256 | cert | passthrough",

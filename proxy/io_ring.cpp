@@ -56,7 +56,8 @@ void io_ring::close::operator()(io_uring* ring) const {
 
 void io_ring::unmap::operator()(io_uring_buf_ring* stock) const { ::munmap(stock, buffers * sizeof(io_uring_buf)); }
 
-io_ring::io_ring(asio::io_context& loop) : loop_(loop), incoming_(buffers * buffer_size), outgoing_(outgoing_room) {}
+io_ring::io_ring(asio::io_context& loop, look_size& served)
+    : loop_(loop), served_(served), incoming_(buffers * buffer_size), outgoing_(outgoing_room) {}
 
 // Their requests end with the ring, which is to be gone before the memory that they write to.
 io_ring::~io_ring() {
@@ -65,8 +66,8 @@ io_ring::~io_ring() {
   streams_.clear_and_dispose([](member* one) { delete static_cast<stream*>(one); });
 }
 
-std::expected<std::unique_ptr<io_ring>, std::string> io_ring::open(asio::io_context& loop) {
-  std::unique_ptr<io_ring> made(new io_ring(loop));
+std::expected<std::unique_ptr<io_ring>, std::string> io_ring::open(asio::io_context& loop, look_size& served) {
+  std::unique_ptr<io_ring> made(new io_ring(loop, served));
   made->turning_ = true;  // as yet, by hand
   if (auto failed = made->set_up(); !failed.empty()) return std::unexpected(std::move(failed));
   if (auto failed = made->prove(); !failed.empty()) return std::unexpected(std::move(failed));
@@ -174,23 +175,26 @@ void io_ring::turn() {
   ring_bell(false);
   exchange();
   bool more = true;
+  std::size_t told = 0;
   for (int rounds = 0; more && rounds < rounds_before_yield; ++rounds) {
     ring_bell(false);
-    tell_owners();
+    told += tell_owners();
     ring_bell(true);
     more = exchange() || has_more();
   }
   turning_ = false;
+  if (told > 0) served_.note(told);
   if (more) schedule();
 }
 
 // Whether the loop is to hear of what comes, or is looking already.
 void io_ring::ring_bell(bool on) { static_cast<void>(io_uring_cq_eventfd_toggle(ring_.get(), on)); }
 
-// Of what is due the kernel does only some at a time (since 6.13) and keeps silent about the rest; nor does an empty
-// answer say that nothing is left, for a socket may have been looked at in vain. Who polls the ring is told.
+// Of what is due the kernel does only some at a time (since 6.13) and keeps silent about the rest. Nor does a small
+// answer always say that nothing is left: a TCP socket whose end of writing is confirmed is looked at in vain, and
+// counts. Who polls the ring is told.
 bool io_ring::has_more() const {
-  if (streams_.size() <= most_done_at_once) return false;
+  if (answers_ + half_closed_ < most_done_at_once) return false;
   pollfd asked{ring_->ring_fd, POLLIN, 0};
   return ::poll(&asked, 1, 0) == 1;
 }
@@ -230,6 +234,7 @@ void io_ring::reap() {
     }
   }
   io_uring_cq_advance(ring_.get(), count);
+  answers_ = count;
 }
 
 void io_ring::received(stream& on, int result, std::uint32_t flags) {
@@ -291,7 +296,7 @@ void io_ring::rest_sent(stream& on, int result) {
   if (!all && found_no_room(result) && on.owner_ != nullptr) return send_rest(on);
   if (all) {
     on.rest_.reset();
-    if (on.owner_ != nullptr && on.shut_later_) ::shutdown(on.descriptor_, SHUT_WR);
+    if (on.owner_ != nullptr && on.shut_later_) on.say_end_of_writing();
   } else {
     on.break_off();
   }
@@ -299,7 +304,7 @@ void io_ring::rest_sent(stream& on, int result) {
   forget(on);
 }
 
-void io_ring::tell_owners() {
+std::size_t io_ring::tell_owners() {
   telling_.swap(news_);
   for (stream* const each : telling_) {
     const bool readable = std::exchange(each->readable_news_, false);
@@ -309,7 +314,9 @@ void io_ring::tell_owners() {
     each->told_now_ = false;
     forget(*each);
   }
+  const std::size_t told = telling_.size();
   telling_.clear();
+  return told;
 }
 
 // Soon, but after whatever else is about to be done, which may have something to send as well.
@@ -342,6 +349,7 @@ std::span<std::byte> io_ring::buffer(std::uint16_t which) {
 // Once nobody has it any more.
 void io_ring::forget(stream& gone) {
   if (gone.is_wanted()) return;
+  if (gone.half_closed_) --half_closed_;
   streams_.erase(streams_.iterator_to(gone));
   delete &gone;
 }
@@ -442,7 +450,12 @@ void io_ring::stream::wait_for_room() {
 void io_ring::stream::shut_write() {
   flush();
   shut_later_ = owes();
-  if (!shut_later_) ::shutdown(descriptor_, SHUT_WR);
+  if (!shut_later_) say_end_of_writing();
+}
+
+void io_ring::stream::say_end_of_writing() {
+  if (!std::exchange(half_closed_, true)) ++ring_.half_closed_;
+  ::shutdown(descriptor_, SHUT_WR);
 }
 
 // Bytes that count as sent are lost. Nothing may come behind them: who reads or writes next finds the connection
@@ -473,7 +486,10 @@ void io_ring::stream::end() {
   if (left_ > 0) ring_.give_back(buffer_);
   left_ = 0;
   owner_ = nullptr;
-  if (receiving_ || polling_ || owes()) ::shutdown(descriptor_, SHUT_RDWR);
+  if (receiving_ || polling_ || owes()) {
+    if (!std::exchange(half_closed_, true)) ++ring_.half_closed_;
+    ::shutdown(descriptor_, SHUT_RDWR);
+  }
   ring_.forget(*this);
 }
 

@@ -27,6 +27,7 @@
 
 #include "proxy/io.hpp"
 #include "proxy/io_result.hpp"
+#include "proxy/look_size.hpp"
 #include "proxy/owned_descriptor.hpp"
 #include "proxy/standing_watch.hpp"
 
@@ -49,8 +50,9 @@ class io_ring {
   };
   class stream;
 
-  /// To be called by the loop's thread, which alone may use it. Why there is none: for people.
-  static std::expected<std::unique_ptr<io_ring>, std::string> open(asio::io_context& loop);
+  /// To be called by the loop's thread, which alone may use it. `served` must outlive it. Why there is none: for
+  /// people.
+  static std::expected<std::unique_ptr<io_ring>, std::string> open(asio::io_context& loop, look_size& served);
   /// After `stop`, by any thread.
   ~io_ring();
   io_ring(const io_ring&) = delete;
@@ -78,7 +80,7 @@ class io_ring {
   };
   enum class request : std::uint8_t { receive, send, send_rest, room, take_back };
 
-  explicit io_ring(asio::io_context& loop);
+  io_ring(asio::io_context& loop, look_size& served);
   [[nodiscard]] std::string set_up();
   [[nodiscard]] std::string prove();
 
@@ -90,7 +92,7 @@ class io_ring {
   void settle_sends();
   void send_rest(stream& on);
   void rest_sent(stream& on, int result);
-  void tell_owners();
+  std::size_t tell_owners();
   void schedule();
   [[nodiscard]] io_uring_sqe* next_request();
   void give_back(std::uint16_t buffer);
@@ -98,6 +100,7 @@ class io_ring {
   void forget(stream& gone);
 
   asio::io_context& loop_;
+  look_size& served_;
   owned_descriptor bell_;  ///< the loop watches it
   std::unique_ptr<io_uring, close> ring_;
   std::unique_ptr<io_uring_buf_ring, unmap> stock_;
@@ -110,6 +113,8 @@ class io_ring {
   struct member : boost::intrusive::list_base_hook<> {};
   boost::intrusive::list<member> streams_;
   std::unique_ptr<standing_watch> edge_;
+  std::size_t answers_ = 0;      ///< in the latest exchange
+  std::size_t half_closed_ = 0;  ///< streams whose end of writing was said
   bool turning_ = false;
   bool scheduled_ = false;
   bool stopped_ = false;
@@ -170,6 +175,7 @@ class io_ring::stream : private member {
   void news(bool readable, bool writable);
   void address(io_uring_sqe& of, request kind);
   void break_off();
+  void say_end_of_writing();
 
   io_ring& ring_;
   owner* owner_;
@@ -186,6 +192,7 @@ class io_ring::stream : private member {
   bool fell_short_ = false;  ///< that send has taken less than it was given
   bool polling_ = false;
   bool shut_later_ = false;
+  bool half_closed_ = false;
   bool readable_news_ = false;
   bool writable_news_ = false;
   bool told_now_ = false;

@@ -49,8 +49,9 @@ void readiness::shutdown() {
   }
 }
 
-std::optional<std::string> readiness::open_ring() {
-  auto opened = io_ring::open(loop_);
+std::optional<std::string> readiness::open_ring(ring_use use) {
+  always_ = use == ring_use::always;
+  auto opened = io_ring::open(loop_, served_);
   if (!opened) return std::move(opened.error());
   ring_ = std::move(*opened);
   return std::nullopt;
@@ -60,6 +61,7 @@ void readiness::on_edge() {
   std::array<epoll_event, most_at_once> room{};
   const int n = ::epoll_wait(set_, room.data(), static_cast<int>(room.size()), 0);
   if (n <= 0) return;
+  served_.note(static_cast<std::size_t>(n));
   batch_ = std::span(room).first(static_cast<std::size_t>(n));
   for (const epoll_event& event : batch_) {
     if (event.data.ptr != nullptr) static_cast<watch*>(event.data.ptr)->on_events(event.events);
@@ -81,14 +83,22 @@ void readiness::complete_later(watch::handler waiting, error_code how) {
 }
 
 bool readiness::watch::begin(int descriptor) {
+  descriptor_ = descriptor;
+  if (!join_set()) {
+    descriptor_ = -1;
+    return false;
+  }
+  loop_.watches_.push_back(*this);
+  return true;
+}
+
+bool readiness::watch::join_set() {
   epoll_event wanted{};
   wanted.events = always;
   wanted.data.ptr = this;
-  if (::epoll_ctl(loop_.set_, EPOLL_CTL_ADD, descriptor, &wanted) != 0) return false;
-  descriptor_ = descriptor;
+  if (::epoll_ctl(loop_.set_, EPOLL_CTL_ADD, descriptor_, &wanted) != 0) return false;
   registered_ = always;
   ready_ = closed_ = broken_ = false;
-  loop_.watches_.push_back(*this);
   return true;
 }
 
@@ -106,11 +116,20 @@ void readiness::watch::end() {
 }
 
 void readiness::watch::enter_ring() {
-  const bool is_awaited = std::ranges::any_of(seats_, [](const place& one) { return bool(one.waiting); });
-  if (!loop_.ring_ || stream_ != nullptr || descriptor_ < 0 || is_awaited) return;
+  if (!loop_.ring_ || stream_ != nullptr || descriptor_ < 0 || is_awaited()) return;
   ::epoll_ctl(loop_.set_, EPOLL_CTL_DEL, descriptor_, nullptr);
   loop_.forget(*this);
   stream_ = &loop_.ring_->add(descriptor_, *this);
+}
+
+void readiness::watch::leave_ring() {
+  if (stream_ == nullptr || is_awaited() || !stream_->leave()) return;
+  std::exchange(stream_, nullptr)->end();
+  if (!join_set()) stream_ = &loop_.ring_->add(descriptor_, *this);
+}
+
+bool readiness::watch::is_awaited() const {
+  return std::ranges::any_of(seats_, [](const place& one) { return bool(one.waiting); });
 }
 
 void readiness::watch::cancel() {

@@ -8,8 +8,8 @@
 // The price of edges is that they come once. So a socket that was found ready stays so until whoever reads it has seen
 // the end of it and says `drained`; and a peer that has closed is ready for good.
 //
-// Where the kernel offers it, sockets that have long to live go on through a ring instead (io_ring), which brings the
-// bytes along with the news. Who waits sees no difference.
+// Where the kernel offers it, sockets that have long to live go through a ring instead while there is much to do
+// (io_ring), which brings the bytes along with the news. Who waits sees no difference.
 //
 // What it must keep: a handler never runs inside `wait` or `cancel`. All is for the loop's thread only.
 #pragma once
@@ -50,7 +50,8 @@ class readiness final : public asio::execution_context::service {
   readiness& operator=(const readiness&) = delete;
 
   /// Opens the loop's ring; to be called by the loop's thread. Why there is none: for people.
-  [[nodiscard]] std::optional<std::string> open_ring();
+  enum class ring_use : std::uint8_t { while_it_pays, always };
+  [[nodiscard]] std::optional<std::string> open_ring(ring_use use);
   /// See io_ring::turn.
   void look_after_ring() {
     if (ring_) ring_->turn();
@@ -80,8 +81,13 @@ class readiness final : public asio::execution_context::service {
     /// Perhaps there is more to read and perhaps not: ask the kernel. For who cannot tell.
     void unsure();
 
-    /// From now on the socket's bytes go through the loop's ring, if it has one and nobody waits.
+    /// Whether the socket is better off in the loop's ring now: that pays while several are served in one look.
+    [[nodiscard]] bool ring_pays() const {
+      return loop_.ring_ != nullptr && (loop_.always_ || loop_.served_.is_large());
+    }
+    /// From now on the socket's bytes go through the ring, or do not, if that is possible now and nobody waits.
     void enter_ring();
+    void leave_ring();
     /// Null: the socket is read and written directly.
     [[nodiscard]] io_ring::stream* ring() const { return stream_; }
 
@@ -106,6 +112,8 @@ class readiness final : public asio::execution_context::service {
     [[nodiscard]] bool begin_wait(readable_or_writable what);
     void register_again(std::uint32_t events);
     [[nodiscard]] bool waits_for(readable_or_writable what) const;
+    [[nodiscard]] bool is_awaited() const;
+    [[nodiscard]] bool join_set();
 
     readiness& loop_;
     io_ring::stream* stream_ = nullptr;
@@ -129,7 +137,9 @@ class readiness final : public asio::execution_context::service {
   standing_watch edge_;
   std::span<epoll_event> batch_;  ///< what is being handed out
   boost::intrusive::list<watch, boost::intrusive::constant_time_size<false>> watches_;
+  look_size served_;
   std::unique_ptr<io_ring> ring_;
+  bool always_ = false;
 };
 
 }  // namespace proxy

@@ -118,8 +118,14 @@ task<bool> transport::settle() {
   co_return true;
 }
 
-void transport::enter_ring() {
-  watch_.enter_ring();
+void transport::change_ring() {
+  if (watch_.ring() == nullptr) {
+    watch_.enter_ring();
+    if (tls_ && watch_.ring() != nullptr) carry_by_ring(tls_, *watch_.ring());
+    return;
+  }
+  if (tls_) carry_by_socket(tls_, descriptor_);
+  watch_.leave_ring();
   if (tls_ && watch_.ring() != nullptr) carry_by_ring(tls_, *watch_.ring());
 }
 
@@ -229,7 +235,7 @@ void transport::cancel() { watch_.cancel(); }
 void transport::close() {
   if (is_open()) say_goodbye();
   tls_.reset();
-  tls_broken_ = false;
+  may_ring_ = tls_broken_ = false;
   read_waits_for_ = readable_or_writable::readable;
   write_waits_for_ = readable_or_writable::writable;
   watch_.end();

@@ -8,8 +8,8 @@
 // TLS is the same two functions on the same socket: a read may need the socket to be writable first, and the other way
 // round; `wait_readable` and `wait_writable` know what the last read or write was short of.
 //
-// A stream that has long to live enters the ring of its loop, where there is one: then what is small is received and
-// sent together with what others' streams have.
+// A stream that has long to live may go through the ring of its loop, where there is one and much to do: then what is
+// small is received and sent together with what others' streams have.
 //
 // What it must keep: no operation here ever blocks or raises SIGPIPE; a transport is used by its worker's thread
 // only.
@@ -83,15 +83,21 @@ class transport {
   /// Waits until it has. False when the connection broke or the wait was cancelled.
   task<bool> settle();
 
-  /// From now on through the loop's ring, if it has one and nobody waits.
-  void enter_ring();
+  /// From now on through the loop's ring, if it has one, whenever that pays.
+  void may_use_ring() {
+    may_ring_ = true;
+    choose_ring();
+  }
 
   /// The first byte that waits to be read, which stays there; nothing if none does. Plain text only.
   [[nodiscard]] std::optional<std::byte> peek();
   /// Whether the peer has closed and said nothing that was not read but goodbye. Takes nothing off the stream.
   [[nodiscard]] bool peer_closed();
 
-  auto wait_readable() { return watch_.wait(seat::reader, read_waits_for_, no_throw); }
+  auto wait_readable() {
+    choose_ring();
+    return watch_.wait(seat::reader, read_waits_for_, no_throw);
+  }
   auto wait_writable() { return watch_.wait(seat::writer, write_waits_for_, no_throw); }
 
   /// Writes all of it, waiting as needed. False when the connection broke or the wait was cancelled.
@@ -114,11 +120,16 @@ class transport {
   io_result read_tls(std::span<std::byte> into);
   io_result write_tls(std::span<const std::byte> from);
   void say_goodbye();
+  void choose_ring() {
+    if (may_ring_ && watch_.ring_pays() != (watch_.ring() != nullptr)) change_ring();
+  }
+  void change_ring();
 
   readiness::watch watch_;
   int descriptor_ = -1;
   int family_ = 0;
   tls_stream tls_;
+  bool may_ring_ = false;
   bool tls_broken_ = false;  ///< OpenSSL forbids even a goodbye after a failure
   readable_or_writable read_waits_for_ = readable_or_writable::readable;
   readable_or_writable write_waits_for_ = readable_or_writable::writable;

@@ -41,8 +41,11 @@ std::optional<std::string> worker::start() {
   std::promise<std::optional<std::string>> without_ring;
   auto opened = without_ring.get_future();
   thread_ = std::thread([this, &without_ring] {
-    const bool wanted = current_->settings->io != conf::io_method::epoll;
-    without_ring.set_value(wanted ? asio::use_service<readiness>(context_).open_ring() : std::nullopt);
+    const auto method = current_->settings->io;
+    const auto use =
+        method == conf::io_method::io_uring ? readiness::ring_use::always : readiness::ring_use::while_it_pays;
+    const bool wanted = method != conf::io_method::epoll;
+    without_ring.set_value(wanted ? asio::use_service<readiness>(context_).open_ring(use) : std::nullopt);
     asio::co_spawn(context_, sweep(), asio::detached);
     context_.run();
   });

@@ -33,7 +33,7 @@ server_connection::server_connection(connection_id id, worker& home, std::shared
 server_connection::~server_connection() = default;
 
 void server_connection::start() {
-  io_->enter_ring();
+  io_->may_use_ring();
   auto ended = [self = shared_from_this()](const std::exception_ptr& failure) {
     if (!failure) return;
     spdlog::critical("reading a server ended by an exception, which is a defect of the lodge or a lack of memory");

@@ -115,7 +115,7 @@ task<seldom<ending>> pooled_session::get_parameters(parameters_ptr& told) {
 task<seldom<ending>> pooled_session::converse() {
   using step = pooled_traffic::step;
   bool dresses = false;  // what a lease began with is in the run
-  client_.enter_ring();
+  client_.may_use_ring();
   for (;;) {
     around_.stirs();
     auto& [to_server, to_client] = home_.runs();

@@ -37,8 +37,8 @@ relay::relay(worker& home, transport& client, transport& server, session_meter& 
 }
 
 task<relay_end> relay::run(std::string early_client, std::string early_server, std::shared_ptr<void> keep_alive) {
-  client_.enter_ring();
-  server_.enter_ring();
+  client_.may_use_ring();
+  server_.may_use_ring();
   auto to_client = [](relay* self, std::string early, std::shared_ptr<void>) -> task<void> {
     const direction way{self->server_,
                         self->client_,

@@ -28,7 +28,8 @@ namespace {
 struct house {
   asio::io_context loop{1};
   asio::executor_work_guard<proxy::executor> work{loop.get_executor()};
-  std::optional<std::string> no_ring = asio::use_service<proxy::readiness>(loop).open_ring();
+  std::optional<std::string> no_ring =
+      asio::use_service<proxy::readiness>(loop).open_ring(proxy::readiness::ring_use::always);
 };
 
 // Both ends of a connection, the near one in the ring.
@@ -44,9 +45,10 @@ struct line {
     REQUIRE(::connect(caller, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
     begin(AF_INET, {caller, ::accept4(door, nullptr, nullptr, SOCK_NONBLOCK)});
   }
+  // It enters with its first wait.
   void begin(int family, std::array<int, 2> ends) {
     near->adopt(family, ends[0]);
-    near->enter_ring();
+    near->may_use_ring();
     far = ends[1];
   }
   ~line() { hang_up(); }
@@ -303,7 +305,7 @@ TEST_CASE("a stream moves to another loop", "[ring]") {
     CHECK(*one.woken == asio::error::operation_aborted);
     one.near = std::make_unique<proxy::transport>(there.loop);
     one.near->adopt(std::move(*moving));
-    one.near->enter_ring();
+    one.near->may_use_ring();
     one.say("here");
     one.await();
     there.loop.poll();
