@@ -102,6 +102,7 @@ TEST_CASE("at the end, what is queued does not run, and the coroutines that wait
   bool ran = false;
   {
     asio::io_context loop(1);
+    asio::io_context asking(1);
     slow_work work(1);
     stopper all(work);
     asio::co_spawn(loop, holding(alive, work, loop.get_executor(), result, ran), asio::detached);
@@ -109,7 +110,13 @@ TEST_CASE("at the end, what is queued does not run, and the coroutines that wait
     CHECK(alive.use_count() > 1);
     // The running job ends only now; the other is in the queue until close.
     std::thread closing([&] { work.close(); });
-    while (work.try_post([]() noexcept {})) std::this_thread::yield();
+    std::optional<slow_refusal> told;
+    while (told != slow_refusal::closed) {  // until then one is queued, and in the end too many are
+      std::this_thread::yield();
+      asio::co_spawn(asking, nothing(work, asking.get_executor(), told, ran), asio::detached);
+      asking.restart();
+      asking.poll();
+    }
     all.let_go();
     closing.join();
     CHECK_FALSE(work.try_post([]() noexcept {}));
