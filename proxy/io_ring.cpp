@@ -217,6 +217,7 @@ void io_ring::reap() {
   io_uring_cqe* one = nullptr;
   io_uring_for_each_cqe(ring_.get(), head, one) {
     ++count;
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): the kernel carries nothing but a number
     auto* const on = reinterpret_cast<stream*>(one->user_data & ~kind_mask);
     switch (static_cast<request>(one->user_data & kind_mask)) {
       case request::receive: received(*on, one->res, one->flags); break;
