@@ -312,9 +312,9 @@ TEST_CASE(
 
 TEST_CASE("the queue of answers does not grow while one is always under way") {
   proxy::expected_answers answers;
-  answers.push({proxy::expected_answer::kind::query});
+  answers.push(proxy::expected_answer::kind::query);
   for (int i = 0; i < 100'000; ++i) {
-    answers.push({proxy::expected_answer::kind::query});
+    answers.push(proxy::expected_answer::kind::query);
     answers.pop();
   }
   CHECK(answers.waiting().size() == 1);
