@@ -1,6 +1,5 @@
 #include "proxy/daemon.hpp"
 
-#include <sched.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
@@ -19,6 +18,7 @@
 
 #include "proxy/command_line.hpp"
 #include "proxy/console/caretaker.hpp"
+#include "proxy/crew.hpp"
 #include "proxy/desk/log.hpp"
 #include "proxy/desk/usage_keeper.hpp"
 #include "proxy/doors.hpp"
@@ -41,12 +41,6 @@ constexpr std::chrono::milliseconds leaving_interval{50};
 // After SIGINT or the drain's deadline, sessions have this long to say goodbye.
 constexpr std::chrono::seconds farewell{3};
 
-unsigned cores() {
-  cpu_set_t set;
-  if (::sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-  return static_cast<unsigned>(std::max(1, CPU_COUNT(&set)));
-}
-
 // Each session takes two descriptors; the soft limit of 1024 is for programs that use select().
 void raise_descriptor_limit() {
   rlimit limit{};
@@ -68,8 +62,8 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
  public:
   daemon(const std::filesystem::path& config, std::vector<std::string> command)
       : reloader_(main_, shared_.auth, config, [this](const snapshot_ptr& next) { publish(next); }),
-        console_(main_, reloader_, shared_, workers_, hands()),
-        succession_(main_, std::move(command), [this](visitor who) { hand_over(std::move(who)); }) {
+        console_(main_, reloader_, shared_, crew_.all(), hands()),
+        succession_(main_, std::move(command), [this](visitor who) { crew_.take(std::move(who)); }) {
     shared_.house = &console_;
     reloader_.on_begin([this] {
       if (!succeeded_) service_manager::reloading();
@@ -93,24 +87,24 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
     raise_descriptor_limit();
     if (!open_doors() || !open_desk() || !all_inherited_are_used()) return exit_failed;
     doors_.fit(*first_);
-    if (!start_workers()) return exit_failed;
+    if (!start_crew()) return exit_failed;
     if (!first_->settings->usage.ledger.empty()) usage_.emplace(first_->settings->usage, [this] { return used(); });
     if (desk_) desk_->start();
     asio::co_spawn(main_, hear_signals(), asio::detached);
-    asio::co_spawn(main_, keep_watch(main_, workers_, succeeded_), asio::detached);
+    asio::co_spawn(main_, keep_watch(main_, crew_.all(), succeeded_), asio::detached);
     asio::co_spawn(main_, memory_.run(), asio::detached);
     asio::co_spawn(main_, tell_repeats(), asio::detached);
     reloader_.start_watching();
     doors_.start();
     spdlog::info("pglodge {} serves on {} with {} worker(s), {} tenant(s)", PGLODGE_VERSION, doors_.names(),
-                 workers_.size(), first_->routes->tenants().size());
+                 crew_.all().size(), first_->routes->tenants().size());
     if (desk_) spdlog::info("metrics and health on http://{}", desk_->name());
     first_.reset();
     asio::co_spawn(main_, begin(), asio::detached);
     main_.run();
     if (desk_) desk_->stop();
     watch_.stop();
-    for (const auto& one : workers_) one->stop();
+    crew_.stop();
     // Now nothing is counted any more. What is left may take as long as a disk does: a signal ends it.
     for (const int number : {SIGTERM, SIGINT}) ::signal(number, SIG_DFL);
     if (usage_) usage_->stop();
@@ -175,16 +169,9 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
     service_manager::ready(in_words(reloader_.last(), reloader_.current()->routes->tenants().size()));
   }
 
-  // Those on their way to a worker included.
-  std::size_t sessions() const {
-    std::size_t sum = 0;
-    for (const auto& one : workers_) sum += one->load();
-    return sum;
-  }
-
   bool open_doors() {
     const auto failed =
-        doors_.open(main_, *first_->settings, inherited_, [this](visitor who) { hand_over(std::move(who)); });
+        doors_.open(main_, *first_->settings, inherited_, [this](visitor who) { crew_.take(std::move(who)); });
     if (failed) spdlog::error("{}", *failed);
     return !failed;
   }
@@ -192,12 +179,7 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
   bool open_desk() {
     desk_address_ = first_->settings->admin.http;
     if (desk_address_.empty()) return true;
-    auto desk = front_desk::open(desk_address_, inherited_, shared_, first_, [this] {
-      std::vector<std::size_t> loads;
-      loads.reserve(workers_.size());
-      for (const auto& one : workers_) loads.push_back(one->load());
-      return loads;
-    });
+    auto desk = front_desk::open(desk_address_, inherited_, shared_, first_, [this] { return crew_.loads(); });
     if (!desk) {
       spdlog::error("{}", desk.error());
       return false;
@@ -206,20 +188,11 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
     return true;
   }
 
-  bool start_workers() {
-    const unsigned count = first_->settings->workers.value_or(cores());
-    for (unsigned i = 0; i < count; ++i) workers_.push_back(std::make_unique<worker>(i, shared_, first_));
-    std::optional<std::string> without_ring;
-    for (const auto& one : workers_) {
-      if (auto why = one->start()) without_ring = std::move(why);
-    }
-    if (without_ring && first_->settings->io == conf::io_method::io_uring) {
-      spdlog::error("io_method is io_uring, which is not to be had here ({}); write auto or epoll", *without_ring);
-      return false;
-    }
-    if (without_ring) spdlog::info("epoll it is: io_uring is not to be had here ({})", *without_ring);
-    watch_.watch(hosts_to_watch(*first_));
-    return true;
+  bool start_crew() {
+    const auto started = crew_.start(first_);
+    if (!started) spdlog::error("{}", started.error());
+    if (started) watch_.watch(hosts_to_watch(*first_));
+    return started.has_value();
   }
 
   // Called on the watch's thread.
@@ -237,11 +210,6 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
   // What each tenant used since the start. Called on the keeper's thread.
   desk::usage_totals used() { return shared_.accounts.interval_counts(); }
 
-  void hand_over(visitor who) {
-    const auto least = std::ranges::min_element(workers_, {}, [](const auto& one) { return one->load(); });
-    (*least)->take(std::move(who));
-  }
-
   // What of the settings concerns this thread.
   void apply(const conf::daemon_settings& settings) {
     drain_time_ = settings.timeouts.drain;
@@ -256,7 +224,7 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
     doors_.fit(*next);
     shared_.shared_accounts.keep_only(next->routes->parts());
     shared_.servers.keep_only(next->routes->parts());
-    for (const auto& one : workers_) one->publish(next);
+    crew_.publish(next);
     watch_.watch(hosts_to_watch(*next));
     if (desk_) desk_->publish(next);
     if (next->settings->admin.http != desk_address_)
@@ -298,7 +266,7 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
 
   void start_leaving(closing how) {
     if (leaving_) {
-      spdlog::warn("second signal: leaving as things are, with {} session(s)", sessions());
+      spdlog::warn("second signal: leaving as things are, with {} session(s)", crew_.sessions());
       main_.stop();
       return;
     }
@@ -307,15 +275,15 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
   }
 
   task<void> leave(closing how) {
-    spdlog::info("{}: no new sessions, {} running", how == closing::drain ? "draining" : "closing", sessions());
+    spdlog::info("{}: no new sessions, {} running", how == closing::drain ? "draining" : "closing", crew_.sessions());
     if (!succeeded_) service_manager::leaving("leaving");
     if (desk_) desk_->leaving();
     if (how == closing::drain && !doors_.empty()) co_await stay_unready();
     doors_.close();
-    for (const auto& one : workers_) one->close_sessions(how);
+    crew_.close_sessions(how);
     if (how == closing::drain) {
       co_await wait_for_sessions(drain_time_);
-      for (const auto& one : workers_) one->close_sessions(closing::now);
+      crew_.close_sessions(closing::now);
     }
     co_await wait_for_sessions(farewell);
     reloader_.close();
@@ -354,7 +322,7 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
   void be_succeeded_by(pid_t successor) {
     succeeded_ = true;
     service_manager::succeeded_by(successor);
-    spdlog::info("upgrade: process {} serves; {} session(s) go on here", successor, sessions());
+    spdlog::info("upgrade: process {} serves; {} session(s) go on here", successor, crew_.sessions());
     doors_.leave_to_successor();
     if (desk_) desk_->stop();
     desk_.reset();
@@ -363,7 +331,7 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
   task<void> wait_for_sessions(clock::duration at_most) {
     timer pause(main_);
     const auto began = clock::now();
-    while (sessions() > 0 && clock::now() - began < at_most) {
+    while (crew_.sessions() > 0 && clock::now() - began < at_most) {
       pause.expires_after(leaving_interval);
       co_await pause.async_wait(no_throw);
     }
@@ -376,8 +344,8 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
   inherited_sockets inherited_;
   snapshot_ptr first_;
   doors doors_;
-  std::vector<std::unique_ptr<worker>> workers_;
-  memory_watch memory_{main_, shared_, workers_};
+  crew crew_{shared_};
+  memory_watch memory_{main_, shared_, crew_.all()};
   std::optional<desk::usage_keeper> usage_;
   host_watch watch_{[this](const host_watch::finding& found) { learn(found); }};
   console::caretaker console_;

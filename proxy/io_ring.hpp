@@ -37,6 +37,7 @@ struct io_uring_sqe;
 
 namespace proxy {
 
+// Three files: the exchange; how a ring is set up and tried; one socket's part.
 class io_ring {
  public:
   /// Whose a stream is.
@@ -79,12 +80,21 @@ class io_ring {
     std::size_t size;
   };
   enum class request : std::uint8_t { receive, send, send_rest, room, take_back };
+  // A stream and what was asked for it stand in the one word that a request brings back.
+  static constexpr std::uint64_t kind_mask = 7;
+
+  // Most messages fit into a buffer; what does not is read on directly. A power of two of them.
+  static constexpr std::uint16_t buffers = 128;
+  static constexpr std::size_t buffer_size = std::size_t{8} * 1024;
+  static constexpr int stock_group = 0;
+  // More is written directly.
+  static constexpr std::size_t most_queued = std::size_t{16} * 1024;
 
   io_ring(asio::io_context& loop, look_size& served);
   [[nodiscard]] std::string set_up();
   [[nodiscard]] std::string prove();
 
-  bool exchange();
+  bool exchange();  // whether there is something to be done about what it brought
   void ring_bell(bool on);
   void reap();
   [[nodiscard]] bool has_more() const;
@@ -125,10 +135,8 @@ class io_ring::stream : private member {
  public:
   // --- reading ---
 
-  /// The owner will be told when there is something to be read. Nothing if it is known already that there is.
-  void receive();
-  /// Whether `read_some` may give something.
-  [[nodiscard]] bool readable() const { return has_received() || look_; }
+  /// The owner will be told when there is something to be read. False: there may be already.
+  [[nodiscard]] bool receive();
   /// Whether `read_some` gives something without asking the kernel.
   [[nodiscard]] bool has_received() const { return left_ > 0 || ended_ || error_ != 0; }
   /// What was received; else, unless a request is outstanding, what is there now.
@@ -146,8 +154,8 @@ class io_ring::stream : private member {
   void flush();
   /// Whether something taken has found no room: nothing is written past it. The owner will be told of room.
   [[nodiscard]] bool owes() const { return rest_ != nullptr; }
-  /// The owner will be told when the socket takes more.
-  void wait_for_room();
+  /// The owner will be told when the socket takes more. False: it is to be tried at once.
+  [[nodiscard]] bool wait_for_room();
   /// No more will be written: says so to the peer once nothing is owed.
   void shut_write();
 
@@ -169,6 +177,7 @@ class io_ring::stream : private member {
   [[nodiscard]] bool is_wanted() const {
     return owner_ != nullptr || told_now_ || receiving_ || polling_ || queued_ || owes() || has_news();
   }
+  [[nodiscard]] bool readable() const { return has_received() || look_; }
   [[nodiscard]] bool has_news() const { return readable_news_ || writable_news_; }
   [[nodiscard]] io_result take(std::span<std::byte> into);
   [[nodiscard]] bool queue(std::span<const std::byte> bytes);
@@ -185,7 +194,7 @@ class io_ring::stream : private member {
   std::uint32_t left_ = 0;
   std::uint16_t buffer_ = 0;
   bool receiving_ = false;
-  bool look_ = false;    ///< a receive came to nothing: the socket is to be read directly
+  bool look_ = false;    ///< a receive came to nothing: there may be something, to be read directly
   bool filled_ = false;  ///< the buffer was too small for what was there, perhaps
   bool ended_ = false;
   bool queued_ = false;      ///< a send is in the queue

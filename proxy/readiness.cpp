@@ -160,12 +160,7 @@ void readiness::watch::sit(seat who, readable_or_writable what, handler waiting)
 // False: there is nothing to wait for.
 bool readiness::watch::begin_wait(readable_or_writable what) {
   if (stream_ != nullptr) {
-    if (what == readable_or_writable::writable) {
-      stream_->wait_for_room();
-      return true;
-    }
-    stream_->receive();
-    return !stream_->readable();
+    return what == readable_or_writable::readable ? stream_->receive() : stream_->wait_for_room();
   }
   if (what == readable_or_writable::readable) return !ready_ && !closed_;
   if (broken_) return false;

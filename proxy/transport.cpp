@@ -88,7 +88,7 @@ io_result transport::read_some(std::span<std::byte> into) {
   if (tls_) return read_tls(into);
   if (watch_.ring() != nullptr) return watch_.ring()->read_some(into);
   const io_result read = receive_now(descriptor_, into);
-  if (read.emptied && read.status != io_status::failed) watch_.drained();
+  if (read.emptied) watch_.drained();
   return read;
 }
 
@@ -110,12 +110,11 @@ bool transport::owes() {
   return ring->owes();
 }
 
-task<bool> transport::settle() {
+task<void> transport::settle() {
   while (owes()) {
     auto [error] = co_await wait_writable();
-    if (error) co_return false;
+    if (error) co_return;
   }
-  co_return true;
 }
 
 void transport::change_ring() {

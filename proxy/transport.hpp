@@ -80,8 +80,8 @@ class transport {
   [[nodiscard]] io_result write_soon(std::span<const std::byte> from);
   /// Whether something that was written has found no room yet.
   [[nodiscard]] bool owes();
-  /// Waits until it has. False when the connection broke or the wait was cancelled.
-  task<bool> settle();
+  /// Waits until it has, or the connection broke, or the wait was cancelled.
+  task<void> settle();
 
   /// From now on through the loop's ring, if it has one, whenever that pays.
   void may_use_ring() {

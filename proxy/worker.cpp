@@ -44,8 +44,12 @@ std::optional<std::string> worker::start() {
     const auto method = current_->settings->io;
     const auto use =
         method == conf::io_method::io_uring ? readiness::ring_use::always : readiness::ring_use::while_it_pays;
-    const bool wanted = method != conf::io_method::epoll;
-    without_ring.set_value(wanted ? asio::use_service<readiness>(context_).open_ring(use) : std::nullopt);
+    try {
+      const bool wanted = method != conf::io_method::epoll;
+      without_ring.set_value(wanted ? asio::use_service<readiness>(context_).open_ring(use) : std::nullopt);
+    } catch (const std::exception&) {
+      return without_ring.set_exception(std::current_exception());
+    }
     asio::co_spawn(context_, sweep(), asio::detached);
     context_.run();
   });

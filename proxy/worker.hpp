@@ -90,7 +90,8 @@ class worker {
 
   // --- from any thread ---
 
-  /// Starts the thread. Why its loop does without io_uring, though the settings ask for it: for people.
+  /// Starts the thread. Why its loop does without io_uring, though the settings ask for it: for people. Throws what
+  /// kept it from running.
   std::optional<std::string> start();
   /// Hands over a connected client; its session runs here. Counted in `load` from now on.
   void take(visitor who);

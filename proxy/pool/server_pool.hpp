@@ -139,7 +139,8 @@ class server_pool : public std::enable_shared_from_this<server_pool> {
   clock::time_point opened_before_{};  ///< by the lifetime
   clock::time_point reconnect_before_{};
   ledger ledger_;
-  std::unordered_map<connection_id, connection_ptr> idle_;  ///< null: lent, as it will be again and again
+  std::unordered_map<connection_id, connection_ptr>
+      idle_;  ///< null: lent; it will come back, and the node is kept for it
   std::vector<endpoint> left_;
   ring<pool_seat> seated_;  ///< those who wait, or were granted what they have not collected
 

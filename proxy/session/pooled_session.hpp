@@ -112,6 +112,7 @@ class pooled_session final : private lessee {
   [[nodiscard]] std::optional<std::string> application_name() const;
 
  private:
+  // In pooled_server.cpp.
   void on_server(std::span<const std::byte> chunk) override;
   void on_server_lost() override;
   void on_server_sent() override { wake(); }

@@ -33,6 +33,15 @@ def answers(port):
         return None
 
 
+def rests(pid):
+    """Waits until nothing is done any more about what they said last."""
+    def used_in_a_moment():
+        before = stage.cpu_seconds(pid)
+        time.sleep(0.5)
+        return stage.cpu_seconds(pid) - before
+    eventually(lambda: used_in_a_moment() < 0.01, "it rests")
+
+
 def measure_one(name, port, pid):
     run(port)
     without = run(port)
@@ -42,7 +51,7 @@ def measure_one(name, port, pid):
             wire = held.enter_context(Wire(("127.0.0.1", port)))
             wire.login(stage.USER, "acme").value("SELECT 1")
         after = stage.status(pid, "VmRSS")
-        time.sleep(2)  # what they let go of is let go of
+        rests(pid)
         quiet = stage.cpu_seconds(pid)
         time.sleep(QUIET)
         quiet = (stage.cpu_seconds(pid) - quiet) / QUIET

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from lodge import BINARY, Lodge, has_io_uring, standard_routes
 
 FORBIDDEN = [sys.executable, str(Path(__file__).with_name("without_io_uring.py"))]
@@ -47,3 +48,11 @@ def test_who_insists_is_told_why_not(postgres):
     told = subprocess.run([*FORBIDDEN, BINARY, "serve", "-c", lodge.config], capture_output=True, text=True, timeout=60)
     assert told.returncode == 1
     assert f"io_method is io_uring, which is not to be had here ({WHY}); write auto or epoll" in told.stderr
+
+
+def test_a_change_waits_for_a_restart(start_lodge, postgres):
+    lodge = start_lodge(standard_routes(postgres.host), {"io_method": "epoll"})
+    lodge.config.write_text(yaml.safe_dump({**lodge.settings, "io_method": "auto"}))
+    lodge.wait_for_log("a change of workers or io_method takes an upgrade (SIGUSR2) or a restart; they stay as they were")
+    assert rings(lodge) == 0
+    carries(lodge)
