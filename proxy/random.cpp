@@ -4,6 +4,8 @@
 
 #include <array>
 #include <cerrno>
+#include <cmath>
+#include <cstdint>
 #include <system_error>
 
 #include "protocol/base64.hpp"
@@ -17,6 +19,12 @@ void fill_random(std::span<std::byte> bytes) {
     if (n < 0) throw std::system_error(errno, std::generic_category(), "getrandom");
     bytes = bytes.subspan(static_cast<std::size_t>(n));
   }
+}
+
+double random_fraction() {
+  std::uint64_t bits = 0;
+  fill_random(std::as_writable_bytes(std::span(&bits, 1)));
+  return std::ldexp(static_cast<double>(bits >> 11), -53);
 }
 
 std::string random_nonce() {

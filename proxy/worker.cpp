@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "proxy/console/house.hpp"
+#include "proxy/random.hpp"
 #include "proxy/readiness.hpp"
 #include "proxy/session/client_session.hpp"
 
@@ -28,7 +29,7 @@ constexpr std::size_t sessions_per_slice = 64;
 worker::worker(unsigned number, shared_state& shared, snapshot_ptr first)
     : number_(number),
       shared_(shared),
-      statements_(shared.schema_generation),
+      statements_(shared.schema_generation, &random_fraction),
       places_(number),
       scratch_(scratch_size),
       current_(std::move(first)) {

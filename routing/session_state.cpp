@@ -5,6 +5,9 @@
 #include <functional>
 #include <utility>
 
+#include "protocol/hex.hpp"
+#include "routing/ascii.hpp"
+
 namespace routing {
 namespace {
 
@@ -45,7 +48,11 @@ std::string quote_identifier(std::string_view name) {
   return quoted += '"';
 }
 
-std::string quote_literal(std::string_view text) {
+std::string text_expression(std::string_view text) {
+  if (!is_ascii(text)) {
+    return "pg_catalog.convert_from(pg_catalog.decode('" + pgwire::to_hex(text) +
+           "','hex'),pg_catalog.getdatabaseencoding())";
+  }
   const bool escaped = text.find('\\') != std::string_view::npos;
   std::string quoted = escaped ? "E'" : "'";
   for (const char c : text) {
@@ -172,8 +179,8 @@ std::string dress_query(const std::vector<dress_step>& steps) {
   std::string query = "SELECT ";
   for (const dress_step& step : steps) {
     if (&step != &steps.front()) query += ',';
-    query += "pg_catalog.set_config(" + quote_literal(step.name) + "," +
-             (step.value ? quote_literal(*step.value) : std::string("NULL")) +
+    query += "pg_catalog.set_config(" + text_expression(step.name) + "," +
+             (step.value ? text_expression(*step.value) : std::string("NULL")) +
              (step.how_far == reach::session ? ",false)" : ",true)");
   }
   return query;

@@ -22,8 +22,11 @@ namespace routing {
 /// An SQL identifier in double quotes, inner ones doubled (PostgreSQL docs, 4.1.1).
 std::string quote_identifier(std::string_view name);
 
-/// A string constant, whatever standard_conforming_strings says (PostgreSQL docs, 4.1.2.2).
-std::string quote_literal(std::string_view text);
+/// An SQL expression, all of it ASCII, whose value is this text, whatever the standard_conforming_strings,
+/// backslash_quote and client_encoding it is read with. What is not ASCII is given as bytes in the database's encoding:
+/// as a constant it could be a character whose second byte is a backslash (SJIS, BIG5, GBK), which escapes the quote
+/// behind it.
+std::string text_expression(std::string_view text);
 
 /// The value of search_path: each schema quoted, separated by ", ".
 std::string search_path_value(const std::vector<std::string>& schemas);
@@ -37,7 +40,7 @@ using session_state_ptr = std::shared_ptr<const session_state>;
 
 class session_state {
  public:
-  /// What a fresh connection wears: nothing.
+  /// Names and values are in the database's encoding. What a fresh connection wears: nothing.
   session_state() = default;
   /// `tenant` as `session_defaults` gives it; an entry "role" is the role. `own`: the client's settings by canonical
   /// name; where both name one, the client's counts. Of several entries of one name the last counts.
@@ -92,8 +95,8 @@ struct dress_step {
 /// What turns a connection that wears `worn` into one that wears `wanted`, in order.
 std::vector<dress_step> difference(const session_state& worn, const session_state& wanted);
 
-/// One SELECT of set_config() calls that takes the steps in order; there must be one at least. Every name in it is
-/// qualified, so that it means the same whatever the search_path.
+/// One SELECT of set_config() calls, all of it ASCII, that takes the steps in order; there must be one at least. Every
+/// name in it is qualified, so that it means the same whatever the search_path.
 std::string dress_query(const std::vector<dress_step>& steps);
 
 }  // namespace routing

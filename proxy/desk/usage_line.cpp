@@ -8,6 +8,8 @@
 #include <boost/json/value.hpp>
 #include <charconv>
 
+#include "protocol/byte_reader.hpp"
+#include "protocol/hex.hpp"
 #include "proxy/random.hpp"
 #include "routing/ids.hpp"
 
@@ -84,12 +86,7 @@ std::expected<usage_line, std::string> from_object(const json::object& object) {
 std::string new_run() {
   std::array<std::byte, run_digits / 2> bytes{};
   fill_random(bytes);
-  std::string run;
-  for (const std::byte one : bytes) {
-    run += hex_digits[std::to_integer<std::size_t>(one >> 4)];
-    run += hex_digits[std::to_integer<std::size_t>(one & std::byte{15})];
-  }
-  return run;
+  return pgwire::to_hex(pgwire::as_text(bytes));
 }
 
 std::string to_json(const usage_line& line) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "protocol/backend_messages.hpp"
+#include "routing/ascii.hpp"
 
 namespace proxy {
 namespace {
@@ -20,7 +21,8 @@ std::uint64_t hash_of(std::string_view text, const std::vector<std::uint32_t>& t
 }  // namespace
 
 statement_ptr statement_store::share(std::string_view text, std::vector<std::uint32_t> types,
-                                     std::shared_ptr<const pgwire::verdict> verdict) {
+                                     std::shared_ptr<const pgwire::verdict> verdict, std::string_view encoding) {
+  if (routing::is_ascii(text)) encoding = {};
   const std::uint64_t hash = hash_of(text, types);
   auto [at, end] = known_.equal_range(hash);
   while (at != end) {
@@ -29,11 +31,11 @@ statement_ptr statement_store::share(std::string_view text, std::vector<std::uin
       at = known_.erase(at);
       continue;
     }
-    if (known->text == text && known->parameter_types == types) return known;
+    if (known->text == text && known->parameter_types == types && known->encoding == encoding) return known;
     ++at;
   }
   auto made = std::make_shared<const prepared_statement>(
-      prepared_statement{std::string(text), std::move(types), std::move(verdict), hash});
+      prepared_statement{std::string(text), std::move(types), std::move(verdict), hash, std::string(encoding)});
   if (known_.size() >= sweep_at_) sweep();
   known_.emplace(hash, made);
   return made;

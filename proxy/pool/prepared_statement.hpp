@@ -27,9 +27,10 @@ struct prepared_statement {
   std::vector<std::uint32_t> parameter_types;      ///< OIDs; may be fewer than the text has parameters
   std::shared_ptr<const pgwire::verdict> verdict;  ///< null: it does nothing to its session
   std::uint64_t hash = 0;                          ///< of text and types
+  std::string encoding;                            ///< which the text is in, if it is not ASCII
 
   friend bool operator==(const prepared_statement& a, const prepared_statement& b) {
-    return a.hash == b.hash && a.text == b.text && a.parameter_types == b.parameter_types;
+    return a.hash == b.hash && a.text == b.text && a.parameter_types == b.parameter_types && a.encoding == b.encoding;
   }
 };
 using statement_ptr = std::shared_ptr<const prepared_statement>;
@@ -37,8 +38,9 @@ using statement_ptr = std::shared_ptr<const prepared_statement>;
 /// Equal statements of one worker's clients are one object, as long as somebody holds it. For one thread.
 class statement_store {
  public:
+  /// `encoding`: the client's.
   statement_ptr share(std::string_view text, std::vector<std::uint32_t> types,
-                      std::shared_ptr<const pgwire::verdict> verdict);
+                      std::shared_ptr<const pgwire::verdict> verdict, std::string_view encoding);
 
  private:
   void sweep();

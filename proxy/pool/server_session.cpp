@@ -37,6 +37,14 @@ const pgwire::frame_rules& every_row_rules() {
   return rules;
 }
 
+void server_session::doubt_role() {
+  if (!worn || worn->find("role") == nullptr) return;
+  routing::setting_list tenants = worn->tenant();
+  tenants.emplace_back("role", std::string(1, '\0'));  // which no role is called
+  worn = std::make_shared<const routing::session_state>(
+      routing::session_state(tenants, worn->own()).with("role", std::nullopt));
+}
+
 server_session::server_session() : incoming(server_stream_rules(), most_judged) {}
 
 }  // namespace proxy

@@ -19,6 +19,9 @@ using parameters_ptr = std::shared_ptr<const parameter_map>;
 struct server_session {
   server_session();
 
+  /// Whatever else it wears, the role is to be put on again.
+  void doubt_role();
+
   pgwire::frame_cutter incoming;    ///< the server's stream
   routing::session_state_ptr worn;  ///< null: not known; nothing may run before it has been reset
   std::string tenant;               ///< whose statements ran here last; with `used` only

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "protocol/backend_messages.hpp"
+#include "protocol/hex.hpp"
 #include "protocol/startup_options.hpp"
 #include "routing/session_state.hpp"
 
@@ -35,6 +36,11 @@ constexpr std::array<pin_row, pin_count> pin_rows{{
     {pin::lingering, "something that only its connection has", ""},
 }};
 
+// A value is the same whatever client_encoding it is asked in: its bytes are the database's.
+std::string as_bytes(const std::string& expression) {
+  return "pg_catalog.encode(pg_catalog.convert_to(" + expression + ",pg_catalog.getdatabaseencoding()),'hex')";
+}
+
 const pin_row& row_of(pin which) { return pin_rows[static_cast<std::size_t>(which)]; }
 
 }  // namespace
@@ -48,19 +54,18 @@ std::string inventory_query::text() const {
     text += expression;
   };
   for (const std::string& name : what_.settings) {
-    item("pg_catalog.current_setting(" + routing::quote_literal(name) + ",true)");
+    item(as_bytes("pg_catalog.current_setting(" + routing::text_expression(name) + ",true)"));
   }
   for (const std::string& name : what_.kinds) {
     item("(SELECT context FROM pg_catalog.pg_settings WHERE pg_catalog.lower(name) OPERATOR(pg_catalog.=) " +
-         routing::quote_literal(name) + "::pg_catalog.text)");
+         routing::text_expression(name) + "::pg_catalog.text)");
   }
   for (const pin_row& row : pin_rows) {
     if (what_.pins.has(row.which) && !row.query.empty()) item(std::string(row.query));
   }
   if (what_.every_setting) {
-    text +=
-        ";SELECT name,setting FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) "
-        "'session'::pg_catalog.text";
+    text += ";SELECT name," + as_bytes("setting") +
+            " FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) 'session'::pg_catalog.text";
   }
   return text;
 }
@@ -73,14 +78,18 @@ bool inventory_query::on_row(pgwire::byte_view body) {
     // Those asked for by name were given as a client would read them.
     const std::string name = pgwire::canonical_setting_name(*row->columns[0]);
     const bool known = std::ranges::find(what_.settings, name) != what_.settings.end();
-    if (!known) found_.settings.emplace_back(name, std::string(*row->columns[1]));
+    auto value = pgwire::from_hex(*row->columns[1]);
+    if (!value) return false;
+    if (!known) found_.settings.emplace_back(name, std::move(value));
     return true;
   }
   std::size_t at = 0;
   for (const std::string& name : what_.settings) {
     if (at >= row->columns.size()) return false;
-    const auto value = row->columns[at++];
-    found_.settings.emplace_back(name, value ? std::optional<std::string>(*value) : std::nullopt);
+    const auto digits = row->columns[at++];
+    auto value = digits ? pgwire::from_hex(*digits) : std::nullopt;
+    if (digits && !value) return false;
+    found_.settings.emplace_back(name, std::move(value));
   }
   for (const std::string& name : what_.kinds) {
     if (at >= row->columns.size()) return false;

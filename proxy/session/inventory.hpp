@@ -79,9 +79,10 @@ enum class setting_kind : std::uint8_t { anybodys, superusers, nobodys };
 
 /// What the server said.
 struct inventory {
-  std::vector<std::pair<std::string, std::optional<std::string>>> settings;  ///< nothing: no such setting (now)
-  std::vector<std::pair<std::string, setting_kind>> settable;                ///< of the kinds asked for
-  pin_set pins;                                                              ///< of those asked for
+  /// Values in the database's encoding; nothing: no such setting (now).
+  std::vector<std::pair<std::string, std::optional<std::string>>> settings;
+  std::vector<std::pair<std::string, setting_kind>> settable;  ///< of the kinds asked for
+  pin_set pins;                                                ///< of those asked for
 };
 
 class inventory_query {

@@ -1,5 +1,7 @@
 #include "proxy/session/pooled_traffic.hpp"
 
+#include <array>
+#include <charconv>
 #include <utility>
 
 #include "protocol/backend_messages.hpp"
@@ -15,6 +17,13 @@ namespace to_backend = pgwire::frontend_type;
 
 // No SQL, in any state of any transaction.
 constexpr std::string_view sure_failure = "/* a statement that pglodge refused */ refused";
+
+// What DISCARD ALL leaves: random() could be foreseen by whoever was here before.
+std::string sets_seed(double fraction) {
+  std::array<char, 32> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), fraction).ptr;
+  return "pg_catalog.setseed(" + std::string(digits.data(), end) + ")";
+}
 
 }  // namespace
 
@@ -40,7 +49,8 @@ void pooled_traffic::begin_lease(server_session& server, byte_run& to_server) {
   if (fits) {
     server.worn = changes_.state();
   } else {
-    put_on(foreign ? routing::session_state() : *server.worn, to_server);
+    put_on(foreign ? routing::session_state() : *server.worn, foreign ? random_seed::fresh : random_seed::stays,
+           to_server);
   }
   server.tenant = changes_.terms().tenant;
   server.used = true;
@@ -49,9 +59,11 @@ void pooled_traffic::begin_lease(server_session& server, byte_run& to_server) {
 }
 
 // The empty query commits what went well, and is skipped with all the rest if it did not.
-void pooled_traffic::put_on(const routing::session_state& worn, byte_run& to_server) {
+void pooled_traffic::put_on(const routing::session_state& worn, random_seed seed, byte_run& to_server) {
   const auto steps = difference(worn, *changes_.state());
-  if (!steps.empty()) run_hidden(routing::dress_query(steps), owner::dress, to_server);
+  std::string query = steps.empty() ? std::string() : routing::dress_query(steps);
+  if (seed == random_seed::fresh) query += (query.empty() ? "SELECT " : ",") + sets_seed(tools_.random_fraction());
+  if (!query.empty()) run_hidden(query, owner::dress, to_server);
   hidden_query("", owner::dress, to_server);
   dressing_ = true;
   server_->worn = nullptr;
@@ -136,6 +148,7 @@ std::optional<pgwire::error_report> pooled_traffic::note(const pgwire::verdict& 
     const auto runs = known_as(name).statement;
     if (runs && runs->verdict) executed.push_back(runs->verdict.get());
   }
+  changes_.speaks_as_database(client_encoding() == database_encoding());
   auto refusal = changes_.note(verdict, values, executed);
   if (changes_.unseen()) server_->suspect = true;
   return refusal;

@@ -214,7 +214,8 @@ class pooled_traffic {
   [[nodiscard]] statement_ptr statement_of_portal(std::string_view portal) const;
   void parse_at_server(const pgwire::frontend::parse& what, const statement_ptr& statement, expected&& entry,
                        byte_run& to_server);
-  void put_on(const routing::session_state& worn, byte_run& to_server);
+  enum class random_seed : bool { stays, fresh };
+  void put_on(const routing::session_state& worn, random_seed seed, byte_run& to_server);
   void refuse_at_server(pgwire::error_report why, bool simple, byte_run& to_server);
   struct readiness {
     std::string name;      // at the server
@@ -228,6 +229,9 @@ class pooled_traffic {
   void have_unnamed(byte_run& to_server);
   void have_under_own_name(const std::string& name, bool simple, byte_run& to_server);
   void have_own_sequences(byte_run& to_server);
+  [[nodiscard]] std::string_view client_encoding() const { return told("client_encoding"); }
+  [[nodiscard]] std::string_view database_encoding() const { return told("server_encoding"); }
+  [[nodiscard]] std::string_view told(std::string_view parameter) const;
   [[nodiscard]] std::uint64_t clean_key() const;
   [[nodiscard]] std::uint64_t parse_key() const;
   void run_hidden(std::string_view sql, owner whose, byte_run& to_server);

@@ -234,6 +234,10 @@ void pooled_traffic::on_error(const frame_piece& piece, byte_run& to_client) {
     reply_passes_ = true;
     to_client.pass(piece.bytes);
   }
+  // The role may be another one of the same name by now, and what is worn is the old one.
+  if (fields && (fields->code == sqlstate::insufficient_privilege || fields->code == sqlstate::undefined_object)) {
+    server_->doubt_role();
+  }
   if (at->ends_with_ready()) {
     query_failed_ = failed_ = true;
     return;
@@ -340,7 +344,7 @@ void pooled_traffic::on_inventory(byte_run& to_server) {
 // After DISCARD ALL.
 void pooled_traffic::dress_again(byte_run& to_server) {
   discarded_ = restoring_ = false;
-  put_on({}, to_server);
+  put_on({}, random_seed::stays, to_server);
 }
 
 // After a ReadyForQuery: is the lease over, or is there something to ask first?
@@ -364,6 +368,12 @@ void pooled_traffic::settle(byte_run& to_server) {
     over_ = true;
     if (changes_.terms().prepare == routing::prepare_mode::off) server_->statements.retire();
   }
+}
+
+// What the client believes; empty where it has not been told.
+std::string_view pooled_traffic::told(std::string_view parameter) const {
+  const auto known = told_->find(parameter);
+  return known != told_->end() ? std::string_view(known->second) : std::string_view();
 }
 
 // What the server reports by now and the client has not heard.

@@ -14,6 +14,11 @@ namespace backend = pgwire::backend;
 // An unnamed statement is worth a prepared one when it comes for the third time.
 constexpr std::uint32_t promote_at = 3;
 
+// Only for as long as it takes to prepare one statement.
+std::string set_encoding(std::string_view name) {
+  return "SELECT pg_catalog.set_config('client_encoding'," + routing::text_expression(name) + ",true)";
+}
+
 }  // namespace
 
 void pooled_traffic::on_parse(const frame_piece& piece, byte_run& to_server) {
@@ -25,7 +30,8 @@ void pooled_traffic::on_parse(const frame_piece& piece, byte_run& to_server) {
     to_server.pass(piece.bytes);
     return;
   }
-  const auto statement = tools_.statements.share(what->query, what->parameter_types, tools_.verdicts.of(what->query));
+  const auto statement =
+      tools_.statements.share(what->query, what->parameter_types, tools_.verdicts.of(what->query), client_encoding());
   if (!what->statement.empty()) {
     const std::string name(what->statement);
     if (named_.contains(name)) {  // an error, of which the server knows the words
@@ -148,9 +154,13 @@ pooled_traffic::readiness pooled_traffic::have_prepared(const client_statement& 
   expected entry{kind::parse};
   entry.silent = true;
   entry.server_name = server_->statements.add(what.statement, key);
+  const bool was_read_otherwise = !what.statement->encoding.empty() && what.statement->encoding != client_encoding();
+  if (was_read_otherwise) run_hidden(set_encoding(what.statement->encoding), owner::helper, to_server);
   to_server.insert(frontend::parse{entry.server_name, what.statement->text, what.statement->parameter_types}.encode());
-  readiness result{entry.server_name, what.shape.has_value(), false};
+  const std::string name = entry.server_name;
   push(std::move(entry));
+  if (was_read_otherwise) run_hidden(set_encoding(client_encoding()), owner::helper, to_server);
+  readiness result{name, what.shape.has_value(), false};
   if (result.waits) {
     describe_at_server(result.name, {}, to_server);
     to_server.insert(frontend::flush{}.encode());

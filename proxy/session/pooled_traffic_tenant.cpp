@@ -93,7 +93,8 @@ pooled_traffic::hearing pooled_traffic::hear_parse(const frame_piece& piece, byt
     if (!speech_.is_waiting() || only_sets) return hearing::nothing_new;
     return hear_statement(nullptr, nullptr, piece, to_server, to_client);
   }
-  client_statement made{tools_.statements.share(what->query, what->parameter_types, std::move(verdict)), true};
+  client_statement made{
+      tools_.statements.share(what->query, what->parameter_types, std::move(verdict), client_encoding()), true};
   if (name.empty()) {
     unnamed_ = std::move(made);
   } else {

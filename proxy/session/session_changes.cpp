@@ -7,6 +7,7 @@
 #include "protocol/sqlstate.hpp"
 #include "protocol/startup_options.hpp"
 #include "proxy/session/known_value.hpp"
+#include "routing/ascii.hpp"
 
 namespace proxy {
 namespace {
@@ -49,6 +50,14 @@ pgwire::error_report not_kept(pin_set pins) {
   return {"ERROR", std::string(pgwire::sqlstate::feature_not_supported),
           "no server connection is kept beyond a transaction here", "It would be needed for: " + reasons + ".",
           "The routing table says pool.pin: refuse for this database."};
+}
+
+pgwire::error_report unspeakable() {
+  return {"ERROR",
+          std::string(pgwire::sqlstate::feature_not_supported),
+          "a setting whose name is not ASCII cannot follow the session in this client_encoding",
+          "The client's encoding is not the database's.",
+          {}};
 }
 
 // As servers count in positions, if the text is UTF-8.
@@ -109,6 +118,7 @@ std::optional<pgwire::error_report> session_changes::note(const pgwire::verdict&
       continue;
     }
     const std::string canonical = pgwire::canonical_setting_name(*name);
+    if (!speaks_as_database_ && !routing::is_ascii(canonical)) return unspeakable();
     std::vector<std::optional<std::string>> items;
     items.reserve(change.values.size());
     for (const auto& item : change.values) items.push_back(known_value(item, values));
@@ -239,6 +249,11 @@ inventory_request session_changes::take_request() {
 
 std::optional<inventory_request> session_changes::ask_again(inventory_request failed, std::string_view sqlstate) const {
   if (sqlstate == pgwire::sqlstate::query_canceled) return failed;
+  if (sqlstate == pgwire::sqlstate::character_not_in_repertoire) {
+    std::erase_if(failed.settings, [](const std::string& name) { return !routing::is_ascii(name); });
+    std::erase_if(failed.kinds, [](const std::string& name) { return !routing::is_ascii(name); });
+    return failed;
+  }
   if (sqlstate != pgwire::sqlstate::insufficient_privilege) return std::nullopt;
   std::erase_if(failed.settings, [&](const std::string& name) {
     const auto known = tools_.settable.find(name);

@@ -62,9 +62,11 @@ class session_changes {
 
   /// Before a statement runs. `values`: of its parameters, null if it has none or they are not known. `executed`: the
   /// verdicts on statements that it runs by EXECUTE, as far as they are known. Gives the guard's refusal, nothing,
-  /// or that of a place that allows no pins (0A000).
+  /// or that of a place that allows no pins (0A000), or of a setting's name that could not be said again (0A000).
   std::optional<pgwire::error_report> note(const pgwire::verdict& verdict, const pgwire::frontend::bind* values,
                                            std::span<const pgwire::verdict* const> executed = {});
+  /// Whether the client's texts are in the database's encoding, as what the session stands for is.
+  void speaks_as_database(bool so) { speaks_as_database_ = so; }
 
   /// Whether the statement takes settings back to their defaults.
   [[nodiscard]] static bool resets(const pgwire::verdict& verdict);
@@ -86,7 +88,8 @@ class session_changes {
   /// What to ask; after that nothing is due.
   [[nodiscard]] inventory_request take_request();
   /// What to ask instead when that failed with this SQLSTATE: a client's statement_timeout or a late cancel request may
-  /// have hit it, or a setting that the session may not read, and therefore has not set. Nothing: it is of no use.
+  /// have hit it, or a setting that the session may not read, or whose name is no text, and which it therefore has not
+  /// set. Nothing: it is of no use.
   [[nodiscard]] std::optional<inventory_request> ask_again(inventory_request failed, std::string_view sqlstate) const;
   /// The answer, to a question about these pins. `superuser`: whether the session may set what only superusers may.
   void take(const inventory& found, pin_set asked, bool superuser);
@@ -106,6 +109,7 @@ class session_changes {
   pin_set pins_due_;
   bool due_ = false;
   bool every_setting_due_ = false;
+  bool speaks_as_database_ = true;
 };
 
 }  // namespace proxy

@@ -15,7 +15,9 @@
 namespace proxy {
 
 struct statement_tools {
-  explicit statement_tools(std::atomic<std::uint64_t>& generation) : schema_generation(generation) {}
+  /// `random`: gives numbers in [0, 1) that nobody can guess.
+  statement_tools(std::atomic<std::uint64_t>& generation, double (*random)())
+      : schema_generation(generation), random_fraction(random) {}
 
   pgwire::verdict_cache verdicts{std::size_t{8} * 1024 * 1024};
   statement_store statements;
@@ -24,6 +26,7 @@ struct statement_tools {
   std::unordered_map<std::string, setting_kind> settable;
   /// Counts statements, of all workers, that may have changed the schema under prepared ones.
   std::atomic<std::uint64_t>& schema_generation;
+  double (*random_fraction)();
 };
 
 }  // namespace proxy

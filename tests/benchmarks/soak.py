@@ -11,7 +11,7 @@ PIECE = 60  # seconds
 def measure(options):
     with stage.cluster() as server:
         table = stage.routes(server)
-        with stage.lodge(table, log={"level": "warn"}) as lodge:
+        with stage.lodge(table, workers=2) as lodge:
             pid = lodge.process.pid
             until = time.monotonic() + options.minutes * 60
             lost = 0

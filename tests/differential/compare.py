@@ -76,7 +76,8 @@ def _stale_plans(answers):
     along, once somebody needed it, are nobody's."""
     made = []
     for kind, body in answers:
-        if kind == b"E" and b"cached plan must not change result type" in body:
+        # In a failed transaction, too: a statement is refused when it is prepared again, before it is bound.
+        if kind == b"E" and (b"cached plan must not change result type" in body or b"\0C25P02\0" in body):
             body = PLACE.sub(b"", body)
         if kind == b"E" and made and made[-1][0] == b"t" and STALE.search(body):
             made.pop()
@@ -110,8 +111,15 @@ class Difference:
     def is_stale_plan(self):
         """Of an unnamed statement it is known: one whose result a change of the schema changed between two transactions: the lodge prepares
         it anew where a server would refuse it. Documented; what follows in the scenario cannot be compared."""
-        at = self.expected[self.at] if self.at < len(self.expected) else (b"", b"")
-        return at[0] == b"E" and b"cached plan must not change result type" in at[1]
+        return self._expects_error(b"cached plan must not change result type")
+
+    def is_older_process(self):
+        """One that had a temporary schema before. Documented, too."""
+        return self._expects_error(b'schema "pg_temp" does not exist')
+
+    def _expects_error(self, words):
+        kind, body = self.expected[self.at] if self.at < len(self.expected) else (b"", b"")
+        return kind == b"E" and words in body
 
     def kind(self):
         """What stays the same while a failure is shrunk: what is missing or wrong, not its text."""

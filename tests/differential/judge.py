@@ -70,6 +70,9 @@ class Judge:
         if found and found.is_stale_plan() and "in time" not in found.kind() and rebinds_unnamed(scenario, found):
             self.answers["(set aside: an unnamed statement went stale)"] += 1
             return None
+        if found and found.is_older_process():
+            self.answers["(set aside: a process that had a temporary schema)"] += 1
+            return None
         if found:
             return found
         left = world.check() or self.postgres.leftover()

@@ -328,7 +328,6 @@ def test_what_counts_is_what_was_committed(two, how, expected):
     assert second.value("SHOW work_mem") == "4MB"
 
 
-@pytest.mark.xfail(strict=True, reason="a setting is put on in the bytes of one encoding while another is in force: 22021")
 def test_settings_in_other_encodings(one):
     """A value is the same characters, whatever the encoding of who had the connection before."""
     with one.login("trusted.globex", "crm") as latin, one.login("trusted.globex", "crm") as plain:

@@ -30,7 +30,7 @@ def query(sql):
 
 def fields_of(body):
     """The fields of an ErrorResponse or NoticeResponse, by their letter."""
-    return {part[:1].decode(): part[1:].decode() for part in body.split(b"\0") if part}
+    return {part[:1].decode(): part[1:].decode(errors="backslashreplace") for part in body.split(b"\0") if part}
 
 
 class ServerError(Exception):
@@ -176,6 +176,6 @@ def columns(body):
     for _ in range(count):
         length = struct.unpack("!i", body[at:at + 4])[0]
         at += 4
-        row.append(None if length < 0 else body[at:at + length].decode())
+        row.append(None if length < 0 else body[at:at + length].decode(errors="backslashreplace"))
         at += max(length, 0)
     return tuple(row)

@@ -80,5 +80,10 @@ TEST_CASE("a dress is put on by one statement that means the same whatever is wo
   CHECK(dress_query({{"search_path", "\"it's\""}, {"app.x", std::nullopt}, {"role", "r", reach::transaction}}) ==
         "SELECT pg_catalog.set_config('search_path','\"it''s\"',false),pg_catalog.set_config('app.x',NULL,false),"
         "pg_catalog.set_config('role','r',true)");
-  CHECK(quote_literal("back\\slash's") == "E'back\\\\slash''s'");
+  CHECK(text_expression("back\\slash's") == "E'back\\\\slash''s'");
+}
+
+TEST_CASE("a text that is not ASCII is given as bytes, so that no client_encoding finds a backslash or a quote in it") {
+  CHECK(text_expression("\x83\\', x") ==
+        "pg_catalog.convert_from(pg_catalog.decode('835c272c2078','hex'),pg_catalog.getdatabaseencoding())");
 }
