@@ -1,18 +1,26 @@
 #include "proxy/session/answers.hpp"
 
-#include <algorithm>
+#include <cstddef>
 
 namespace proxy {
 
-bool expected_answers::swallow_syncs() {
-  if (empty()) return false;
-  const auto behind = all_.begin() + static_cast<std::ptrdiff_t>(head_) + 1;
-  const auto end = std::find_if(behind, all_.end(), [](const expected_answer& at) { return at.after_copy; });
-  const auto is_sync = [](const expected_answer& at) { return at.what == expected_answer::kind::sync; };
-  const auto swallowed = std::remove_if(behind, end, is_sync);
-  if (swallowed == end) return false;
-  all_.erase(swallowed, end);
-  return true;
+expected_answers::copy_start expected_answers::start_copy(std::uint32_t ends) {
+  copy_start start;
+  expected_answer& copying = all_[head_];
+  ++copying.copies;
+  std::uint32_t ended = 0;
+  for (std::size_t at = head_ + 1; at < all_.size();) {
+    ended += all_[at].after_copies;
+    start.ended = ended >= copying.copies;
+    if (start.ended) return start;
+    const bool sync = all_[at].what == expected_answer::kind::sync;
+    if (!sync && all_[at].what != expected_answer::kind::answer) return start;
+    if (sync) all_.erase(all_.begin() + static_cast<std::ptrdiff_t>(at));
+    start.swallowed = start.swallowed || sync;
+    at += sync ? 0 : 1;
+  }
+  start.ended = ended + ends >= copying.copies;
+  return start;
 }
 
 }  // namespace proxy

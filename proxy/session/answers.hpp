@@ -32,11 +32,12 @@ struct expected_answer {
 
   kind what;
   owner whose = owner::client;
-  bool silent = false;        ///< the client's, as far as an error goes; it does not know of success
-  bool hold_ready = false;    ///< query: what it reset is restored before the client hears that it is done
-  bool dress_after = false;   ///< execute: the same of one in a pipeline, before anything else of it runs
-  bool shape_wanted = false;  ///< describe: the result's shape, of the server's statement and the client's
-  bool after_copy = false;    ///< the client had finished some COPY data just before
+  bool silent = false;             ///< the client's, as far as an error goes; it does not know of success
+  bool hold_ready = false;         ///< query: what it reset is restored before the client hears that it is done
+  bool dress_after = false;        ///< execute: the same of one in a pipeline, before anything else of it runs
+  bool shape_wanted = false;       ///< describe: the result's shape, of the server's statement and the client's
+  std::uint32_t after_copies = 0;  ///< how often the client had ended COPY data just before
+  std::uint32_t copies = 0;        ///< query, execute: how often the server has asked for COPY data
   on_skip undo = on_skip::nothing;
   statement_ptr statement;   ///< with recall_*: what the client's name meant before
   std::string client_name;   ///< of a statement
@@ -101,9 +102,14 @@ class expected_answers {
     head_ = 0;
   }
 
-  /// The server takes COPY data for the answer in front: it swallows the Syncs that came before the data's end
-  /// (PostgreSQL docs, 55.2.6). Gives whether there were any.
-  bool swallow_syncs();
+  struct copy_start {
+    bool ended = false;      ///< the client has ended the data already
+    bool swallowed = false;  ///< there were Syncs, of which the server takes no notice
+  };
+  /// The server takes COPY data for the answer in front. What came before the data's end goes there, too; but for a
+  /// Sync or a Flush it ends the connection (PostgreSQL docs, 55.2.6; CopyGetData in its sources). `ends`: how often
+  /// the client has ended data after the last of these.
+  copy_start start_copy(std::uint32_t ends);
 
  private:
   static constexpr std::size_t most_kept = 16;

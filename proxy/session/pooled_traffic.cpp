@@ -73,7 +73,8 @@ void pooled_traffic::end_lease() {
   server_ = nullptr;
   if (std::exchange(rounds_.open, false)) ++rounds_.ended;  // it came to nothing
   over_ = dressing_ = undressed_ = restoring_ = preparing_ = settling_ = barrier_ = rest_passes_ = copy_in_ =
-      copy_ended_ = false;
+      stray_sync_ = false;
+  copy_ends_ = 0;
   status_ = 'I';
   portals_.clear();
   answers_.clear();
@@ -179,13 +180,13 @@ void pooled_traffic::hidden_query(std::string_view sql, owner whose, byte_run& t
 }
 
 void pooled_traffic::push(expected&& what) {
-  what.after_copy = std::exchange(copy_ended_, false);
+  what.after_copies = std::exchange(copy_ends_, 0);
   answers_.push(std::move(what));
 }
 
 pooled_traffic::expected& pooled_traffic::push(kind what) {
   expected& pushed = answers_.push(what);
-  pushed.after_copy = std::exchange(copy_ended_, false);
+  pushed.after_copies = std::exchange(copy_ends_, 0);
   return pushed;
 }
 

@@ -286,7 +286,7 @@ class pooled_traffic {
   char status_ = 'I';          // as the last ReadyForQuery said
   bool unsynced_ = false;      // extended-protocol messages went out after the last Sync
   bool skipping_ = false;      // after an error: the client's messages come to nothing up to its Sync
-  bool copy_in_ = false;       // the server takes COPY data
+  bool copy_in_ = false;       // the server takes COPY data, and the client has not ended it
   bool rest_passes_ = false;   // of the client's message at hand: the server has its beginning, and must get it all
   bool reply_passes_ = false;  // of the server's
   bool query_failed_ = false;  // the simple query at hand has had an error
@@ -299,7 +299,7 @@ class pooled_traffic {
   bool undressed_ = false;
   bool restoring_ = false;   // a client's ReadyForQuery is held until a restore is done
   bool preparing_ = false;   // a client's statement is being prepared again, and compared with what it was
-  bool copy_ended_ = false;  // the client has finished its COPY data, perhaps before it was asked for any
+  bool stray_sync_ = false;  // the client has sent a Sync into its COPY data
   bool settling_ = false;    // what was sent may change what the next statement means
   bool barrier_ = false;     // nothing of the client goes out until the server has caught up
   bool over_ = false;
@@ -316,6 +316,7 @@ class pooled_traffic {
   client_statement unnamed_;
   std::vector<std::pair<std::string, statement_ptr>> portals_;  // those whose statement has a verdict
   std::vector<routing::dress_step> restore_after_;
+  std::uint32_t copy_ends_ = 0;  // how often the client has ended COPY data, asked for or not, after its last message
 
   seldom<inventory_query> asking_;
   std::string ask_again_;  // why the inventory at hand failed: a SQLSTATE

@@ -148,7 +148,7 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
       if (server_ != nullptr) to_server.pass(piece.bytes);
       if (piece.type != 0) {
         copy_in_ = false;
-        copy_ended_ = true;
+        ++copy_ends_;
       }
       return std::nullopt;
     case to_backend::terminate:
@@ -158,6 +158,11 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
       if (server_ != nullptr) to_server.pass(piece.bytes);
       return std::nullopt;
     case to_backend::sync:
+      if (copy_in_) {  // the server takes no notice of it
+        to_server.pass(piece.bytes);
+        stray_sync_ = true;
+        return std::nullopt;
+      }
       if (server_ != nullptr) break;
       skipping_ = false;
       unsynced_ = false;
@@ -166,9 +171,13 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
     default:
       if (skipping_) return std::nullopt;
   }
-  // What comes instead of COPY data is for the server to refuse.
-  if (barrier_ && !copy_in_) return step::waits;
-  if (speech_.listens() && !copy_in_) {
+  if (copy_in_) {  // a server ends the connection for it; this one must not run, unjudged, where the COPY has just
+                   // failed
+    fault_ = traffic_fault{pgwire::errc::misplaced_message, piece.type};
+    return step::fault;
+  }
+  if (barrier_) return step::waits;
+  if (speech_.listens()) {
     switch (hear(piece, to_server, to_client)) {
       case hearing::nothing_new: break;
       case hearing::denied: return std::nullopt;

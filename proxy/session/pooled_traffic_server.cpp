@@ -144,6 +144,7 @@ void pooled_traffic::on_tag(const frame_piece& piece) {
   const std::string_view tag = decoded ? decoded->tag : std::string_view();
   tally_.rows += desk::rows_of_tag(tag);
   ++steps_;
+  stray_sync_ = false;
   const expected* at = answers_.front();
   if (tag == "DEALLOCATE" && at != nullptr && !at->client_name.empty()) {
     named_.erase(at->client_name);
@@ -180,8 +181,13 @@ void pooled_traffic::on_parameter(const frame_piece& piece, byte_run& to_client)
 }
 
 void pooled_traffic::on_copy_in() {
-  copy_in_ = true;
-  if (!answers_.swallow_syncs()) return;
+  if (answers_.empty()) {
+    lost_track_ = true;
+    return;
+  }
+  const auto start = answers_.start_copy(copy_ends_);
+  copy_in_ = !start.ended;
+  if (!start.swallowed) return;
   const bool synced = std::ranges::any_of(answers_.waiting(), [](const expected& at) { return at.what == kind::sync; });
   unsynced_ = !synced && answers_.front()->what != kind::query;
 }
@@ -221,6 +227,8 @@ void pooled_traffic::on_error(const frame_piece& piece, byte_run& to_client) {
     case owner::client: break;
   }
   ++tally_.errors;
+  copy_in_ = false;
+  lost_track_ = lost_track_ || stray_sync_;  // whether it still was COPY data when the Sync came is not known
   const bool cancelled = fields && fields->code == sqlstate::query_canceled;
   if (const auto why = cancelled_for_.take(); why && cancelled) {
     to_client.insert(pgwire::encode_error(*why));

@@ -1063,6 +1063,56 @@ def test_a_setting_name_is_not_read_as_sql(arenas, strength):
     arena.nothing_is_left()
 
 
+COPY = query("COPY effects FROM STDIN")
+BEGUN = [(query("BEGIN"), b"Z"), (COPY, b"G")]
+WRONG = message(b"d", b"a\tb\n")
+COPIES = {  # what is sent, and what is waited for; the rest is sent together with what follows
+    "fails, and is never ended": ([*BEGUN, (WRONG, b"Z")], b""),
+    "fails, and is ended twice": (BEGUN, WRONG + message(b"c") + message(b"f", b"why\0")),
+    "is ended before it begins": ([], COPY + message(b"c")),
+    "is ended twice before it begins": ([], COPY + message(b"c") + message(b"c")),
+}
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+@pytest.mark.parametrize("copy", COPIES)
+def test_nothing_overtakes_a_reset_behind_a_copy(arenas, strength, copy):
+    """What comes after a RESET waits until it is restored, whatever became of a COPY before it."""
+    arena = arenas(strength)
+    steps, rest = COPIES[copy]
+    for reset in "RESET ROLE", "RESET search_path", "RESET ALL":
+        with arena.attacker() as wire:
+            for sent, awaited in steps:
+                wire.send(sent)
+                while wire.until(awaited, b"E")[-1][0] != awaited:
+                    pass
+            wire.send(rest + query("ROLLBACK") + query(reset) + query(DRESS) + query("SELECT 'the end'"))
+            rows = []
+            while not rows or rows[-1] != ("the end",):
+                kind, body = wire.until(b"D", b"E")[-1]
+                if kind == b"D":
+                    rows.append(columns(body))
+            assert rows == [arena.dress[0][:3], ("the end",)]
+        arena.nothing_is_left()
+
+
+def test_a_statement_among_copy_data_ends_the_session(arenas):
+    """As at a server, which has lost track of its client then. It is not run."""
+    arena = arenas("role")
+    for waits in True, False:
+        with arena.attacker() as wire:
+            wire.send(COPY)
+            if waits:
+                wire.until(b"G")
+            wire.send(query("RESET ROLE"))
+            codes = []
+            with pytest.raises(Closed):
+                while True:
+                    codes.append(ServerError(wire.until(b"E")[-1][1]).sqlstate)
+            assert set(codes) == {"08P01"}
+        arena.nothing_is_left()
+
+
 @pytest.mark.xfail(strict=True, reason="PostgreSQL keeps an empty placeholder after DISCARD ALL: '' instead of NULL")
 @pytest.mark.parametrize("strength", STRENGTHS)
 def test_the_name_of_a_placeholder_is_not_left(arenas, strength):

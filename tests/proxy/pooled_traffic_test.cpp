@@ -186,6 +186,71 @@ TEST_CASE("a RESET among other statements is restored at once, and what restores
   CHECK(s.told() == tag("RESET") + description + tag("SELECT 1") + ready());
 }
 
+namespace {
+
+const std::string copy_in = pgwire::backend::copy_in_response{}.encode();
+const std::string copy_done = frontend::copy_done{}.encode();
+
+}  // namespace
+
+TEST_CASE("after a COPY that failed a client waits for a restore as ever") {
+  scene s(terms("globex"));
+  s.client(query("COPY t FROM STDIN"));
+  s.reply(copy_in + error("22P04", "extra data") + ready('E'));
+  CHECK(s.client(query("RESET search_path") + query("SELECT 1")) == step::waits);
+  CHECK(s.sent() == query("RESET search_path"));
+}
+
+TEST_CASE("COPY data that was ended before the server asked for it keeps nothing from waiting") {
+  scene s(terms("globex"));
+  CHECK(s.client(query("COPY t FROM STDIN") + copy_done + query("RESET search_path") + query("SELECT 1")) ==
+        step::waits);
+  s.reply(copy_in);
+  CHECK(s.advance() == step::waits);
+  CHECK(s.sent().empty());
+  s.reply(tag("COPY 0") + ready());
+  CHECK(s.advance() == step::waits);
+  CHECK(s.sent().find("SELECT 1") == std::string::npos);
+}
+
+TEST_CASE("a text of two COPYs takes data twice") {
+  scene s(terms("globex"));
+  s.client(query("COPY t FROM STDIN; COPY t FROM STDIN") + copy_done);
+  s.reply(copy_in);
+  CHECK_FALSE(s.traffic.server_waits());
+  s.reply(tag("COPY 0") + copy_in);
+  CHECK(s.traffic.server_waits());
+  s.client(copy_done);
+  CHECK_FALSE(s.traffic.server_waits());
+  CHECK(s.reply(tag("COPY 0") + ready()) == outcome::over);
+}
+
+TEST_CASE("what has no place in COPY data ends the session, as at a server, and does not run") {
+  scene s(terms("globex"));
+  s.client(query("COPY t FROM STDIN"));
+  s.reply(copy_in);
+  CHECK(s.client(query("SELECT 1")) == step::fault);
+  CHECK(s.sent().empty());
+  CHECK(s.traffic.fault()->type == 'Q');
+}
+
+TEST_CASE("a Sync among COPY data is not answered, and where that is in doubt nothing is guessed") {
+  scene s(terms("globex"));
+  const std::string begun =
+      frontend::parse{{}, "COPY t FROM STDIN", {}}.encode() + frontend::bind{}.encode() + frontend::execute{}.encode();
+  s.client(begun + frontend::flush{}.encode());
+  s.reply(parsed + bound + copy_in);
+  const std::string sync = frontend::sync{}.encode();
+  SECTION("it went well") {
+    s.client(sync + copy_done + sync);
+    CHECK(s.reply(tag("COPY 0") + ready()) == outcome::over);
+  }
+  SECTION("it failed, before or after") {
+    s.client(sync + copy_done + sync);
+    CHECK(s.reply(error("22P04", "extra data")) == outcome::lost_track);
+  }
+}
+
 TEST_CASE("the guard's refusal fails at the server, so that a transaction fails as it must") {
   scene s(terms("globex", {}, true));
   s.client(query("SET search_path TO tenant_acme"));
