@@ -68,6 +68,10 @@ class expected_answers {
     return !empty() &&
            std::ranges::all_of(waiting(), [](const auto& at) { return at.what == expected_answer::kind::answer; });
   }
+  /// The server has yet to say in which state it leaves a transaction.
+  [[nodiscard]] bool owes_ready() const {
+    return std::ranges::any_of(waiting(), [](const auto& at) { return at.ends_with_ready(); });
+  }
   // What `front` or `push` gave is not valid after another `push`.
 
   void push(expected_answer&& what) {

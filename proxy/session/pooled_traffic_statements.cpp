@@ -99,11 +99,13 @@ pooled_traffic::client_statement pooled_traffic::known_as(std::string_view name)
   return found != named_.end() ? found->second : client_statement{};
 }
 
-// Prepares it under a name of ours, unless it is there already. In a failed transaction the server has to say so.
+// Prepares it under a name of ours, unless it is there already. In a failed transaction the server has to say so, and
+// whether it has failed may not be known yet.
 void pooled_traffic::parse_at_server(const frontend::parse& what, const statement_ptr& statement, expected&& entry,
                                      byte_run& to_server) {
   const std::uint64_t key = parse_key();
-  const auto* there = status_ != 'E' ? server_->statements.find(statement, key) : nullptr;
+  const bool may_have_failed = status_ == 'E' || (status_ == 'T' && answers_.owes_ready());
+  const auto* there = may_have_failed ? nullptr : server_->statements.find(statement, key);
   if (there != nullptr) {
     if (!entry.client_name.empty()) named_[entry.client_name].shape = there->shape;
     entry.what = kind::answer;
@@ -145,9 +147,15 @@ void pooled_traffic::on_shape(const frame_piece& piece) {
 pooled_traffic::readiness pooled_traffic::have_prepared(const client_statement& what, byte_run& to_server) {
   const std::uint64_t key = parse_key();
   const auto* there = server_->statements.find(what.statement, key);
-  if (there == nullptr && changes_.dirty()) there = server_->statements.find(what.statement, clean_key());
+  const auto is_other = [&](const server_statements::prepared& one) {
+    return what.shape && one.shape && *what.shape != *one.shape;
+  };
+  if (there == nullptr && changes_.dirty()) {
+    there = server_->statements.find(what.statement, clean_key());
+    if (there != nullptr && is_other(*there)) there = nullptr;  // what this transaction has changed may make it right
+  }
   if (there != nullptr) {
-    const bool changed = what.shape && there->shape && *what.shape != *there->shape;
+    const bool changed = is_other(*there);
     const bool unknown = what.shape && !there->shape;
     return {there->name, unknown && preparing_, changed};
   }

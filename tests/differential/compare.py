@@ -117,6 +117,11 @@ class Difference:
         """One that had a temporary schema before. Documented, too."""
         return self._expects_error(b'schema "pg_temp" does not exist')
 
+    def is_late_isolation(self):
+        """What restores a RESET is a query, after which a transaction's characteristics cannot be set. Documented, too."""
+        kind, body = self.got[self.at] if self.at < len(self.got) else (b"", b"")
+        return kind == b"E" and b"\0C25001\0" in body and b"must be called before any query" in body
+
     def _expects_error(self, words):
         kind, body = self.expected[self.at] if self.at < len(self.expected) else (b"", b"")
         return kind == b"E" and words in body

@@ -73,6 +73,9 @@ class Judge:
         if found and found.is_older_process():
             self.answers["(set aside: a process that had a temporary schema)"] += 1
             return None
+        if found and found.is_late_isolation():
+            self.answers["(set aside: an isolation level behind a RESET)"] += 1
+            return None
         if found:
             return found
         left = world.check() or self.postgres.leftover()

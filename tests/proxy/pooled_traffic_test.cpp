@@ -251,6 +251,18 @@ TEST_CASE("a Sync among COPY data is not answered, and where that is in doubt no
   }
 }
 
+TEST_CASE("a statement is not said to be prepared in a transaction that may have failed") {
+  scene s(terms("globex"));
+  const std::string prepared = frontend::parse{"a", "SELECT 1", {}}.encode() + frontend::sync{}.encode();
+  s.client(prepared);
+  s.reply(parsed + backend::no_data{}.encode() + ready());
+  s.client(query("BEGIN"));
+  s.reply(tag("BEGIN") + ready('T'));
+  frontend::parse again{"b", "SELECT 1", {}};
+  s.client(frontend::execute{"nowhere", 0}.encode() + frontend::sync{}.encode() + again.encode());
+  CHECK(s.sent().find("SELECT 1") != std::string::npos);
+}
+
 TEST_CASE("the guard's refusal fails at the server, so that a transaction fails as it must") {
   scene s(terms("globex", {}, true));
   s.client(query("SET search_path TO tenant_acme"));
