@@ -21,6 +21,7 @@ inline constexpr std::string_view insufficient_privilege = "42501";
 inline constexpr std::string_view syntax_error = "42601";
 inline constexpr std::string_view undefined_column = "42703";
 inline constexpr std::string_view undefined_object = "42704";
+inline constexpr std::string_view reserved_name = "42939";
 inline constexpr std::string_view undefined_parameter = "42P02";
 inline constexpr std::string_view duplicate_cursor = "42P03";
 inline constexpr std::string_view duplicate_statement = "42P05";

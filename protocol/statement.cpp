@@ -19,6 +19,13 @@ constexpr std::int32_t cursor_with_hold = 0x20;  // CURSOR_OPT_HOLD
 // As meaning_of() compares.
 bool is_named(std::string_view name, std::string_view known) { return fold_name(name) == known; }
 
+// There is more to it than was found.
+verdict unread(verdict found) {
+  found.statements.clear();
+  found.traits.add({trait::unseen, trait::ambiguous});
+  return found;
+}
+
 // Reads one text's tree into a verdict.
 class reader {
  public:
@@ -37,7 +44,8 @@ class reader {
       walk(*statement->stmt);
     }
     if (only_sets && !out_.statements.empty()) add(trait::only_sets);
-    return std::move(out_);
+    // Named otherwise than in a call, it is called by something else: an aggregate, an operator, a cast.
+    return mentions_ == calls_ ? std::move(out_) : unread(std::move(out_));
   }
 
  private:
@@ -216,13 +224,15 @@ class reader {
     }
     auto name = read_argument(by_place[0]);
     auto value = read_argument(by_place[1]);
-    if (name.value.from == operand::source::unknown || name.by_any_type) add(trait::unseen);
+    if (name.by_any_type) name.value = {};
+    if (name.value.from == operand::source::unknown) add(trait::unseen);
     std::vector<operand> values;
+    value.value.by_any_type = value.by_any_type;
     if (!value.is_null) values.push_back(std::move(value.value));
-    add_setting(std::move(name.value), std::move(values), is_surely_true(by_place[2]));
+    add_setting(std::move(name.value), std::move(values), is_surely_true(by_place[2]), true);
   }
 
-  void add_setting(operand name, std::vector<operand> values, bool local) {
+  void add_setting(operand name, std::vector<operand> values, bool local, bool called = false) {
     if (name.from == operand::source::constant) {
       name.text = canonical_setting_name(name.text);
       const std::string_view canonical = name.text;
@@ -237,6 +247,7 @@ class reader {
     out_.settings.push_back({.name = std::move(name),
                              .values = std::move(values),
                              .local = local,
+                             .called = called,
                              .statement = static_cast<std::uint32_t>(out_.statements.size() - 1)});
   }
 
@@ -279,10 +290,18 @@ class reader {
     // What a literal says is no name; and SET in the definition of a function or role is none of the session's.
     if (type == &pg_query__a__const__descriptor || type == &pg_query__variable_set_stmt__descriptor) return false;
     if (type == &pg_query__string__descriptor) {
-      read_name(as<PgQuery__String>(message).sval);
+      const std::string_view name = as<PgQuery__String>(message).sval;
+      mentions_ += is_named(name, "set_config") ? 1 : 0;
+      read_name(name);
+    } else if (type == &pg_query__column_ref__descriptor) {
+      const auto& column = as<PgQuery__ColumnRef>(message);
+      if (is_named(last_of(list_of(column.fields, column.n_fields)), "set_config")) --mentions_;  // no function's
     } else if (type == &pg_query__func_call__descriptor) {
       const auto& call = as<PgQuery__FuncCall>(message);
-      if (is_named(last_of(list_of(call.funcname, call.n_funcname)), "set_config")) read_set_config(call);
+      if (is_named(last_of(list_of(call.funcname, call.n_funcname)), "set_config")) {
+        ++calls_;
+        read_set_config(call);
+      }
     } else if (type == &pg_query__range_var__descriptor) {
       read_relation(as<PgQuery__RangeVar>(message));
     } else if (type == &pg_query__update_stmt__descriptor) {
@@ -308,6 +327,7 @@ class reader {
 
   std::string_view text_;
   verdict out_;
+  int mentions_ = 0, calls_ = 0;  // of set_config
   std::vector<const ProtobufCMessage*> stack_;
 };
 
@@ -367,7 +387,12 @@ std::optional<verdict> read_statements(std::string_view text) {
   auto plain = read_one(text, backslash::plain);
   if (!text.contains('\\')) return plain;
   auto escaped = read_one(text, backslash::escapes);
-  if (!plain || !escaped) return plain ? plain : escaped;
+  if (!plain && !escaped) return {};
+  if (!plain || !escaped) {
+    auto& only = plain ? *plain : *escaped;
+    only.traits.add({trait::unseen, plain ? trait::plain_only : trait::escaped_only});
+    return std::move(only);
+  }
   return both(std::move(*plain), *escaped);
 }
 
@@ -375,7 +400,7 @@ verdict judge(std::string_view text) {
   if (!may_matter(text)) return {};
   auto read = read_statements(text);
   if (!read) return {.traits = {trait::unseen}};
-  if (has_doubtful_backslash(text)) read->traits.add({trait::unseen, trait::ambiguous});
+  if (has_doubtful_backslash(text)) read->traits.add({trait::unseen, trait::ambiguous, trait::two_faced});
   return std::move(*read);
 }
 

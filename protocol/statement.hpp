@@ -23,6 +23,7 @@ struct operand {
   source from = source::unknown;
   std::string text;             ///< constant: as the setting would take it, strings unquoted, numbers as written
   std::uint16_t parameter = 0;  ///< bound: n of $n
+  bool by_any_type = false;     ///< behind a cast to a type of which only the name is known: what it makes of it is not
 
   bool operator==(const operand&) const = default;
 };
@@ -37,6 +38,7 @@ struct setting_change {
   /// SET LOCAL, set_config(.., true), and transaction_isolation and its like, which end with their transaction anyway.
   /// An is_local that is no constant counts as false.
   bool local = false;
+  bool called = false;          ///< by set_config(), which may stand where it runs at another time, or more than once
   std::uint32_t statement = 0;  ///< index into verdict::statements
 
   bool operator==(const setting_change&) const = default;
@@ -66,6 +68,9 @@ enum class trait : std::uint8_t {
   unseen,            ///< DO, CALL, functions that run a text, set_config() of a computed name, UPDATE pg_settings, a
                      ///< text that is hit and cannot be read, and all that is ambiguous
   ambiguous,         ///< the text can be read in two ways, with different effects or different statements
+  plain_only,        ///< it could be read only with standard_conforming_strings = on
+  escaped_only,      ///< it could be read only with standard_conforming_strings = off
+  two_faced,         ///< a backslash follows a byte that is not ASCII: in some encodings it is the half of a character
   only_sets,         ///< every statement is SET, RESET or DISCARD ALL
   begins,            ///< BEGIN, START TRANSACTION
   ends_transaction,  ///< COMMIT, END, ROLLBACK, ABORT, PREPARE TRANSACTION; none for savepoints
@@ -107,7 +112,8 @@ struct verdict {
     bool operator==(const span&) const = default;
   };
 
-  std::vector<span> statements;          ///< in order; none if the text was not read; only one reading's if `ambiguous`
+  std::vector<span> statements;  ///< in order; none if the text was not read, or not all that it means was found;
+                                 ///< only one reading's if `ambiguous`
   std::vector<setting_change> settings;  ///< in the order in which they are written
   std::vector<std::string> prepares;     ///< names of PREPARE; what its body may do is reported here, once
   std::vector<std::string> executes;     ///< names of EXECUTE, under EXPLAIN and CREATE TABLE AS too

@@ -5,7 +5,6 @@
 #include <functional>
 #include <utility>
 
-#include "protocol/hex.hpp"
 #include "routing/ascii.hpp"
 
 namespace routing {
@@ -32,6 +31,18 @@ setting_list sorted_unique(const setting_list& settings) {
   return sorted;
 }
 
+std::string hex_of(std::string_view bytes) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string hex;
+  hex.reserve(2 * bytes.size());
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    hex += digits[byte >> 4];
+    hex += digits[byte & 15];
+  }
+  return hex;
+}
+
 std::uint64_t mix(std::uint64_t seed, std::string_view text) {
   // The constant of Fibonacci hashing: 2^64 divided by the golden ratio.
   return (seed ^ std::hash<std::string_view>{}(text)) * 0x9E3779B97F4A7C15U + (seed >> 29);
@@ -50,8 +61,7 @@ std::string quote_identifier(std::string_view name) {
 
 std::string text_expression(std::string_view text) {
   if (!is_ascii(text)) {
-    return "pg_catalog.convert_from(pg_catalog.decode('" + pgwire::to_hex(text) +
-           "','hex'),pg_catalog.getdatabaseencoding())";
+    return "pg_catalog.convert_from(pg_catalog.decode('" + hex_of(text) + "','hex'),pg_catalog.getdatabaseencoding())";
   }
   const bool escaped = text.find('\\') != std::string_view::npos;
   std::string quoted = escaped ? "E'" : "'";

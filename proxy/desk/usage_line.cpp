@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/algorithm/hex.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -9,7 +10,6 @@
 #include <charconv>
 
 #include "protocol/byte_reader.hpp"
-#include "protocol/hex.hpp"
 #include "proxy/random.hpp"
 #include "routing/ids.hpp"
 
@@ -86,7 +86,7 @@ std::expected<usage_line, std::string> from_object(const json::object& object) {
 std::string new_run() {
   std::array<std::byte, run_digits / 2> bytes{};
   fill_random(bytes);
-  return pgwire::to_hex(pgwire::as_text(bytes));
+  return boost::algorithm::hex_lower(std::string(pgwire::as_text(bytes)));
 }
 
 std::string to_json(const usage_line& line) {

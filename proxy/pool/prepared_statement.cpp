@@ -9,7 +9,7 @@
 namespace proxy {
 namespace {
 
-// No client's name for a statement begins like this, unless it means to, and then it only ever meets its own error.
+// No client may call a statement so.
 constexpr std::string_view name_prefix = "pglodge_";
 
 std::uint64_t hash_of(std::string_view text, const std::vector<std::uint32_t>& types) {
@@ -96,6 +96,8 @@ void server_statements::clear() {
   unnamed.reset();
   unnamed_unknown = false;
 }
+
+bool is_reserved_name(std::string_view name) { return name.starts_with(name_prefix); }
 
 std::uint64_t shape_of(pgwire::byte_view row_description) {
   std::uint64_t shape = 1;

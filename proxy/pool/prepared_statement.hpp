@@ -107,6 +107,9 @@ class server_statements {
   std::uint64_t next_ = 1;
 };
 
+/// Whether the lodge may call a statement so at a server.
+bool is_reserved_name(std::string_view name);
+
 /// What makes a result's description the same to PostgreSQL (equalTupleDescs): names, types and their modifiers, of a
 /// RowDescription's body; of NoData (an empty body) another number.
 std::uint64_t shape_of(pgwire::byte_view row_description);

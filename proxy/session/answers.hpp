@@ -44,6 +44,7 @@ struct expected_answer {
   std::string server_name;   ///< of one that is lost if this comes to nothing
   std::string text;          ///< answer: the bytes; bind, describe: the statement's name at the server
   std::vector<put_in> ours;  ///< query: what the lodge put in, in order
+  std::uint64_t portal = 0;  ///< bind, close: the number of a portal that is kept in mind
   std::size_t done = 0;      ///< statements of the query that have been answered
   std::shared_ptr<pgwire::error_report> refusal;  ///< the server is made to fail; the client is told this
 
@@ -68,10 +69,13 @@ class expected_answers {
     return !empty() &&
            std::ranges::all_of(waiting(), [](const auto& at) { return at.what == expected_answer::kind::answer; });
   }
-  /// The server has yet to say in which state it leaves a transaction.
-  [[nodiscard]] bool owes_ready() const {
-    return std::ranges::any_of(waiting(), [](const auto& at) { return at.ends_with_ready(); });
+  /// What the server's next ReadyForQuery answers; null: nothing that it was told yet.
+  [[nodiscard]] const expected_answer* next_ready() const {
+    const auto found = std::ranges::find_if(waiting(), [](const auto& at) { return at.ends_with_ready(); });
+    return found != waiting().end() ? &*found : nullptr;
   }
+  /// The server has yet to say in which state it leaves a transaction.
+  [[nodiscard]] bool owes_ready() const { return next_ready() != nullptr; }
   // What `front` or `push` gave is not valid after another `push`.
 
   void push(expected_answer&& what) {

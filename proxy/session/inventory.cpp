@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/algorithm/hex.hpp>
+#include <iterator>
 
 #include "protocol/backend_messages.hpp"
-#include "protocol/hex.hpp"
 #include "protocol/startup_options.hpp"
 #include "routing/session_state.hpp"
 
@@ -39,6 +40,14 @@ constexpr std::array<pin_row, pin_count> pin_rows{{
 // A value is the same whatever client_encoding it is asked in: its bytes are the database's.
 std::string as_bytes(const std::string& expression) {
   return "pg_catalog.encode(pg_catalog.convert_to(" + expression + ",pg_catalog.getdatabaseencoding()),'hex')";
+}
+
+std::optional<std::string> from_hex(std::string_view digits) try {
+  std::string bytes;
+  boost::algorithm::unhex(digits, std::back_inserter(bytes));
+  return bytes;
+} catch (const boost::algorithm::hex_decode_error&) {
+  return std::nullopt;
 }
 
 const pin_row& row_of(pin which) { return pin_rows[static_cast<std::size_t>(which)]; }
@@ -78,7 +87,7 @@ bool inventory_query::on_row(pgwire::byte_view body) {
     // Those asked for by name were given as a client would read them.
     const std::string name = pgwire::canonical_setting_name(*row->columns[0]);
     const bool known = std::ranges::find(what_.settings, name) != what_.settings.end();
-    auto value = pgwire::from_hex(*row->columns[1]);
+    auto value = from_hex(*row->columns[1]);
     if (!value) return false;
     if (!known) found_.settings.emplace_back(name, std::move(value));
     return true;
@@ -87,7 +96,7 @@ bool inventory_query::on_row(pgwire::byte_view body) {
   for (const std::string& name : what_.settings) {
     if (at >= row->columns.size()) return false;
     const auto digits = row->columns[at++];
-    auto value = digits ? pgwire::from_hex(*digits) : std::nullopt;
+    auto value = digits ? from_hex(*digits) : std::nullopt;
     if (digits && !value) return false;
     found_.settings.emplace_back(name, std::move(value));
   }

@@ -36,7 +36,7 @@ std::size_t pooled_traffic::held_bytes() const {
 void pooled_traffic::begin_lease(server_session& server, byte_run& to_server) {
   server_ = &server;
   status_ = 'I';
-  over_ = undressed_ = spoken_ = speaking_ = false;
+  over_ = undressed_ = ran_ = speaking_ = false;
   client_before_ = server.last_client;
   const bool foreign = !server.worn || (server.used && server.tenant != changes_.terms().tenant) ||
                        (server.suspect && server.last_client != session_);
@@ -101,6 +101,9 @@ void pooled_traffic::explain_undressed(byte_run& to_client) {
   end_move(true);
   end_lease();
   unsynced_ = asked && !answered;
+  if (asked || client_.peek() == nullptr) return;
+  byte_run to_nobody;  // what waited for the dressing comes to nothing, too
+  refuse(*undressed_why_, to_nobody, to_client);
 }
 
 void pooled_traffic::refuse(pgwire::error_report why, byte_run& to_server, byte_run& to_client) {
@@ -143,13 +146,14 @@ bool pooled_traffic::idle() const {
   return answers_.empty() && status_ == 'I' && !unsynced_ && !copy_in_ && !dressing_ && client_.at_boundary();
 }
 
-std::optional<pgwire::error_report> pooled_traffic::note(const pgwire::verdict& verdict, const frontend::bind* values) {
+std::optional<pgwire::error_report> pooled_traffic::note(const pgwire::verdict& verdict, const frontend::bind* values,
+                                                         std::string_view encoding) {
   std::vector<const pgwire::verdict*> executed;
   for (const std::string& name : verdict.executes) {
     const auto runs = known_as(name).statement;
     if (runs && runs->verdict) executed.push_back(runs->verdict.get());
   }
-  changes_.speaks_as_database(client_encoding() == database_encoding());
+  changes_.reads_in(encoding, database_encoding(), told("standard_conforming_strings"));
   auto refusal = changes_.note(verdict, values, executed);
   if (changes_.unseen()) server_->suspect = true;
   return refusal;
@@ -237,6 +241,7 @@ void pooled_traffic::undo(const expected& entry, bool failed) {
     }
   }
   if (entry.hold_ready || entry.dress_after) restoring_ = false;
+  if (entry.what == kind::bind) std::erase_if(portals_, [&](const portal& one) { return one.number == entry.portal; });
 }
 
 }  // namespace proxy

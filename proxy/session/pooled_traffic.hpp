@@ -191,7 +191,7 @@ class pooled_traffic {
   [[nodiscard]] bool runs_what_names(const pgwire::verdict& verdict) const;
   void end_move(bool failed);
 
-  void on_query(const pgwire::frame_piece& piece, byte_run& to_server);
+  [[nodiscard]] bool on_query(const pgwire::frame_piece& piece, byte_run& to_server);
   void forward_query(expected&& entry);
   void on_parse(const pgwire::frame_piece& piece, byte_run& to_server);
   [[nodiscard]] bool on_bind(const pgwire::frame_piece& piece, byte_run& to_server);
@@ -210,8 +210,13 @@ class pooled_traffic {
     barrier_ = dressing_ || restoring_ || preparing_ || settling_ || asking_ || due_ || (move_ && move_->ends);
   }
 
-  std::optional<pgwire::error_report> note(const pgwire::verdict& verdict, const pgwire::frontend::bind* values);
+  std::optional<pgwire::error_report> note(const pgwire::verdict& verdict, const pgwire::frontend::bind* values,
+                                           std::string_view encoding);
+  [[nodiscard]] std::uint64_t bind_portal(std::string_view name, const statement_ptr& statement);
+  void portal_bound(std::uint64_t number);
+  void portal_closed(std::string_view name, std::uint64_t number);
   [[nodiscard]] statement_ptr statement_of_portal(std::string_view portal) const;
+  [[nodiscard]] bool takes_reserved_name(std::string_view name, byte_run& to_server);
   void parse_at_server(const pgwire::frontend::parse& what, const statement_ptr& statement, expected&& entry,
                        byte_run& to_server);
   enum class random_seed : bool { stays, fresh };
@@ -228,7 +233,7 @@ class pooled_traffic {
   void on_shape(const pgwire::frame_piece& piece);
   void have_unnamed(byte_run& to_server);
   void have_under_own_name(const std::string& name, bool simple, byte_run& to_server);
-  void have_own_sequences(byte_run& to_server);
+  void have_own_sequences(bool simple, byte_run& to_server);
   [[nodiscard]] std::string_view client_encoding() const { return told("client_encoding"); }
   [[nodiscard]] std::string_view database_encoding() const { return told("server_encoding"); }
   [[nodiscard]] std::string_view told(std::string_view parameter) const;
@@ -291,7 +296,7 @@ class pooled_traffic {
   bool reply_passes_ = false;  // of the server's
   bool query_failed_ = false;  // the simple query at hand has had an error
   bool speaking_ = false;      // the client has said something in this lease
-  bool spoken_ = false;        // and something before
+  bool ran_ = false;           // and something of it has run
   bool discarded_ = false;     // DISCARD ALL was done since the last settling
   bool untold_ = false;        // the server reported what the client is to hear before its next ReadyForQuery
   bool failed_ = false;        // the transaction at hand, as far as it was implicit, has come to nothing
@@ -314,7 +319,15 @@ class pooled_traffic {
   };
   std::unordered_map<std::string, client_statement, name_hash, std::equal_to<>> named_;
   client_statement unnamed_;
-  std::vector<std::pair<std::string, statement_ptr>> portals_;  // those whose statement has a verdict
+  // A portal whose statement has a verdict, or (null) one in the place of such. The last of a name counts; the others
+  // of that name are there until it is known that it was made.
+  struct portal {
+    std::string name;
+    statement_ptr statement;
+    std::uint64_t number;
+  };
+  std::vector<portal> portals_;
+  std::uint64_t portals_made_ = 0;
   std::vector<routing::dress_step> restore_after_;
   std::uint32_t copy_ends_ = 0;  // how often the client has ended COPY data, asked for or not, after its last message
 

@@ -1,12 +1,14 @@
 #include "proxy/session/pooled_traffic.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "protocol/backend_messages.hpp"
 #include "protocol/message_type.hpp"
 #include "protocol/sqlstate.hpp"
 #include "protocol/writer.hpp"
+#include "proxy/session/known_value.hpp"
 
 namespace proxy {
 namespace {
@@ -82,6 +84,24 @@ bool leaves_nothing(std::uint32_t function) {
     case 3460: return true;
     default: return false;
   }
+}
+
+// Prepared statements that SQL speaks of by their names.
+std::vector<std::string> statements_named_by(const pgwire::verdict& verdict) {
+  std::vector<std::string> names = verdict.executes;
+  names.insert(names.end(), verdict.prepares.begin(), verdict.prepares.end());
+  names.insert(names.end(), verdict.deallocates.begin(), verdict.deallocates.end());
+  return names;
+}
+
+std::optional<pgwire::error_report> reserved_among(std::span<const std::string> names) {
+  const auto found = std::ranges::find_if(names, [](std::string_view name) { return is_reserved_name(name); });
+  if (found == names.end()) return std::nullopt;
+  return pgwire::error_report{"ERROR",
+                              std::string(pgwire::sqlstate::reserved_name),
+                              "the statement name \"" + *found + "\" is reserved",
+                              "Names that begin so are pglodge's.",
+                              {}};
 }
 
 // In the server's own words, which drivers look for.
@@ -187,48 +207,55 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
   }
   if (server_ == nullptr) return step::needs_lease;
   over_ = false;
-  if (move_ && (piece.type == to_backend::query || piece.type == to_backend::bind)) move_->sent = true;
-  const bool spoke = std::exchange(speaking_, true);
-  spoken_ = spoken_ || spoke;
-  if (!spoke) close_unwanted(to_server);
+  const bool moves = move_ && !move_->sent && (piece.type == to_backend::query || piece.type == to_backend::bind);
+  if (moves) move_->sent = true;
+  if (!std::exchange(speaking_, true)) close_unwanted(to_server);
+  bool done = true;
   switch (piece.type) {
-    case to_backend::query: on_query(piece, to_server); break;
+    case to_backend::query: done = on_query(piece, to_server); break;
     case to_backend::parse: on_parse(piece, to_server); break;
-    case to_backend::bind:
-      if (!on_bind(piece, to_server)) return step::waits;
-      break;
-    case to_backend::describe:
-      if (!on_describe(piece, to_server)) return step::waits;
-      break;
+    case to_backend::bind: done = on_bind(piece, to_server); break;
+    case to_backend::describe: done = on_describe(piece, to_server); break;
     case to_backend::execute: on_execute(piece, to_server); break;
     case to_backend::close: on_close(piece, to_server); break;
     case to_backend::sync: on_sync(piece, to_server); break;
     default: on_function_call(piece, to_server);
   }
-  return std::nullopt;
+  if (done) return std::nullopt;
+  if (moves) move_->sent = false;
+  return step::waits;
 }
 
-void pooled_traffic::on_query(const frame_piece& piece, byte_run& to_server) {
+// False: not yet.
+bool pooled_traffic::on_query(const frame_piece& piece, byte_run& to_server) {
   const auto text = frontend::query::text_in(piece.body());
-  shown_.note(text, rounds_);
   const auto verdict = tools_.verdicts.of(text);
+  const std::vector<std::string> names = verdict ? statements_named_by(*verdict) : std::vector<std::string>();
+  if (!names.empty() && dressing_) {  // what helps has a Sync of its own, behind which the client's statement would run
+    barrier_ = true;
+    return false;
+  }
+  shown_.note(text, rounds_);
   expected entry{kind::query};
   if (verdict) {
-    if (auto refusal = note(*verdict, nullptr)) {
+    auto refusal = note(*verdict, nullptr, client_encoding());
+    if (!refusal) refusal = reserved_among(names);
+    if (refusal) {
       refuse_at_server(std::move(*refusal), true, to_server);
-      return;
+      return true;
     }
-    if (verdict->traits.has(pgwire::trait::reads_sequence)) have_own_sequences(to_server);
-    for (const std::string& name : verdict->executes) have_under_own_name(name, true, to_server);
-    for (const std::string& name : verdict->prepares) have_under_own_name(name, true, to_server);
-    for (const std::string& name : verdict->deallocates) have_under_own_name(name, true, to_server);
+    if (verdict->traits.has(pgwire::trait::reads_sequence)) have_own_sequences(true, to_server);
+    // A pipeline that has no Sync yet would be ended by that of the help: then the server has to do without.
+    for (const std::string& name : names) {
+      if (!unsynced_) have_under_own_name(name, true, to_server);
+    }
     if (verdict->deallocates.size() == 1) entry.client_name = verdict->deallocates.front();
     if (session_changes::resets(*verdict) && verdict->statements.size() > 1 &&
         !verdict->traits.has(pgwire::trait::ambiguous)) {
       const std::string rewritten = changes_.with_restores(text, *verdict, entry.ours);
       forward_query(std::move(entry));
       to_server.insert(frontend::query{rewritten}.encode());
-      return;
+      return true;
     }
     if (session_changes::resets(*verdict)) {
       restore_after_ = changes_.restores(*verdict);
@@ -238,6 +265,7 @@ void pooled_traffic::on_query(const frame_piece& piece, byte_run& to_server) {
   }
   forward_query(std::move(entry));
   to_server.pass(piece.bytes);
+  return true;
 }
 
 void pooled_traffic::forward_query(expected&& entry) {
@@ -251,6 +279,7 @@ void pooled_traffic::forward_query(expected&& entry) {
   server_->statements.unnamed_unknown = unsynced_;
   push(std::move(entry));
   unsynced_ = false;
+  ran_ = true;
   close_segment();
 }
 
@@ -258,6 +287,7 @@ void pooled_traffic::forward_query(expected&& entry) {
 bool pooled_traffic::on_bind(const frame_piece& piece, byte_run& to_server) {
   unsynced_ = true;
   const auto head = read_bind_head(piece.body());
+  if (head && takes_reserved_name(head->statement, to_server)) return true;
   const client_statement what = head ? known_as(head->statement) : client_statement{};
   if (what.statement) shown_.note(what.statement->text, rounds_);
   readiness ready;
@@ -270,26 +300,31 @@ bool pooled_traffic::on_bind(const frame_piece& piece, byte_run& to_server) {
     }
   }
   if (what.statement && what.statement->verdict) {
-    const auto values = frontend::bind::decode(piece.body());
-    if (auto refusal = note(*what.statement->verdict, values ? &*values : nullptr)) {
+    const pgwire::verdict& verdict = *what.statement->verdict;
+    const auto values = texts_of(piece.body(), what.statement->parameter_types);
+    auto refusal = note(verdict, values ? &*values : nullptr,
+                        what.statement->encoding.empty() ? client_encoding() : what.statement->encoding);
+    // Behind which Execute a restore belongs has to be known, and two names of portals may be one to the server.
+    if (!refusal && changes_.is_guarded() && session_changes::resets(verdict) && !head->portal.empty()) {
+      refusal = session_guard::unreadable();
+    }
+    if (refusal) {
       refuse_at_server(std::move(*refusal), false, to_server);
       return true;
     }
-    if (what.statement->verdict->traits.has(pgwire::trait::reads_sequence)) have_own_sequences(to_server);
+    if (verdict.traits.has(pgwire::trait::reads_sequence)) have_own_sequences(false, to_server);
   }
-  if (head) {
-    std::erase_if(portals_, [&](const auto& known) { return known.first == head->portal; });
-    if (what.statement && what.statement->verdict) portals_.emplace_back(head->portal, what.statement);
-  }
+  const std::uint64_t number = head ? bind_portal(head->portal, what.statement) : 0;
   if (what.statement && what.at_server) {
     to_server.insert(bind_with(*head, ready.name));
     expected& entry = push(kind::bind);
     entry.text = ready.name;
     entry.client_name = head->statement;
+    entry.portal = number;
   } else {
     if (head && head->statement.empty()) have_unnamed(to_server);
     to_server.pass(piece.bytes);
-    push(kind::bind);
+    push(kind::bind).portal = number;
   }
   return true;
 }
@@ -299,6 +334,7 @@ bool pooled_traffic::on_describe(const frame_piece& piece, byte_run& to_server) 
   unsynced_ = true;
   const auto what = frontend::describe::decode(piece.body());
   if (what && what->target == frontend::target::statement) {
+    if (takes_reserved_name(what->name, to_server)) return true;
     const client_statement known = known_as(what->name);
     if (known.statement && known.at_server) {
       const readiness ready = have_prepared(known, to_server);
@@ -321,7 +357,7 @@ bool pooled_traffic::on_describe(const frame_piece& piece, byte_run& to_server) 
 }
 
 void pooled_traffic::on_execute(const frame_piece& piece, byte_run& to_server) {
-  unsynced_ = true;
+  unsynced_ = ran_ = true;
   const auto what = frontend::execute::decode(piece.body());
   const statement_ptr statement = what && !portals_.empty() ? statement_of_portal(what->portal) : nullptr;
   if (!statement) {
@@ -330,9 +366,12 @@ void pooled_traffic::on_execute(const frame_piece& piece, byte_run& to_server) {
     return;
   }
   const pgwire::verdict& verdict = *statement->verdict;
-  for (const std::string& name : verdict.executes) have_under_own_name(name, false, to_server);
-  for (const std::string& name : verdict.prepares) have_under_own_name(name, false, to_server);
-  for (const std::string& name : verdict.deallocates) have_under_own_name(name, false, to_server);
+  const auto names = statements_named_by(verdict);
+  if (auto refusal = reserved_among(names)) {
+    refuse_at_server(std::move(*refusal), false, to_server);
+    return;
+  }
+  for (const std::string& name : names) have_under_own_name(name, false, to_server);
   to_server.pass(piece.bytes);
   expected entry{kind::execute};
   if (verdict.deallocates.size() == 1) entry.client_name = verdict.deallocates.front();
@@ -369,7 +408,7 @@ void pooled_traffic::on_function_call(const frame_piece& piece, byte_run& to_ser
   if (!calls_harmless(piece)) {
     pgwire::verdict unseen;
     unseen.traits.add(pgwire::trait::unseen);
-    if (auto refusal = note(unseen, nullptr)) {
+    if (auto refusal = note(unseen, nullptr, client_encoding())) {
       refuse_at_server(std::move(*refusal), true, to_server);
       return;
     }
@@ -377,6 +416,7 @@ void pooled_traffic::on_function_call(const frame_piece& piece, byte_run& to_ser
   push(kind::function_call);
   to_server.pass(piece.bytes);
   unsynced_ = false;
+  ran_ = true;
   close_segment();
 }
 
@@ -396,9 +436,36 @@ bool pooled_traffic::wants_last_connection() {
   return statement && statement->verdict && statement->verdict->traits.has(pgwire::trait::reads_sequence);
 }
 
-statement_ptr pooled_traffic::statement_of_portal(std::string_view portal) const {
-  const auto found = std::ranges::find(portals_, portal, &std::pair<std::string, statement_ptr>::first);
-  return found != portals_.end() ? found->second : nullptr;
+// Gives the number of one that is kept in mind, else 0.
+std::uint64_t pooled_traffic::bind_portal(std::string_view name, const statement_ptr& statement) {
+  const bool matters = statement && statement->verdict;
+  if (!matters && std::ranges::find(portals_, name, &portal::name) == portals_.end()) return 0;
+  portals_.push_back({std::string(name), matters ? statement : nullptr, ++portals_made_});
+  return portals_made_;
+}
+
+void pooled_traffic::portal_bound(std::uint64_t number) {
+  const auto made = std::ranges::find(portals_, number, &portal::number);
+  if (made == portals_.end()) return;
+  portal_closed(std::string(made->name), number);
+}
+
+// Those of this name that were made before.
+void pooled_traffic::portal_closed(std::string_view name, std::uint64_t number) {
+  std::erase_if(portals_, [&](const portal& one) { return one.name == name && one.number < number; });
+}
+
+statement_ptr pooled_traffic::statement_of_portal(std::string_view name) const {
+  const auto found =
+      std::find_if(portals_.rbegin(), portals_.rend(), [&](const portal& one) { return one.name == name; });
+  return found != portals_.rend() ? found->statement : nullptr;
+}
+
+// What the lodge calls statements by is not the client's to name: it could be a colleague's, or changed under one.
+bool pooled_traffic::takes_reserved_name(std::string_view name, byte_run& to_server) {
+  auto refusal = reserved_among(std::array{std::string(name)});
+  if (refusal) refuse_at_server(std::move(*refusal), false, to_server);
+  return refusal.has_value();
 }
 
 }  // namespace proxy

@@ -101,8 +101,14 @@ void pooled_traffic::server_piece(const frame_piece& piece, byte_run& to_client,
       if (asking_ && secret && piece.ends && !asking_->on_row(piece.body())) lost_track_ = true;
       break;
     case from_backend::parse_complete: ends(kind::parse); break;
-    case from_backend::bind_complete: ends(kind::bind); break;
-    case from_backend::close_complete: ends(kind::close); break;
+    case from_backend::bind_complete:
+      if (at != nullptr && at->portal != 0) portal_bound(at->portal);
+      ends(kind::bind);
+      break;
+    case from_backend::close_complete:
+      if (at != nullptr && at->portal != 0) portal_closed(at->client_name, at->portal);
+      ends(kind::close);
+      break;
     case from_backend::no_data:
     case from_backend::row_description:
       if (asking_ && secret) asking_->on_row_description();
@@ -132,7 +138,7 @@ void pooled_traffic::server_piece(const frame_piece& piece, byte_run& to_client,
       give_answers(to_client);
       return;
     case from_backend::ready_for_query: on_ready(piece, to_client, to_server); return;
-    case from_backend::notification_response: reply_passes_ = true; break;
+    case from_backend::notification_response: reply_passes_ = !dressing_; break;  // till then they are another's
     default: break;
   }
   if (reply_passes_) to_client.pass(piece.bytes);
@@ -217,13 +223,16 @@ void pooled_traffic::on_error(const frame_piece& piece, byte_run& to_client) {
       return;
     case owner::inventory: ask_again_ = fields ? std::string(fields->code) : std::string(); return;
     case owner::restore: lost_track_ = true; return;
-    case owner::helper:
+    case owner::helper: {
+      const expected* const end = answers_.next_ready();
+      if (end == nullptr || end->whose == owner::client) break;  // a pipeline of the client's comes to nothing with it
       undo(*at, true);
-      if (at->what != kind::sync) {
-        answers_.pop();
-        drop_skipped();
-      }
+      if (at->ends_with_ready()) return;
+      answers_.pop();
+      drop_skipped();
+      skipping_ = unsynced_ = false;  // the Sync is ours
       return;
+    }
     case owner::client: break;
   }
   ++tally_.errors;
@@ -337,13 +346,16 @@ void pooled_traffic::on_inventory(byte_run& to_server) {
     const int most = ask_again_ == sqlstate::query_canceled ? most_cancelled_inventories : most_inventories;
     auto again = ++asked_ > most ? std::nullopt : changes_.ask_again(asking_->request(), ask_again_);
     lost_track_ = !again;
+    server_->suspect = server_->suspect || ask_again_ == sqlstate::insufficient_privilege;
     if (again) ask(std::move(*again), to_server);
     return;
   }
   const auto superuser = server_->reported->find("is_superuser");
   if (move_) move_->confirmed = speech_.confirmed_by(found->settings);
-  changes_.take(*found, asking_->pins(), superuser != server_->reported->end() && superuser->second == "on");
-  server_->worn = changes_.state();
+  const bool is_superuser = superuser != server_->reported->end() && superuser->second == "on";
+  const bool inside = changes_.take(*found, asking_->pins(), is_superuser);
+  server_->worn = inside ? changes_.state() : nullptr;
+  lost_track_ = lost_track_ || (!inside && !changes_.pins().empty());  // a pinned one would go on as it is
   forbidden_ = changes_.forbidden().has_value();
   asking_.reset();
   asked_ = 0;

@@ -30,8 +30,14 @@ void pooled_traffic::on_parse(const frame_piece& piece, byte_run& to_server) {
     to_server.pass(piece.bytes);
     return;
   }
-  const auto statement =
-      tools_.statements.share(what->query, what->parameter_types, tools_.verdicts.of(what->query), client_encoding());
+  if (takes_reserved_name(what->statement, to_server)) return;
+  const auto verdict = tools_.verdicts.of(what->query);
+  changes_.reads_in(client_encoding(), database_encoding(), told("standard_conforming_strings"));
+  if (verdict && changes_.is_guarded() && changes_.doubts(*verdict)) {
+    refuse_at_server(session_guard::unreadable(), false, to_server);
+    return;
+  }
+  const auto statement = tools_.statements.share(what->query, what->parameter_types, verdict, client_encoding());
   if (!what->statement.empty()) {
     const std::string name(what->statement);
     if (named_.contains(name)) {  // an error, of which the server knows the words
@@ -76,6 +82,7 @@ void pooled_traffic::on_close(const frame_piece& piece, byte_run& to_server) {
       to_server.pass(piece.bytes);
       return;
     }
+    if (takes_reserved_name(what->name, to_server)) return;
     if (const auto found = named_.find(what->name); found != named_.end()) {
       expected entry{kind::answer};
       entry.undo = on_skip::recall_name;
@@ -86,11 +93,13 @@ void pooled_traffic::on_close(const frame_piece& piece, byte_run& to_server) {
       push(std::move(entry));
       return;
     }
-  } else if (what) {
-    std::erase_if(portals_, [&](const auto& known) { return known.first == what->name; });
   }
   to_server.pass(piece.bytes);
-  push(kind::close);
+  expected& entry = push(kind::close);
+  if (what && what->target == frontend::target::portal && !portals_.empty()) {
+    entry.client_name = what->name;
+    entry.portal = ++portals_made_;
+  }
 }
 
 pooled_traffic::client_statement pooled_traffic::known_as(std::string_view name) const {
@@ -162,7 +171,8 @@ pooled_traffic::readiness pooled_traffic::have_prepared(const client_statement& 
   expected entry{kind::parse};
   entry.silent = true;
   entry.server_name = server_->statements.add(what.statement, key);
-  const bool was_read_otherwise = !what.statement->encoding.empty() && what.statement->encoding != client_encoding();
+  const bool was_read_otherwise =
+      status_ != 'E' && !what.statement->encoding.empty() && what.statement->encoding != client_encoding();
   if (was_read_otherwise) run_hidden(set_encoding(what.statement->encoding), owner::helper, to_server);
   to_server.insert(frontend::parse{entry.server_name, what.statement->text, what.statement->parameter_types}.encode());
   const std::string name = entry.server_name;
@@ -195,12 +205,16 @@ void pooled_traffic::have_unnamed(byte_run& to_server) {
 void pooled_traffic::have_under_own_name(const std::string& name, bool simple, byte_run& to_server) {
   const auto found = named_.find(name);
   if (found == named_.end()) return;
-  expected entry{kind::parse};
-  entry.silent = true;
-  if (simple) entry.whose = owner::helper;
   const prepared_statement& statement = *found->second.statement;
+  // It may be there from the last time, which is closed only with the next lease.
+  to_server.insert(frontend::close{frontend::target::statement, name}.encode());
   to_server.insert(frontend::parse{name, statement.text, statement.parameter_types}.encode());
-  push(std::move(entry));
+  for (const kind what : {kind::close, kind::parse}) {
+    expected& entry = push(what);
+    entry.silent = true;
+    entry.client_name = name;
+    if (simple) entry.whose = owner::helper;
+  }
   if (simple) {
     to_server.insert(frontend::sync{}.encode());
     push(kind::sync).whose = owner::helper;
@@ -208,10 +222,15 @@ void pooled_traffic::have_under_own_name(const std::string& name, bool simple, b
   server_->statements.unwanted(name);
 }
 
-// What sequences gave to whoever had this connection before is nobody else's business.
-void pooled_traffic::have_own_sequences(byte_run& to_server) {
-  if (client_before_ == session_ || client_before_ == 0 || spoken_) return;
-  run_hidden("DISCARD SEQUENCES", owner::helper, to_server);
+// What sequences gave to whoever had this connection before is nobody else's business. If it fails, nothing of the
+// client's has run, and the connection is no good.
+void pooled_traffic::have_own_sequences(bool simple, byte_run& to_server) {
+  if (client_before_ == session_ || client_before_ == 0 || ran_) return;
+  if (simple && !unsynced_) {
+    hidden_query("DISCARD SEQUENCES", owner::dress, to_server);
+  } else {
+    run_hidden("DISCARD SEQUENCES", owner::dress, to_server);
+  }
 }
 
 // The state that statements are parsed in, as a number that differs where results could.

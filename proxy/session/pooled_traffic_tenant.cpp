@@ -4,6 +4,7 @@
 
 #include "protocol/backend_messages.hpp"
 #include "protocol/message_type.hpp"
+#include "proxy/session/known_value.hpp"
 #include "proxy/session/pooled_traffic.hpp"
 
 namespace proxy {
@@ -29,8 +30,9 @@ pooled_traffic::hearing pooled_traffic::hear(const frame_piece& piece, byte_run&
       return hear_statement(verdict.get(), nullptr, piece, to_server, to_client);
     }
     case to_backend::bind: {
-      const auto values = frontend::bind::decode(piece.body());
-      const auto statement = values ? known_as(values->statement).statement : nullptr;
+      const auto named = frontend::bind::decode(piece.body());
+      const auto statement = named ? known_as(named->statement).statement : nullptr;
+      const auto values = statement ? texts_of(piece.body(), statement->parameter_types) : named;
       const auto* verdict = statement ? statement->verdict.get() : nullptr;
       return hear_statement(verdict, values ? &*values : nullptr, piece, to_server, to_client);
     }
@@ -55,7 +57,8 @@ pooled_traffic::hearing pooled_traffic::hear_statement(const pgwire::verdict* ve
                                                        byte_run& to_client) {
   const bool first = status_ == 'I' && !(unsynced_ && server_ != nullptr);
   auto heard = speech_.hear(verdict, values, first);
-  if (heard && verdict != nullptr && !speech_.is_fixed() && runs_what_names(*verdict)) {
+  changes_.reads_in(client_encoding(), database_encoding(), told("standard_conforming_strings"));
+  if (heard && verdict != nullptr && !speech_.is_fixed() && (runs_what_names(*verdict) || changes_.doubts(*verdict))) {
     heard = std::unexpected(tenant_speech::unreadable());
   }
   if (!heard) {

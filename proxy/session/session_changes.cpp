@@ -1,6 +1,7 @@
 #include "proxy/session/session_changes.hpp"
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 #include <utility>
 
@@ -92,7 +93,7 @@ std::optional<pgwire::error_report> session_changes::note(const pgwire::verdict&
   const bool guarded = terms_->guard.is_on();
   bool unseen = verdict.traits.has(trait::unseen);
   if (guarded && unseen) {
-    const bool unread = verdict.statements.empty();
+    const bool unread = verdict.statements.empty() || doubts(verdict);
     // Behind which of several statements what restores belongs may not be known.
     if (unread || (resets(verdict) && verdict.traits.has(trait::ambiguous))) return session_guard::unreadable();
   }
@@ -100,7 +101,7 @@ std::optional<pgwire::error_report> session_changes::note(const pgwire::verdict&
   // followed.
   unseen = unseen || !verdict.executes.empty();
   for (const pgwire::verdict* each : executed) {
-    if (!each->executes.empty()) {
+    if (!each->executes.empty() || resets(*each)) {  // what restores a reset belongs behind it, and not behind EXECUTE
       if (guarded) return session_guard::unreadable();
     } else if (auto refusal = note(*each, nullptr)) {
       return refusal;
@@ -111,7 +112,7 @@ std::optional<pgwire::error_report> session_changes::note(const pgwire::verdict&
 
   std::vector<std::string> settings;
   for (const auto& change : verdict.settings) {
-    const auto name = known_value(change.name, values);
+    const auto name = known_name(change.name, values);
     if (!name) {
       if (guarded) return session_guard::unreadable();
       unseen = true;
@@ -121,7 +122,11 @@ std::optional<pgwire::error_report> session_changes::note(const pgwire::verdict&
     if (!speaks_as_database_ && !routing::is_ascii(canonical)) return unspeakable();
     std::vector<std::optional<std::string>> items;
     items.reserve(change.values.size());
-    for (const auto& item : change.values) items.push_back(known_value(item, values));
+    for (const auto& item : change.values) {
+      items.push_back(item.by_any_type ? std::nullopt : known_value(item, values));
+    }
+    // Where a call stands, it may run when nothing restores what it takes back.
+    if (change.called && items.empty()) items.emplace_back();
     if (auto refusal = terms_->guard.refuses(canonical, items)) return refusal;
     dirty_ = dirty_ || routing::affects_reading(canonical);
     if (!change.local) settings.push_back(canonical);
@@ -129,6 +134,21 @@ std::optional<pgwire::error_report> session_changes::note(const pgwire::verdict&
   for (std::string& name : settings) note_setting(std::move(name));
   note_traits(verdict, unseen);
   return std::nullopt;
+}
+
+void session_changes::reads_in(std::string_view client, std::string_view database,
+                               std::string_view conforming_strings) {
+  constexpr std::array<std::string_view, 7> two_faced{"SJIS", "SHIFT_JIS_2004", "BIG5",   "GBK",
+                                                      "UHC",  "JOHAB",          "GB18030"};
+  speaks_as_database_ = client == database;
+  two_faced_ = std::ranges::find(two_faced, client) != two_faced.end();
+  plain_ = conforming_strings != "off";
+}
+
+bool session_changes::doubts(const pgwire::verdict& verdict) const {
+  const auto may_be = [&](trait which, bool by_now) { return verdict.traits.has(which) && (by_now || dirty_); };
+  return may_be(trait::two_faced, two_faced_) || may_be(trait::plain_only, !plain_) ||
+         may_be(trait::escaped_only, plain_);
 }
 
 std::optional<pgwire::error_report> session_changes::forbidden() const {
@@ -255,15 +275,18 @@ std::optional<inventory_request> session_changes::ask_again(inventory_request fa
     return failed;
   }
   if (sqlstate != pgwire::sqlstate::insufficient_privilege) return std::nullopt;
-  std::erase_if(failed.settings, [&](const std::string& name) {
+  // Those that an application has made up can be read by everybody, but for a few of extensions.
+  const auto unreadable = [&](const std::string& name) {
     const auto known = tools_.settable.find(name);
     return known == tools_.settable.end() || known->second != setting_kind::anybodys;
-  });
+  };
+  const auto less = [&](const std::string& name) { return unreadable(name) && !name.contains('.'); };
+  if (std::erase_if(failed.settings, less) == 0) std::erase_if(failed.settings, unreadable);
   failed.kinds.clear();
   return failed;
 }
 
-void session_changes::take(const inventory& found, pin_set asked, bool superuser) {
+bool session_changes::take(const inventory& found, pin_set asked, bool superuser) {
   pins_ = pins_.without(asked);
   pins_ |= found.pins;
   if (tools_.settable.size() > most_settings_known) tools_.settable.clear();
@@ -278,6 +301,7 @@ void session_changes::take(const inventory& found, pin_set asked, bool superuser
   routing::session_state next = *state_;
   const routing::session_state tenants(terms_->start->tenant(), {});
   const std::string& role = terms_->start->role();
+  bool inside = true;
   for (const auto& [name, value] : found.settings) {
     if (!outlives_transaction(name) || name == "session_authorization" || !may_set(name)) continue;
     const std::string* given = name == "role" && !role.empty() ? &role : tenants.find(name);
@@ -285,10 +309,15 @@ void session_changes::take(const inventory& found, pin_set asked, bool superuser
     const bool no_role = name == "role" && value && *value == "none" && role.empty();
     std::optional<std::string_view> own;
     if (value && !tenants_own && !no_role) own = *value;
+    if (own && terms_->guard.refuses(name, {value})) {
+      inside = false;
+      continue;
+    }
     next = next.with(name, own);
   }
-  if (next == *state_) return;
+  if (next == *state_) return inside;
   state_ = next == *terms_->start ? terms_->start : std::make_shared<const routing::session_state>(std::move(next));
+  return inside;
 }
 
 }  // namespace proxy

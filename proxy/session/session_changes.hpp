@@ -65,9 +65,13 @@ class session_changes {
   /// or that of a place that allows no pins (0A000), or of a setting's name that could not be said again (0A000).
   std::optional<pgwire::error_report> note(const pgwire::verdict& verdict, const pgwire::frontend::bind* values,
                                            std::span<const pgwire::verdict* const> executed = {});
-  /// Whether the client's texts are in the database's encoding, as what the session stands for is.
-  void speaks_as_database(bool so) { speaks_as_database_ = so; }
+  /// In which encoding the next statement's text and values are, and the database; and the server's
+  /// standard_conforming_strings, as far as they are known.
+  void reads_in(std::string_view client, std::string_view database, std::string_view conforming_strings);
+  /// Whether the server may read the text otherwise than it was read here.
+  [[nodiscard]] bool doubts(const pgwire::verdict& verdict) const;
 
+  [[nodiscard]] bool is_guarded() const { return terms_->guard.is_on(); }
   /// Whether the statement takes settings back to their defaults.
   [[nodiscard]] static bool resets(const pgwire::verdict& verdict);
   /// What puts the session's own start in the place of the server's defaults, after such a statement.
@@ -92,7 +96,9 @@ class session_changes {
   /// set. Nothing: it is of no use.
   [[nodiscard]] std::optional<inventory_request> ask_again(inventory_request failed, std::string_view sqlstate) const;
   /// The answer, to a question about these pins. `superuser`: whether the session may set what only superusers may.
-  void take(const inventory& found, pin_set asked, bool superuser);
+  /// False: the guard would not have let it come so far. The session stands for what it stood for, and the connection
+  /// for nothing that is known.
+  [[nodiscard]] bool take(const inventory& found, pin_set asked, bool superuser);
 
  private:
   void note_traits(const pgwire::verdict& verdict, bool unseen);
@@ -109,7 +115,7 @@ class session_changes {
   pin_set pins_due_;
   bool due_ = false;
   bool every_setting_due_ = false;
-  bool speaks_as_database_ = true;
+  bool speaks_as_database_ = true, two_faced_ = false, plain_ = true;  // see reads_in
 };
 
 }  // namespace proxy

@@ -99,7 +99,7 @@ std::expected<std::optional<tenant_speech::move>, pgwire::error_report> tenant_s
     if (auto refused = note()) return std::unexpected(std::move(*refused));
   }
   for (const pgwire::setting_change& change : verdict->settings) {
-    const auto name = known_value(change.name, values);
+    const auto name = known_name(change.name, values);
     if (!name && !fixed_) return std::unexpected(unreadable());
     const std::string setting = name ? pgwire::canonical_setting_name(*name) : std::string();
     if (!name || !hints_->concerns(setting)) continue;
