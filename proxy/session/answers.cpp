@@ -4,7 +4,7 @@
 
 namespace proxy {
 
-expected_answers::copy_start expected_answers::start_copy(std::uint32_t ends) {
+expected_answers::copy_start expected_answers::start_copy(std::uint32_t ends, names_in_doubt& naming) {
   copy_start start;
   expected_answer& copying = all_[head_];
   ++copying.copies;
@@ -15,7 +15,10 @@ expected_answers::copy_start expected_answers::start_copy(std::uint32_t ends) {
     if (start.ended) return start;
     const bool sync = all_[at].what == expected_answer::kind::sync;
     if (!sync && all_[at].what != expected_answer::kind::answer) return start;
-    if (sync) all_.erase(all_.begin() + static_cast<std::ptrdiff_t>(at));
+    if (sync) {
+      naming.answered(all_[at]);
+      all_.erase(all_.begin() + static_cast<std::ptrdiff_t>(at));
+    }
     start.swallowed = start.swallowed || sync;
     at += sync ? 0 : 1;
   }

@@ -37,6 +37,7 @@ struct expected_answer {
   bool dress_after = false;        ///< execute: the same of one in a pipeline, before anything else of it runs
   bool shape_wanted = false;       ///< describe: the result's shape, of the server's statement and the client's
   std::uint32_t after_copies = 0;  ///< how often the client had ended COPY data just before
+  bool ends_naming = false;        ///< sync, query, function_call: names were given or taken since the one before
   std::uint32_t copies = 0;        ///< query, execute: how often the server has asked for COPY data
   on_skip undo = on_skip::nothing;
   statement_ptr statement;   ///< with recall_*: what the client's name meant before
@@ -56,6 +57,26 @@ struct expected_answer {
   [[nodiscard]] bool hidden() const {
     return whose != owner::client || silent || std::ranges::find(ours, done, &put_in::statement) != ours.end();
   }
+};
+
+/// Whether names of statements were given or taken in a pipeline that has been closed, and not answered: if it fails,
+/// they are not what they seem.
+class names_in_doubt {
+ public:
+  void sent(expected_answer& what) {
+    using enum expected_answer::on_skip;
+    open_ = open_ || !what.server_name.empty() || what.undo == forget_name || what.undo == recall_name;
+    if (!what.ends_with_ready() || !open_) return;
+    open_ = false;
+    what.ends_naming = true;
+    ++closed_;
+  }
+  void answered(const expected_answer& what) { closed_ -= what.ends_naming ? 1 : 0; }
+  [[nodiscard]] bool any() const { return closed_ > 0; }
+
+ private:
+  bool open_ = false;
+  std::uint32_t closed_ = 0;
 };
 
 class expected_answers {
@@ -117,7 +138,7 @@ class expected_answers {
   /// The server takes COPY data for the answer in front. What came before the data's end goes there, too; but for a
   /// Sync or a Flush it ends the connection (PostgreSQL docs, 55.2.6; CopyGetData in its sources). `ends`: how often
   /// the client has ended data after the last of these.
-  copy_start start_copy(std::uint32_t ends);
+  copy_start start_copy(std::uint32_t ends, names_in_doubt& naming);
 
  private:
   static constexpr std::size_t most_kept = 16;

@@ -1,5 +1,6 @@
 #include "proxy/session/pooled_traffic.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <utility>
@@ -36,7 +37,7 @@ std::size_t pooled_traffic::held_bytes() const {
 void pooled_traffic::begin_lease(server_session& server, byte_run& to_server) {
   server_ = &server;
   status_ = 'I';
-  over_ = undressed_ = ran_ = speaking_ = false;
+  over_ = undressed_ = held_ = ran_ = speaking_ = false;
   client_before_ = server.last_client;
   const bool foreign = !server.worn || (server.used && server.tenant != changes_.terms().tenant) ||
                        (server.suspect && server.last_client != session_);
@@ -77,12 +78,14 @@ void pooled_traffic::end_lease() {
   copy_ends_ = 0;
   status_ = 'I';
   portals_.clear();
+  naming_ = {};
   answers_.clear();
 }
 
 void pooled_traffic::explain_undressed(byte_run& to_client) {
   bool answered = false;
   bool asked = false;
+  undo_names();
   for (const expected& entry : answers_.waiting()) {
     if (entry.whose != owner::client) continue;
     asked = true;
@@ -185,12 +188,14 @@ void pooled_traffic::hidden_query(std::string_view sql, owner whose, byte_run& t
 
 void pooled_traffic::push(expected&& what) {
   what.after_copies = std::exchange(copy_ends_, 0);
+  naming_.sent(what);
   answers_.push(std::move(what));
 }
 
 pooled_traffic::expected& pooled_traffic::push(kind what) {
   expected& pushed = answers_.push(what);
   pushed.after_copies = std::exchange(copy_ends_, 0);
+  naming_.sent(pushed);
   return pushed;
 }
 
@@ -216,6 +221,17 @@ void pooled_traffic::drop_skipped() {
   settle_barrier();
 }
 
+// Of what comes to nothing up to the next Sync: the last word on a name was said upon those before.
+void pooled_traffic::undo_names() {
+  const auto waiting = answers_.waiting();
+  const auto end = std::ranges::find_if(waiting, [](const expected& at) { return at.what == kind::sync; });
+  for (auto at = end; at != waiting.begin();) {
+    --at;
+    if (at->undo == on_skip::forget_name) named_.erase(at->client_name);
+    if (at->undo == on_skip::recall_name) named_.emplace(at->client_name, client_statement{at->statement, true});
+  }
+}
+
 void pooled_traffic::undo(const expected& entry, bool failed) {
   if (!entry.server_name.empty() && server_ != nullptr) server_->statements.remove(entry.server_name);
   const bool about_unnamed = (entry.what == kind::parse || entry.what == kind::close) && entry.server_name.empty() &&
@@ -225,9 +241,9 @@ void pooled_traffic::undo(const expected& entry, bool failed) {
     server_->statements.unnamed_unknown = true;
   }
   switch (entry.undo) {
-    case on_skip::nothing: break;
-    case on_skip::forget_name: named_.erase(entry.client_name); break;
-    case on_skip::recall_name: named_.emplace(entry.client_name, client_statement{entry.statement, true}); break;
+    case on_skip::nothing:
+    case on_skip::forget_name:
+    case on_skip::recall_name: break;  // see undo_names
     case on_skip::recall_unnamed: {
       const statement_ptr before = failed ? nullptr : entry.statement;
       // What the client has said of it since then stands, and comes to nothing in its turn perhaps.

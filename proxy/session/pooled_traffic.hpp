@@ -233,6 +233,8 @@ class pooled_traffic {
   void on_shape(const pgwire::frame_piece& piece);
   void have_unnamed(byte_run& to_server);
   void have_under_own_name(const std::string& name, bool simple, byte_run& to_server);
+  void have_under_own_names(const pgwire::verdict& verdict, byte_run& to_server);
+  [[nodiscard]] std::vector<routing::dress_step> restores_of_executed(const pgwire::verdict& verdict) const;
   void have_own_sequences(bool simple, byte_run& to_server);
   [[nodiscard]] std::string_view client_encoding() const { return told("client_encoding"); }
   [[nodiscard]] std::string_view database_encoding() const { return told("server_encoding"); }
@@ -259,6 +261,7 @@ class pooled_traffic {
   void push(expected&& what);
   expected& push(kind what);
   void give_answers(byte_run& to_client);
+  void undo_names();
   void undo(const expected& entry, bool failed);
   void drop_skipped();
 
@@ -287,6 +290,7 @@ class pooled_traffic {
   std::uint64_t client_before_ = 0;  // who had the connection before this lease
 
   expected_answers answers_;
+  names_in_doubt naming_;
 
   char status_ = 'I';          // as the last ReadyForQuery said
   bool unsynced_ = false;      // extended-protocol messages went out after the last Sync
@@ -302,6 +306,7 @@ class pooled_traffic {
   bool failed_ = false;        // the transaction at hand, as far as it was implicit, has come to nothing
   bool dressing_ = false;      // begun, and not known to have succeeded
   bool undressed_ = false;
+  bool held_ = false;        // the client's first message of the lease waits for the dressing
   bool restoring_ = false;   // a client's ReadyForQuery is held until a restore is done
   bool preparing_ = false;   // a client's statement is being prepared again, and compared with what it was
   bool stray_sync_ = false;  // the client has sent a Sync into its COPY data

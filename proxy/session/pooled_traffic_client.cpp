@@ -94,6 +94,12 @@ std::vector<std::string> statements_named_by(const pgwire::verdict& verdict) {
   return names;
 }
 
+// Which statements it means may depend on whether the server has done what it was told before.
+bool speaks_of_names(const frame_piece& piece) {
+  return piece.type == to_backend::parse || piece.type == to_backend::bind || piece.type == to_backend::describe ||
+         piece.type == to_backend::close || piece.type == to_backend::query;
+}
+
 std::optional<pgwire::error_report> reserved_among(std::span<const std::string> names) {
   const auto found = std::ranges::find_if(names, [](std::string_view name) { return is_reserved_name(name); });
   if (found == names.end()) return std::nullopt;
@@ -196,7 +202,7 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
     fault_ = traffic_fault{pgwire::errc::misplaced_message, piece.type};
     return step::fault;
   }
-  if (barrier_) return step::waits;
+  if (barrier_ || (naming_.any() && speaks_of_names(piece))) return step::waits;
   if (speech_.listens()) {
     switch (hear(piece, to_server, to_client)) {
       case hearing::nothing_new: break;
@@ -232,9 +238,10 @@ bool pooled_traffic::on_query(const frame_piece& piece, byte_run& to_server) {
   const auto verdict = tools_.verdicts.of(text);
   const std::vector<std::string> names = verdict ? statements_named_by(*verdict) : std::vector<std::string>();
   if (!names.empty() && dressing_) {  // what helps has a Sync of its own, behind which the client's statement would run
-    barrier_ = true;
+    barrier_ = held_ = true;
     return false;
   }
+  held_ = false;
   shown_.note(text, rounds_);
   expected entry{kind::query};
   if (verdict) {
@@ -257,8 +264,10 @@ bool pooled_traffic::on_query(const frame_piece& piece, byte_run& to_server) {
       to_server.insert(frontend::query{rewritten}.encode());
       return true;
     }
-    if (session_changes::resets(*verdict)) {
-      restore_after_ = changes_.restores(*verdict);
+    restore_after_ = restores_of_executed(*verdict);
+    if (session_changes::resets(*verdict) || !restore_after_.empty()) {
+      const auto own = changes_.restores(*verdict);
+      restore_after_.insert(restore_after_.end(), own.begin(), own.end());
       entry.hold_ready = !restore_after_.empty();
       restoring_ = entry.hold_ready;
     }
@@ -266,6 +275,18 @@ bool pooled_traffic::on_query(const frame_piece& piece, byte_run& to_server) {
   forward_query(std::move(entry));
   to_server.pass(piece.bytes);
   return true;
+}
+
+// Of a text that runs by EXECUTE what the client has prepared by the protocol.
+std::vector<routing::dress_step> pooled_traffic::restores_of_executed(const pgwire::verdict& verdict) const {
+  std::vector<routing::dress_step> steps;
+  for (const std::string& name : verdict.executes) {
+    const auto runs = known_as(name).statement;
+    if (!runs || !runs->verdict || !session_changes::resets(*runs->verdict)) continue;
+    const auto more = changes_.restores(*runs->verdict);
+    steps.insert(steps.end(), more.begin(), more.end());
+  }
+  return steps;
 }
 
 void pooled_traffic::forward_query(expected&& entry) {
@@ -308,10 +329,12 @@ bool pooled_traffic::on_bind(const frame_piece& piece, byte_run& to_server) {
     if (!refusal && changes_.is_guarded() && session_changes::resets(verdict) && !head->portal.empty()) {
       refusal = session_guard::unreadable();
     }
+    if (!refusal) refusal = reserved_among(statements_named_by(verdict));
     if (refusal) {
       refuse_at_server(std::move(*refusal), false, to_server);
       return true;
     }
+    have_under_own_names(verdict, to_server);
     if (verdict.traits.has(pgwire::trait::reads_sequence)) have_own_sequences(false, to_server);
   }
   const std::uint64_t number = head ? bind_portal(head->portal, what.statement) : 0;
@@ -366,12 +389,7 @@ void pooled_traffic::on_execute(const frame_piece& piece, byte_run& to_server) {
     return;
   }
   const pgwire::verdict& verdict = *statement->verdict;
-  const auto names = statements_named_by(verdict);
-  if (auto refusal = reserved_among(names)) {
-    refuse_at_server(std::move(*refusal), false, to_server);
-    return;
-  }
-  for (const std::string& name : names) have_under_own_name(name, false, to_server);
+  have_under_own_names(verdict, to_server);
   to_server.pass(piece.bytes);
   expected entry{kind::execute};
   if (verdict.deallocates.size() == 1) entry.client_name = verdict.deallocates.front();
@@ -383,11 +401,12 @@ void pooled_traffic::on_execute(const frame_piece& piece, byte_run& to_server) {
     return;
   }
   push(std::move(entry));
+  auto steps = restores_of_executed(verdict);
   if (session_changes::resets(verdict)) {
-    if (const auto steps = changes_.restores(verdict); !steps.empty()) {
-      run_hidden(routing::dress_query(steps), owner::restore, to_server);
-    }
+    const auto own = changes_.restores(verdict);
+    steps.insert(steps.end(), own.begin(), own.end());
   }
+  if (!steps.empty()) run_hidden(routing::dress_query(steps), owner::restore, to_server);
 }
 
 void pooled_traffic::on_sync(const frame_piece& piece, byte_run& to_server) {
@@ -396,6 +415,11 @@ void pooled_traffic::on_sync(const frame_piece& piece, byte_run& to_server) {
   unsynced_ = false;
   skipping_ = false;
   close_segment();
+}
+
+// In a pipeline. What an EXECUTE gives is known to the server from when it is prepared on.
+void pooled_traffic::have_under_own_names(const pgwire::verdict& verdict, byte_run& to_server) {
+  for (const std::string& name : statements_named_by(verdict)) have_under_own_name(name, false, to_server);
 }
 
 // Whether the function leaves nothing in the session.

@@ -191,11 +191,16 @@ void pooled_traffic::on_copy_in() {
     lost_track_ = true;
     return;
   }
-  const auto start = answers_.start_copy(copy_ends_);
+  const auto start = answers_.start_copy(copy_ends_, naming_);
   copy_in_ = !start.ended;
   if (!start.swallowed) return;
   const bool synced = std::ranges::any_of(answers_.waiting(), [](const expected& at) { return at.what == kind::sync; });
   unsynced_ = !synced && answers_.front()->what != kind::query;
+  if (!synced) {  // the pipeline goes on, and so do its messages
+    settling_ = false;
+    if (move_) move_->ends = false;
+  }
+  settle_barrier();
 }
 
 void pooled_traffic::on_error(const frame_piece& piece, byte_run& to_client) {
@@ -226,6 +231,7 @@ void pooled_traffic::on_error(const frame_piece& piece, byte_run& to_client) {
     case owner::helper: {
       const expected* const end = answers_.next_ready();
       if (end == nullptr || end->whose == owner::client) break;  // a pipeline of the client's comes to nothing with it
+      undo_names();
       undo(*at, true);
       if (at->ends_with_ready()) return;
       answers_.pop();
@@ -266,6 +272,7 @@ void pooled_traffic::on_error(const frame_piece& piece, byte_run& to_client) {
     server_->statements.unwanted(at->text);
   }
   failed_ = true;
+  undo_names();
   undo(*at, true);
   answers_.pop();
   drop_skipped();
@@ -282,6 +289,7 @@ void pooled_traffic::on_ready(const frame_piece& piece, byte_run& to_client, byt
   const owner whose = at->whose;
   const bool held = at->hold_ready;
   const bool failed = std::exchange(query_failed_, false);
+  naming_.answered(*at);
   answers_.pop();
   ++steps_;
   if (whose == owner::client && status_ == 'I') {
@@ -384,7 +392,7 @@ void pooled_traffic::settle(byte_run& to_server) {
     return;
   }
   if (move_ && move_->ends) end_move(failed);
-  if (changes_.pins().empty()) {
+  if (changes_.pins().empty() && !held_) {
     over_ = true;
     if (changes_.terms().prepare == routing::prepare_mode::off) server_->statements.retire();
   }

@@ -37,6 +37,7 @@ void pooled_traffic::on_parse(const frame_piece& piece, byte_run& to_server) {
     refuse_at_server(session_guard::unreadable(), false, to_server);
     return;
   }
+  if (verdict) have_under_own_names(*verdict, to_server);
   const auto statement = tools_.statements.share(what->query, what->parameter_types, verdict, client_encoding());
   if (!what->statement.empty()) {
     const std::string name(what->statement);

@@ -251,6 +251,27 @@ TEST_CASE("a Sync among COPY data is not answered, and where that is in doubt no
   }
 }
 
+TEST_CASE("a Query that needs a prepared statement's name waits for the dressing, and keeps the lease") {
+  scene s(terms("globex"));
+  s.client(frontend::parse{"mine", "SELECT 1", {}}.encode() + frontend::sync{}.encode());
+  s.reply(parsed + backend::no_data{}.encode() + ready());
+  s.traffic.end_lease();
+  s.server.worn = std::make_shared<const routing::session_state>();
+  SECTION("which succeeds") {
+    CHECK(s.client(query("EXECUTE mine")) == step::waits);
+    CHECK(s.sent().find("EXECUTE") == std::string::npos);
+    CHECK(s.reply(dressed) == outcome::leased);
+    CHECK(s.advance() == step::starved);
+    CHECK(s.sent().ends_with(query("EXECUTE mine")));
+  }
+  SECTION("which fails") {
+    CHECK(s.client(query("EXECUTE mine")) == step::waits);
+    CHECK(s.reply(error("42704", "role \"gone\" does not exist")) == outcome::undressed);
+    s.traffic.explain_undressed(s.to_client);
+    CHECK(s.told() == error("42704", "role \"gone\" does not exist") + ready());
+  }
+}
+
 TEST_CASE("a statement is not said to be prepared in a transaction that may have failed") {
   scene s(terms("globex"));
   const std::string prepared = frontend::parse{"a", "SELECT 1", {}}.encode() + frontend::sync{}.encode();
