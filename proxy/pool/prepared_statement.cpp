@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "protocol/backend_messages.hpp"
-#include "routing/ascii.hpp"
 
 namespace proxy {
 namespace {
@@ -22,7 +21,6 @@ std::uint64_t hash_of(std::string_view text, const std::vector<std::uint32_t>& t
 
 statement_ptr statement_store::share(std::string_view text, std::vector<std::uint32_t> types,
                                      std::shared_ptr<const pgwire::verdict> verdict, std::string_view encoding) {
-  if (routing::is_ascii(text)) encoding = {};
   const std::uint64_t hash = hash_of(text, types);
   auto [at, end] = known_.equal_range(hash);
   while (at != end) {

@@ -38,7 +38,7 @@ using statement_ptr = std::shared_ptr<const prepared_statement>;
 /// Equal statements of one worker's clients are one object, as long as somebody holds it. For one thread.
 class statement_store {
  public:
-  /// `encoding`: the client's.
+  /// `encoding`: which the text is in; empty if it is ASCII.
   statement_ptr share(std::string_view text, std::vector<std::uint32_t> types,
                       std::shared_ptr<const pgwire::verdict> verdict, std::string_view encoding);
 

@@ -45,7 +45,7 @@ struct expected_answer {
   std::string server_name;   ///< of one that is lost if this comes to nothing
   std::string text;          ///< answer: the bytes; bind, describe: the statement's name at the server
   std::vector<put_in> ours;  ///< query: what the lodge put in, in order
-  std::uint64_t portal = 0;  ///< bind, close: the number of a portal that is kept in mind
+  std::uint64_t portal = 0;  ///< bind, close: its number, see portals
   std::size_t done = 0;      ///< statements of the query that have been answered
   std::shared_ptr<pgwire::error_report> refusal;  ///< the server is made to fail; the client is told this
 

@@ -257,7 +257,7 @@ void pooled_traffic::undo(const expected& entry, bool failed) {
     }
   }
   if (entry.hold_ready || entry.dress_after) restoring_ = false;
-  if (entry.what == kind::bind) std::erase_if(portals_, [&](const portal& one) { return one.number == entry.portal; });
+  if (entry.what == kind::bind && entry.portal != 0) portals_.undo(entry.portal);
 }
 
 }  // namespace proxy

@@ -44,6 +44,7 @@
 #include "proxy/session/answers.hpp"
 #include "proxy/session/byte_run.hpp"
 #include "proxy/session/inventory.hpp"
+#include "proxy/session/portals.hpp"
 #include "proxy/session/session_changes.hpp"
 #include "proxy/session/statement_round.hpp"
 #include "proxy/session/statement_tools.hpp"
@@ -212,10 +213,6 @@ class pooled_traffic {
 
   std::optional<pgwire::error_report> note(const pgwire::verdict& verdict, const pgwire::frontend::bind* values,
                                            std::string_view encoding);
-  [[nodiscard]] std::uint64_t bind_portal(std::string_view name, const statement_ptr& statement);
-  void portal_bound(std::uint64_t number);
-  void portal_closed(std::string_view name, std::uint64_t number);
-  [[nodiscard]] statement_ptr statement_of_portal(std::string_view portal) const;
   [[nodiscard]] bool takes_reserved_name(std::string_view name, byte_run& to_server);
   void parse_at_server(const pgwire::frontend::parse& what, const statement_ptr& statement, expected&& entry,
                        byte_run& to_server);
@@ -234,9 +231,10 @@ class pooled_traffic {
   void have_unnamed(byte_run& to_server);
   void have_under_own_name(const std::string& name, bool simple, byte_run& to_server);
   void have_under_own_names(const pgwire::verdict& verdict, byte_run& to_server);
-  [[nodiscard]] std::vector<routing::dress_step> restores_of_executed(const pgwire::verdict& verdict) const;
+  [[nodiscard]] std::vector<routing::dress_step> restores_after(const pgwire::verdict& verdict) const;
   void have_own_sequences(bool simple, byte_run& to_server);
   [[nodiscard]] std::string_view client_encoding() const { return told("client_encoding"); }
+  [[nodiscard]] std::string_view encoding_of(std::string_view text) const;
   [[nodiscard]] std::string_view database_encoding() const { return told("server_encoding"); }
   [[nodiscard]] std::string_view told(std::string_view parameter) const;
   [[nodiscard]] std::uint64_t clean_key() const;
@@ -324,15 +322,7 @@ class pooled_traffic {
   };
   std::unordered_map<std::string, client_statement, name_hash, std::equal_to<>> named_;
   client_statement unnamed_;
-  // A portal whose statement has a verdict, or (null) one in the place of such. The last of a name counts; the others
-  // of that name are there until it is known that it was made.
-  struct portal {
-    std::string name;
-    statement_ptr statement;
-    std::uint64_t number;
-  };
-  std::vector<portal> portals_;
-  std::uint64_t portals_made_ = 0;
+  portals portals_;
   std::vector<routing::dress_step> restore_after_;
   std::uint32_t copy_ends_ = 0;  // how often the client has ended COPY data, asked for or not, after its last message
 

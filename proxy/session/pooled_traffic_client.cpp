@@ -197,8 +197,7 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
     default:
       if (skipping_) return std::nullopt;
   }
-  if (copy_in_) {  // a server ends the connection for it; this one must not run, unjudged, where the COPY has just
-                   // failed
+  if (copy_in_) {  // a server would end the connection, or run it, unjudged, if the COPY has just failed
     fault_ = traffic_fault{pgwire::errc::misplaced_message, piece.type};
     return step::fault;
   }
@@ -264,25 +263,20 @@ bool pooled_traffic::on_query(const frame_piece& piece, byte_run& to_server) {
       to_server.insert(frontend::query{rewritten}.encode());
       return true;
     }
-    restore_after_ = restores_of_executed(*verdict);
-    if (session_changes::resets(*verdict) || !restore_after_.empty()) {
-      const auto own = changes_.restores(*verdict);
-      restore_after_.insert(restore_after_.end(), own.begin(), own.end());
-      entry.hold_ready = !restore_after_.empty();
-      restoring_ = entry.hold_ready;
-    }
+    restore_after_ = restores_after(*verdict);
+    entry.hold_ready = restoring_ = !restore_after_.empty();
   }
   forward_query(std::move(entry));
   to_server.pass(piece.bytes);
   return true;
 }
 
-// Of a text that runs by EXECUTE what the client has prepared by the protocol.
-std::vector<routing::dress_step> pooled_traffic::restores_of_executed(const pgwire::verdict& verdict) const {
-  std::vector<routing::dress_step> steps;
+// Also where it runs by EXECUTE what the client has prepared by the protocol.
+std::vector<routing::dress_step> pooled_traffic::restores_after(const pgwire::verdict& verdict) const {
+  auto steps = changes_.restores(verdict);
   for (const std::string& name : verdict.executes) {
     const auto runs = known_as(name).statement;
-    if (!runs || !runs->verdict || !session_changes::resets(*runs->verdict)) continue;
+    if (!runs || !runs->verdict) continue;
     const auto more = changes_.restores(*runs->verdict);
     steps.insert(steps.end(), more.begin(), more.end());
   }
@@ -337,7 +331,7 @@ bool pooled_traffic::on_bind(const frame_piece& piece, byte_run& to_server) {
     have_under_own_names(verdict, to_server);
     if (verdict.traits.has(pgwire::trait::reads_sequence)) have_own_sequences(false, to_server);
   }
-  const std::uint64_t number = head ? bind_portal(head->portal, what.statement) : 0;
+  const portals::number number = head ? portals_.bind(head->portal, what.statement) : 0;
   if (what.statement && what.at_server) {
     to_server.insert(bind_with(*head, ready.name));
     expected& entry = push(kind::bind);
@@ -382,7 +376,7 @@ bool pooled_traffic::on_describe(const frame_piece& piece, byte_run& to_server) 
 void pooled_traffic::on_execute(const frame_piece& piece, byte_run& to_server) {
   unsynced_ = ran_ = true;
   const auto what = frontend::execute::decode(piece.body());
-  const statement_ptr statement = what && !portals_.empty() ? statement_of_portal(what->portal) : nullptr;
+  const statement_ptr statement = what ? portals_.find(what->portal) : nullptr;
   if (!statement) {
     to_server.pass(piece.bytes);
     push(kind::execute);
@@ -401,12 +395,8 @@ void pooled_traffic::on_execute(const frame_piece& piece, byte_run& to_server) {
     return;
   }
   push(std::move(entry));
-  auto steps = restores_of_executed(verdict);
-  if (session_changes::resets(verdict)) {
-    const auto own = changes_.restores(verdict);
-    steps.insert(steps.end(), own.begin(), own.end());
-  }
-  if (!steps.empty()) run_hidden(routing::dress_query(steps), owner::restore, to_server);
+  if (const auto steps = restores_after(verdict); !steps.empty())
+    run_hidden(routing::dress_query(steps), owner::restore, to_server);
 }
 
 void pooled_traffic::on_sync(const frame_piece& piece, byte_run& to_server) {
@@ -458,31 +448,6 @@ bool pooled_traffic::wants_last_connection() {
   if (!head) return false;
   const statement_ptr statement = known_as(head->statement).statement;
   return statement && statement->verdict && statement->verdict->traits.has(pgwire::trait::reads_sequence);
-}
-
-// Gives the number of one that is kept in mind, else 0.
-std::uint64_t pooled_traffic::bind_portal(std::string_view name, const statement_ptr& statement) {
-  const bool matters = statement && statement->verdict;
-  if (!matters && std::ranges::find(portals_, name, &portal::name) == portals_.end()) return 0;
-  portals_.push_back({std::string(name), matters ? statement : nullptr, ++portals_made_});
-  return portals_made_;
-}
-
-void pooled_traffic::portal_bound(std::uint64_t number) {
-  const auto made = std::ranges::find(portals_, number, &portal::number);
-  if (made == portals_.end()) return;
-  portal_closed(std::string(made->name), number);
-}
-
-// Those of this name that were made before.
-void pooled_traffic::portal_closed(std::string_view name, std::uint64_t number) {
-  std::erase_if(portals_, [&](const portal& one) { return one.name == name && one.number < number; });
-}
-
-statement_ptr pooled_traffic::statement_of_portal(std::string_view name) const {
-  const auto found =
-      std::find_if(portals_.rbegin(), portals_.rend(), [&](const portal& one) { return one.name == name; });
-  return found != portals_.rend() ? found->statement : nullptr;
 }
 
 // What the lodge calls statements by is not the client's to name: it could be a colleague's, or changed under one.

@@ -102,11 +102,11 @@ void pooled_traffic::server_piece(const frame_piece& piece, byte_run& to_client,
       break;
     case from_backend::parse_complete: ends(kind::parse); break;
     case from_backend::bind_complete:
-      if (at != nullptr && at->portal != 0) portal_bound(at->portal);
+      if (at != nullptr && at->portal != 0) portals_.confirm_bound(at->portal);
       ends(kind::bind);
       break;
     case from_backend::close_complete:
-      if (at != nullptr && at->portal != 0) portal_closed(at->client_name, at->portal);
+      if (at != nullptr && at->portal != 0) portals_.confirm(at->client_name, at->portal);
       ends(kind::close);
       break;
     case from_backend::no_data:

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "protocol/backend_messages.hpp"
+#include "routing/ascii.hpp"
 
 namespace proxy {
 namespace {
@@ -32,13 +33,15 @@ void pooled_traffic::on_parse(const frame_piece& piece, byte_run& to_server) {
   }
   if (takes_reserved_name(what->statement, to_server)) return;
   const auto verdict = tools_.verdicts.of(what->query);
-  changes_.reads_in(client_encoding(), database_encoding(), told("standard_conforming_strings"));
-  if (verdict && changes_.is_guarded() && changes_.doubts(*verdict)) {
-    refuse_at_server(session_guard::unreadable(), false, to_server);
-    return;
+  if (verdict) {
+    changes_.reads_in(client_encoding(), database_encoding(), told("standard_conforming_strings"));
+    if (changes_.is_guarded() && changes_.doubts(*verdict)) {
+      refuse_at_server(session_guard::unreadable(), false, to_server);
+      return;
+    }
+    have_under_own_names(*verdict, to_server);
   }
-  if (verdict) have_under_own_names(*verdict, to_server);
-  const auto statement = tools_.statements.share(what->query, what->parameter_types, verdict, client_encoding());
+  const auto statement = tools_.statements.share(what->query, what->parameter_types, verdict, encoding_of(what->query));
   if (!what->statement.empty()) {
     const std::string name(what->statement);
     if (named_.contains(name)) {  // an error, of which the server knows the words
@@ -97,9 +100,9 @@ void pooled_traffic::on_close(const frame_piece& piece, byte_run& to_server) {
   }
   to_server.pass(piece.bytes);
   expected& entry = push(kind::close);
-  if (what && what->target == frontend::target::portal && !portals_.empty()) {
+  if (what && what->target == frontend::target::portal) {
     entry.client_name = what->name;
-    entry.portal = ++portals_made_;
+    entry.portal = portals_.close();
   }
 }
 
@@ -232,6 +235,11 @@ void pooled_traffic::have_own_sequences(bool simple, byte_run& to_server) {
   } else {
     run_hidden("DISCARD SEQUENCES", owner::dress, to_server);
   }
+}
+
+// As it says of a text that it gives; nothing of what is the same in all.
+std::string_view pooled_traffic::encoding_of(std::string_view text) const {
+  return routing::is_ascii(text) ? std::string_view() : client_encoding();
 }
 
 // The state that statements are parsed in, as a number that differs where results could.

@@ -97,7 +97,7 @@ pooled_traffic::hearing pooled_traffic::hear_parse(const frame_piece& piece, byt
     return hear_statement(nullptr, nullptr, piece, to_server, to_client);
   }
   client_statement made{
-      tools_.statements.share(what->query, what->parameter_types, std::move(verdict), client_encoding()), true};
+      tools_.statements.share(what->query, what->parameter_types, std::move(verdict), encoding_of(what->query)), true};
   if (name.empty()) {
     unnamed_ = std::move(made);
   } else {
