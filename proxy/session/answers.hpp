@@ -37,7 +37,8 @@ struct expected_answer {
   bool dress_after = false;        ///< execute: the same of one in a pipeline, before anything else of it runs
   bool shape_wanted = false;       ///< describe: the result's shape, of the server's statement and the client's
   std::uint32_t after_copies = 0;  ///< how often the client had ended COPY data just before
-  bool ends_naming = false;        ///< sync, query, function_call: names were given or taken since the one before
+  bool ends_naming = false;        ///< sync, query, function_call: see names_in_doubt
+  bool ends_unnamed = false;       ///< the same of the unnamed statement
   std::uint32_t copies = 0;        ///< query, execute: how often the server has asked for COPY data
   on_skip undo = on_skip::nothing;
   statement_ptr statement;   ///< with recall_*: what the client's name meant before
@@ -59,24 +60,37 @@ struct expected_answer {
   }
 };
 
-/// Whether names of statements were given or taken in a pipeline that has been closed, and not answered: if it fails,
-/// they are not what they seem.
+/// Whether statements were given to names, or taken from them, in a pipeline that has been closed, and not answered: if
+/// it fails, they are not what they seem. The unnamed statement counts apart, since most pipelines begin with a new
+/// one.
 class names_in_doubt {
  public:
   void sent(expected_answer& what) {
     using enum expected_answer::on_skip;
-    open_ = open_ || !what.server_name.empty() || what.undo == forget_name || what.undo == recall_name;
-    if (!what.ends_with_ready() || !open_) return;
-    open_ = false;
-    what.ends_naming = true;
-    ++closed_;
+    names_.open = names_.open || !what.server_name.empty() || what.undo == forget_name || what.undo == recall_name;
+    unnamed_.open = unnamed_.open || what.undo == recall_unnamed;
+    if (!what.ends_with_ready()) return;
+    what.ends_naming = names_.close();
+    what.ends_unnamed = unnamed_.close();
   }
-  void answered(const expected_answer& what) { closed_ -= what.ends_naming ? 1 : 0; }
-  [[nodiscard]] bool any() const { return closed_ > 0; }
+  void answered(const expected_answer& what) {
+    names_.closed -= what.ends_naming ? 1 : 0;
+    unnamed_.closed -= what.ends_unnamed ? 1 : 0;
+  }
+  [[nodiscard]] bool names() const { return names_.closed > 0; }
+  /// Not where it is a new one of the pipeline at hand.
+  [[nodiscard]] bool unnamed() const { return unnamed_.closed > 0 && !unnamed_.open; }
 
  private:
-  bool open_ = false;
-  std::uint32_t closed_ = 0;
+  struct count {
+    bool open = false;         // in the pipeline at hand
+    std::uint32_t closed = 0;  // pipelines
+    bool close() {
+      closed += open ? 1 : 0;
+      return std::exchange(open, false);
+    }
+  };
+  count names_, unnamed_;
 };
 
 class expected_answers {

@@ -100,6 +100,16 @@ bool speaks_of_names(const frame_piece& piece) {
          piece.type == to_backend::close || piece.type == to_backend::query;
 }
 
+bool takes_unnamed(const frame_piece& piece) {
+  if (piece.type == to_backend::bind) {
+    const auto head = read_bind_head(piece.body());
+    return head && head->statement.empty();
+  }
+  if (piece.type != to_backend::describe) return false;
+  const auto what = frontend::describe::decode(piece.body());
+  return what && what->target == frontend::target::statement && what->name.empty();
+}
+
 std::optional<pgwire::error_report> reserved_among(std::span<const std::string> names) {
   const auto found = std::ranges::find_if(names, [](std::string_view name) { return is_reserved_name(name); });
   if (found == names.end()) return std::nullopt;
@@ -201,7 +211,8 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
     fault_ = traffic_fault{pgwire::errc::misplaced_message, piece.type};
     return step::fault;
   }
-  if (barrier_ || (naming_.any() && speaks_of_names(piece))) return step::waits;
+  const bool in_doubt = (naming_.names() && speaks_of_names(piece)) || (naming_.unnamed() && takes_unnamed(piece));
+  if (barrier_ || in_doubt) return step::waits;
   if (speech_.listens()) {
     switch (hear(piece, to_server, to_client)) {
       case hearing::nothing_new: break;
