@@ -12,8 +12,11 @@
 #include <string>
 #include <string_view>
 
+#include "model/choices.hpp"
+
 namespace {
 
+using fuzz_model::choices;
 using proxy::traffic_tracker;
 
 void must(bool holds) {
@@ -32,27 +35,6 @@ std::string error(bool fatal) {
   const std::string severity = fatal ? "FATAL"s : "ERROR"s;
   return message('E', "S"s + severity + "\0V"s + severity + "\0C57P01\0Mgone\0\0"s);
 }
-
-// What the input still has to say; zeros when it is at its end.
-class choices {
- public:
-  explicit choices(std::string_view left) : left_(left) {}
-  [[nodiscard]] bool over() const { return left_.empty(); }
-  unsigned next() {
-    if (left_.empty()) return 0;
-    const auto byte = static_cast<unsigned char>(left_.front());
-    left_.remove_prefix(1);
-    return byte;
-  }
-  std::string bytes(std::size_t most) {
-    const auto some = left_.substr(0, most);
-    left_.remove_prefix(some.size());
-    return std::string(some);
-  }
-
- private:
-  std::string_view left_;
-};
 
 // Two trackers over the same streams, and what must hold of both whatever comes.
 class pair_of_trackers {

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "choices.hpp"
 #include "protocol/frontend_messages.hpp"
 #include "proxy/session/pooled_traffic.hpp"
 #include "server.hpp"
@@ -43,21 +44,6 @@ inline void must(bool holds, std::string_view why) {
   std::cerr << "broken: " << why << '\n';
   std::abort();
 }
-
-class choices {
- public:
-  explicit choices(std::string_view left) : left_(left) {}
-  [[nodiscard]] bool over() const { return left_.empty(); }
-  unsigned next() {
-    if (left_.empty()) return 0;
-    const auto byte = static_cast<unsigned char>(left_.front());
-    left_.remove_prefix(1);
-    return byte;
-  }
-
- private:
-  std::string_view left_;
-};
 
 inline const defaults servers_own{"none", "public", "4MB", ""};
 
