@@ -302,6 +302,8 @@ class reader {
         ++calls_;
         read_set_config(call);
       }
+    } else if (type == &pg_query__param_ref__descriptor) {
+      out_.parameters.push_back(static_cast<std::uint16_t>(as<PgQuery__ParamRef>(message).number));
     } else if (type == &pg_query__range_var__descriptor) {
       read_relation(as<PgQuery__RangeVar>(message));
     } else if (type == &pg_query__update_stmt__descriptor) {
@@ -360,6 +362,7 @@ verdict both(verdict one, const verdict& other) {
   append(one.prepares, other.prepares);
   append(one.executes, other.executes);
   append(one.deallocates, other.deallocates);
+  append(one.parameters, other.parameters);
   const bool both_set_only = one.traits.has(trait::only_sets) && other.traits.has(trait::only_sets);
   one.traits.add(other.traits);
   if (!both_set_only) one.traits = one.traits.without({trait::only_sets});
@@ -377,6 +380,8 @@ bool has_doubtful_backslash(std::string_view text) {
 }
 
 }  // namespace
+
+bool verdict::mentions_often(std::size_t n) const { return std::ranges::count(parameters, n) > 1; }
 
 bool verdict::harmless() const {
   return settings.empty() && prepares.empty() && executes.empty() && deallocates.empty() &&

@@ -90,7 +90,6 @@ void server_statements::clear() {
   by_key_.clear();
   by_name_.clear();
   by_use_.clear();
-  unwanted_.clear();
   unnamed.reset();
   unnamed_unknown = false;
 }

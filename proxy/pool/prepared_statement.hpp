@@ -72,7 +72,7 @@ class server_statements {
   void remove(std::string_view name);
   /// All of it is to be closed: see `take_unwanted`.
   void retire();
-  /// The server closes all of it (DEALLOCATE ALL, DISCARD ALL).
+  /// The server closes all of it (DEALLOCATE ALL, DISCARD ALL). What is to be closed still is: it may have come later.
   void clear();
 
   /// Names that are to be closed at the server now.

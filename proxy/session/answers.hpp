@@ -67,7 +67,8 @@ class names_in_doubt {
  public:
   void sent(expected_answer& what) {
     using enum expected_answer::on_skip;
-    names_.open = names_.open || !what.server_name.empty() || what.undo == forget_name || what.undo == recall_name;
+    const bool own = what.what == expected_answer::kind::parse && !what.client_name.empty();
+    names_.open = names_.open || own || !what.server_name.empty() || what.undo == recall_name;
     unnamed_.open = unnamed_.open || what.undo == recall_unnamed;
     if (!what.ends_with_ready()) return;
     what.ends_naming = names_.close();

@@ -8,23 +8,25 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 
 #include "protocol/frontend_messages.hpp"
 #include "protocol/statement.hpp"
+#include "proxy/pool/prepared_statement.hpp"
 
 namespace proxy {
 
-/// The values of a Bind for a statement of these parameter types (OIDs; 0 or left out: not said); nothing in the place
-/// of one that is no text as it stands.
-inline pgwire::result<pgwire::frontend::bind> texts_of(pgwire::byte_view body, std::span<const std::uint32_t> types) {
+/// The values of a Bind for this statement; nothing in the place of one that is no text as it stands. Of a parameter
+/// whose type the client has left to the server, another mention may have decided.
+inline pgwire::result<pgwire::frontend::bind> texts_of(pgwire::byte_view body, const prepared_statement& of) {
   auto values = pgwire::frontend::bind::decode(body);
   if (!values) return values;
-  const auto is_text = [](std::uint32_t type) { return type == 0 || type == 25 || type == 705 || type == 1043; };
-  for (std::size_t i = 0; i < std::min(types.size(), values->parameters.size()); ++i) {
-    if (!is_text(types[i])) values->parameters[i].reset();
+  for (std::size_t i = 0; i < values->parameters.size(); ++i) {
+    const std::uint32_t type = i < of.parameter_types.size() ? of.parameter_types[i] : 0;
+    const bool said = type == 25 || type == 1043;  // text, varchar
+    const bool left = type == 0 || type == 705;    // unknown
+    if (!said && !(left && !(of.verdict && of.verdict->mentions_often(i + 1)))) values->parameters[i].reset();
   }
   return values;
 }

@@ -37,7 +37,7 @@ std::size_t pooled_traffic::held_bytes() const {
 void pooled_traffic::begin_lease(server_session& server, byte_run& to_server) {
   server_ = &server;
   status_ = 'I';
-  over_ = undressed_ = held_ = ran_ = speaking_ = false;
+  over_ = undressed_ = held_ = ran_ = false;
   client_before_ = server.last_client;
   const bool foreign = !server.worn || (server.used && server.tenant != changes_.terms().tenant) ||
                        (server.suspect && server.last_client != session_);
@@ -78,6 +78,7 @@ void pooled_traffic::end_lease() {
   copy_ends_ = 0;
   status_ = 'I';
   portals_.clear();
+  own_names_.clear();
   naming_ = {};
   answers_.clear();
 }
@@ -212,6 +213,7 @@ void pooled_traffic::drop_skipped() {
   while (expected* at = answers_.front()) {
     if (at->what == kind::sync) return;
     undo(*at, false);
+    naming_.answered(*at);
     answers_.pop();
   }
   skipping_ = true;
@@ -257,6 +259,9 @@ void pooled_traffic::undo(const expected& entry, bool failed) {
     }
   }
   if (entry.hold_ready || entry.dress_after) restoring_ = false;
+  // Kept from being closed, it is to be closed next.
+  const bool own = entry.what == kind::close && entry.silent && server_ != nullptr;
+  if (own) server_->statements.unwanted(entry.client_name);
   if (entry.what == kind::bind && entry.portal != 0) portals_.undo(entry.portal);
 }
 

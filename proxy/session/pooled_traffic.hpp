@@ -230,6 +230,8 @@ class pooled_traffic {
   void on_shape(const pgwire::frame_piece& piece);
   void have_unnamed(byte_run& to_server);
   void have_under_own_name(const std::string& name, bool simple, byte_run& to_server);
+  void forget_own_names(bool simple, byte_run& to_server);
+  void close_own(const std::string& name, bool simple, byte_run& to_server);
   void have_under_own_names(const pgwire::verdict& verdict, byte_run& to_server);
   [[nodiscard]] std::vector<routing::dress_step> restores_after(const pgwire::verdict& verdict) const;
   void have_own_sequences(bool simple, byte_run& to_server);
@@ -248,6 +250,7 @@ class pooled_traffic {
   void on_ready(const pgwire::frame_piece& piece, byte_run& to_client, byte_run& to_server);
   void on_tag(const pgwire::frame_piece& piece);
   void end_round();
+  void forget_names();
   void on_parameter(const pgwire::frame_piece& piece, byte_run& to_client);
   void on_copy_in();
   void on_inventory(byte_run& to_server);
@@ -297,8 +300,7 @@ class pooled_traffic {
   bool rest_passes_ = false;   // of the client's message at hand: the server has its beginning, and must get it all
   bool reply_passes_ = false;  // of the server's
   bool query_failed_ = false;  // the simple query at hand has had an error
-  bool speaking_ = false;      // the client has said something in this lease
-  bool ran_ = false;           // and something of it has run
+  bool ran_ = false;           // something of the client's has run in this lease
   bool discarded_ = false;     // DISCARD ALL was done since the last settling
   bool untold_ = false;        // the server reported what the client is to hear before its next ReadyForQuery
   bool failed_ = false;        // the transaction at hand, as far as it was implicit, has come to nothing
@@ -323,6 +325,7 @@ class pooled_traffic {
   std::unordered_map<std::string, client_statement, name_hash, std::equal_to<>> named_;
   client_statement unnamed_;
   portals portals_;
+  std::vector<std::string> own_names_;  // by which the client's statements are at the server for the message at hand
   std::vector<routing::dress_step> restore_after_;
   std::uint32_t copy_ends_ = 0;  // how often the client has ended COPY data, asked for or not, after its last message
 

@@ -225,7 +225,7 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
   over_ = false;
   const bool moves = move_ && !move_->sent && (piece.type == to_backend::query || piece.type == to_backend::bind);
   if (moves) move_->sent = true;
-  if (!std::exchange(speaking_, true)) close_unwanted(to_server);
+  close_unwanted(to_server);
   bool done = true;
   switch (piece.type) {
     case to_backend::query: done = on_query(piece, to_server); break;
@@ -237,6 +237,7 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
     case to_backend::sync: on_sync(piece, to_server); break;
     default: on_function_call(piece, to_server);
   }
+  forget_own_names(false, to_server);
   if (done) return std::nullopt;
   if (moves) move_->sent = false;
   return step::waits;
@@ -253,6 +254,7 @@ bool pooled_traffic::on_query(const frame_piece& piece, byte_run& to_server) {
   }
   held_ = false;
   shown_.note(text, rounds_);
+  bool helped = false;
   expected entry{kind::query};
   if (verdict) {
     auto refusal = note(*verdict, nullptr, client_encoding());
@@ -263,8 +265,9 @@ bool pooled_traffic::on_query(const frame_piece& piece, byte_run& to_server) {
     }
     if (verdict->traits.has(pgwire::trait::reads_sequence)) have_own_sequences(true, to_server);
     // A pipeline that has no Sync yet would be ended by that of the help: then the server has to do without.
+    helped = !unsynced_;
     for (const std::string& name : names) {
-      if (!unsynced_) have_under_own_name(name, true, to_server);
+      if (helped) have_under_own_name(name, true, to_server);
     }
     if (verdict->deallocates.size() == 1) entry.client_name = verdict->deallocates.front();
     if (session_changes::resets(*verdict) && verdict->statements.size() > 1 &&
@@ -272,6 +275,7 @@ bool pooled_traffic::on_query(const frame_piece& piece, byte_run& to_server) {
       const std::string rewritten = changes_.with_restores(text, *verdict, entry.ours);
       forward_query(std::move(entry));
       to_server.insert(frontend::query{rewritten}.encode());
+      if (helped) forget_own_names(true, to_server);
       return true;
     }
     restore_after_ = restores_after(*verdict);
@@ -279,6 +283,7 @@ bool pooled_traffic::on_query(const frame_piece& piece, byte_run& to_server) {
   }
   forward_query(std::move(entry));
   to_server.pass(piece.bytes);
+  if (helped) forget_own_names(true, to_server);
   return true;
 }
 
@@ -327,7 +332,7 @@ bool pooled_traffic::on_bind(const frame_piece& piece, byte_run& to_server) {
   }
   if (what.statement && what.statement->verdict) {
     const pgwire::verdict& verdict = *what.statement->verdict;
-    const auto values = texts_of(piece.body(), what.statement->parameter_types);
+    const auto values = texts_of(piece.body(), *what.statement);
     auto refusal = note(verdict, values ? &*values : nullptr,
                         what.statement->encoding.empty() ? client_encoding() : what.statement->encoding);
     // Behind which Execute a restore belongs has to be known, and two names of portals may be one to the server.
@@ -394,6 +399,12 @@ void pooled_traffic::on_execute(const frame_piece& piece, byte_run& to_server) {
     return;
   }
   const pgwire::verdict& verdict = *statement->verdict;
+  // What it names may be another statement by now than when it was bound.
+  auto refusal = verdict.executes.empty() ? std::nullopt : note(verdict, nullptr, client_encoding());
+  if (refusal) {
+    refuse_at_server(std::move(*refusal), false, to_server);
+    return;
+  }
   have_under_own_names(verdict, to_server);
   to_server.pass(piece.bytes);
   expected entry{kind::execute};

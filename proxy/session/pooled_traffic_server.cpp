@@ -155,7 +155,7 @@ void pooled_traffic::on_tag(const frame_piece& piece) {
   if (tag == "DEALLOCATE" && at != nullptr && !at->client_name.empty()) {
     named_.erase(at->client_name);
   } else if (tag == "DEALLOCATE ALL" || tag == "DISCARD ALL") {
-    named_.clear();
+    forget_names();
     server_->statements.clear();
     server_->statements.unnamed_unknown = true;
   }
@@ -163,6 +163,15 @@ void pooled_traffic::on_tag(const frame_piece& piece) {
     discarded_ = true;
     changes_.discarded();
   }
+}
+
+// All but those that the client has given since, in the same pipeline.
+void pooled_traffic::forget_names() {
+  decltype(named_) later;
+  for (const expected& at : answers_.waiting().subspan(1)) {
+    if (at.undo == on_skip::forget_name) later.insert(named_.extract(at.client_name));
+  }
+  named_ = std::move(later);
 }
 
 void pooled_traffic::on_parameter(const frame_piece& piece, byte_run& to_client) {

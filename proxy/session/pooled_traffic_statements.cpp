@@ -210,31 +210,48 @@ void pooled_traffic::have_under_own_name(const std::string& name, bool simple, b
   const auto found = named_.find(name);
   if (found == named_.end()) return;
   const prepared_statement& statement = *found->second.statement;
-  // It may be there from the last time, which is closed only with the next lease.
-  to_server.insert(frontend::close{frontend::target::statement, name}.encode());
+  close_own(name, simple, to_server);  // where an error has kept it from being closed
   to_server.insert(frontend::parse{name, statement.text, statement.parameter_types}.encode());
-  for (const kind what : {kind::close, kind::parse}) {
-    expected& entry = push(what);
-    entry.silent = true;
-    entry.client_name = name;
-    if (simple) entry.whose = owner::helper;
-  }
+  expected entry{kind::parse};
+  entry.silent = true;
+  entry.client_name = name;
+  if (simple) entry.whose = owner::helper;
+  push(std::move(entry));
   if (simple) {
     to_server.insert(frontend::sync{}.encode());
     push(kind::sync).whose = owner::helper;
   }
-  server_->statements.unwanted(name);
+  own_names_.push_back(name);
+}
+
+// With the message at hand. Nobody may find them there later, not even this client, which may have closed the name by
+// then, or given it to something else.
+void pooled_traffic::forget_own_names(bool simple, byte_run& to_server) {
+  if (own_names_.empty()) return;
+  for (const std::string& name : std::exchange(own_names_, {})) close_own(name, simple, to_server);
+  if (!simple) return;
+  to_server.insert(frontend::sync{}.encode());
+  push(kind::sync).whose = owner::helper;
+}
+
+void pooled_traffic::close_own(const std::string& name, bool simple, byte_run& to_server) {
+  to_server.insert(frontend::close{frontend::target::statement, name}.encode());
+  expected entry{kind::close};
+  entry.silent = true;
+  entry.client_name = name;
+  if (simple) entry.whose = owner::helper;
+  push(std::move(entry));
 }
 
 // What sequences gave to whoever had this connection before is nobody else's business. If it fails, nothing of the
 // client's has run, and the connection is no good.
 void pooled_traffic::have_own_sequences(bool simple, byte_run& to_server) {
   if (client_before_ == session_ || client_before_ == 0 || ran_) return;
-  if (simple && !unsynced_) {
-    hidden_query("DISCARD SEQUENCES", owner::dress, to_server);
-  } else {
-    run_hidden("DISCARD SEQUENCES", owner::dress, to_server);
-  }
+  run_hidden("DISCARD SEQUENCES", owner::dress, to_server);
+  if (!simple) return;
+  hidden_query("", owner::dress, to_server);  // see put_on
+  dressing_ = true;
+  server_->worn = nullptr;
 }
 
 // As it says of a text that it gives; nothing of what is the same in all.
@@ -254,8 +271,7 @@ std::uint64_t pooled_traffic::parse_key() const {
 void pooled_traffic::close_unwanted(byte_run& to_server) {
   if (!server_->statements.has_unwanted()) return;
   for (const std::string& name : server_->statements.take_unwanted()) {
-    to_server.insert(frontend::close{frontend::target::statement, name}.encode());
-    push(kind::close).whose = owner::helper;
+    close_own(name, true, to_server);
   }
 }
 

@@ -32,7 +32,7 @@ pooled_traffic::hearing pooled_traffic::hear(const frame_piece& piece, byte_run&
     case to_backend::bind: {
       const auto named = frontend::bind::decode(piece.body());
       const auto statement = named ? known_as(named->statement).statement : nullptr;
-      const auto values = statement ? texts_of(piece.body(), statement->parameter_types) : named;
+      const auto values = statement ? texts_of(piece.body(), *statement) : named;
       const auto* verdict = statement ? statement->verdict.get() : nullptr;
       return hear_statement(verdict, values ? &*values : nullptr, piece, to_server, to_client);
     }

@@ -7,9 +7,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "proxy/pool/prepared_statement.hpp"
 
@@ -31,15 +31,18 @@ class portals {
 
   /// The server has done what got this number: those of this name that were there before are not any more.
   void confirm(std::string_view name, number which) {
-    std::erase_if(all_, [&](const portal& one) { return one.name == name && one.which < which; });
+    for (auto one = all_.begin(); one != all_.end() && one->which < which;) {
+      one = one->name == name ? all_.erase(one) : one + 1;
+    }
   }
   void confirm_bound(number which) {
-    const auto made = std::ranges::find(all_, which, &portal::which);
-    if (made != all_.end()) confirm(std::string(made->name), which);
+    const auto made = std::ranges::lower_bound(all_, which, {}, &portal::which);
+    if (made != all_.end() && made->which == which) confirm(std::string(made->name), which);
   }
   /// It came to nothing.
   void undo(number which) {
-    std::erase_if(all_, [&](const portal& one) { return one.which == which; });
+    const auto made = std::ranges::lower_bound(all_, which, {}, &portal::which);
+    if (made != all_.end() && made->which == which) all_.erase(made);
   }
   /// With the transaction they are gone.
   void clear() { all_.clear(); }
@@ -56,7 +59,7 @@ class portals {
     statement_ptr statement;
     number which;
   };
-  std::vector<portal> all_;
+  std::deque<portal> all_;  ///< in order of their numbers; what comes and goes is near one of its ends
   number last_ = 0;
 };
 

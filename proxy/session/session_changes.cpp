@@ -129,6 +129,7 @@ std::optional<pgwire::error_report> session_changes::note(const pgwire::verdict&
     if (change.called && items.empty()) items.emplace_back();
     if (auto refusal = terms_->guard.refuses(canonical, items)) return refusal;
     dirty_ = dirty_ || routing::affects_reading(canonical);
+    scanning_dirty_ = scanning_dirty_ || canonical == "client_encoding" || canonical == "standard_conforming_strings";
     if (!change.local) settings.push_back(canonical);
   }
   for (std::string& name : settings) note_setting(std::move(name));
@@ -146,7 +147,9 @@ void session_changes::reads_in(std::string_view client, std::string_view databas
 }
 
 bool session_changes::doubts(const pgwire::verdict& verdict) const {
-  const auto may_be = [&](trait which, bool by_now) { return verdict.traits.has(which) && (by_now || dirty_); };
+  const auto may_be = [&](trait which, bool by_now) {
+    return verdict.traits.has(which) && (by_now || scanning_dirty_);
+  };
   return may_be(trait::two_faced, two_faced_) || may_be(trait::plain_only, !plain_) ||
          may_be(trait::escaped_only, plain_);
 }
@@ -162,7 +165,7 @@ void session_changes::note_traits(const pgwire::verdict& verdict, bool unseen) {
     for (const routing::setting_list* list : {&state_->own(), &terms_->start->own(), &terms_->start->tenant()}) {
       for (const auto& [name, value] : *list) note_setting(name);
     }
-    dirty_ = true;
+    dirty_ = scanning_dirty_ = true;
   }
   if (unseen) {
     every_setting_due_ = true;
@@ -254,7 +257,7 @@ void session_changes::discarded() {
 
 void session_changes::nothing_happened() {
   touched_.clear();
-  due_ = every_setting_due_ = dirty_ = false;
+  due_ = every_setting_due_ = dirty_ = scanning_dirty_ = false;
   pins_ = pins_due_ = {};
 }
 

@@ -83,7 +83,7 @@ class session_changes {
   /// DISCARD ALL has been done: the session stands for its start again.
   void discarded();
   /// The transaction is over.
-  void transaction_ended() { dirty_ = false; }
+  void transaction_ended() { dirty_ = scanning_dirty_ = false; }
   /// Nothing of what was noted has happened, and the connection is gone with all it held.
   void nothing_happened();
 
@@ -109,6 +109,7 @@ class session_changes {
   routing::session_state_ptr state_;
   pin_set pins_;
   bool dirty_ = false;
+  bool scanning_dirty_ = false;  // and where a text's characters and constants end
   std::uint64_t temporary_generation_ = 0;
 
   std::vector<std::string> touched_;  // settings that this transaction may have changed

@@ -262,7 +262,10 @@ TEST_CASE("a Query that needs a prepared statement's name waits for the dressing
     CHECK(s.sent().find("EXECUTE") == std::string::npos);
     CHECK(s.reply(dressed) == outcome::leased);
     CHECK(s.advance() == step::starved);
-    CHECK(s.sent().ends_with(query("EXECUTE mine")));
+    // Nobody finds it under that name later.
+    const std::string closed =
+        frontend::close{frontend::target::statement, "mine"}.encode() + frontend::sync{}.encode();
+    CHECK(s.sent().ends_with(query("EXECUTE mine") + closed));
   }
   SECTION("which fails") {
     CHECK(s.client(query("EXECUTE mine")) == step::waits);
