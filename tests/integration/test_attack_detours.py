@@ -398,3 +398,70 @@ def test_lastval_by_the_extended_protocol(arenas):
         wire.rows("SELECT nextval('public.detour_tickets')")
         assert go(colleague, pbe("SELECT lastval()")) == ([], ["55000"])
     arena.nothing_is_left()
+
+
+# --- names that outlive what they stood for ---
+
+EVIL = "SELECT set_config($1, $2, false)"
+VALUE = {"role": "none", "search_path": "tenant_soylent"}
+CLOSE_R = message(b"C", b"Sr\0")
+LONG = "r" * 63  # as much as a server looks at
+
+# SQL that names r makes the lodge prepare it at the server under that name, to be judged nowhere any more.
+LEFT_BEHIND = {
+    "closed, and run": lambda s: [parse(EVIL, "r"), parse("DEALLOCATE r"), CLOSE_R, f"EXECUTE r('{s}', '{VALUE[s]}'); {DRESS}"],
+    "closed, and explained": lambda s: [parse(EVIL, "r"), parse("DEALLOCATE r"), CLOSE_R,
+                                        f"EXPLAIN ANALYZE EXECUTE r('{s}', '{VALUE[s]}'); {DRESS}"],
+    "closed, and bound": lambda s: [parse(EVIL, "r"), parse("DEALLOCATE r"), CLOSE_R,
+                                    bind(s, VALUE[s], name="r") + execute() + pbe(DRESS)],
+    "a reset, closed": lambda s: [parse(f"RESET {s}", "r"), parse("DEALLOCATE r"), CLOSE_R, f"EXECUTE r; {DRESS}"],
+    "by a longer name": lambda s: [parse(EVIL, LONG), parse(f"DEALLOCATE {LONG}"),
+                                   bind(s, VALUE[s], name=LONG + "x") + execute() + pbe(DRESS)],
+}
+
+
+@pytest.mark.parametrize("strength", GUARDED)
+@pytest.mark.parametrize("way", LEFT_BEHIND)
+def test_no_statement_is_left_under_the_clients_name(arenas, strength, way):
+    """What ran by it was judged by nobody, and stayed with the connection, colleagues included."""
+    arena = arenas(strength)
+    with arena.attacker() as wire, arena.attacker() as colleague:
+        held(arena, wire, go(wire, "BEGIN", *LEFT_BEHIND[way](SETTING[strength]), "ROLLBACK")[0])
+        assert arena.dress_of(colleague) == arena.dress
+    arena.nothing_is_left()
+
+
+@pytest.mark.parametrize("strength", GUARDED)
+def test_what_execute_runs_is_judged_when_it_runs(arenas, strength):
+    """When it was bound, the name stood for nothing, or for something harmless."""
+    setting = SETTING[strength]
+    for before in b"", parse("SELECT 1", "r") + message(b"C", b"Sr\0"):
+        attack(arenas(strength), [before + parse(f"EXECUTE r('{setting}', '{VALUE[setting]}')") + bind() + parse(EVIL, "r") +
+                                  execute() + pbe(DRESS)])
+
+
+@pytest.mark.parametrize("strength", GUARDED)
+def test_a_parameter_whose_type_another_mention_decides(arenas, strength, postgres):
+    """A regclass loses its schema on the way to text: tenant_globex.role sets the role."""
+    setting = SETTING[strength]
+    arena = arenas(strength)
+    admin = postgres.connect("saas")
+    admin.cursor().execute(f"CREATE TABLE tenant_globex.{setting} (); GRANT ALL ON tenant_globex.{setting} TO PUBLIC")
+    try:
+        for sql in ("SELECT $1::regclass, set_config($1::pg_catalog.text, $2, false)",
+                    "SELECT set_config($1::pg_catalog.text, $2, false) FROM pg_relation_size($1, 'main')"):
+            attack(arena, [parse(sql) + bind(f"tenant_globex.{setting}", VALUE[setting]) + execute() + pbe(DRESS)])
+    finally:
+        admin.cursor().execute(f"DROP TABLE tenant_globex.{setting}")
+        admin.close()
+
+
+def test_a_query_that_an_error_skips_is_not_waited_for(arenas):
+    """The session would have said nothing any more, and kept its connection."""
+    arena = arenas("role")
+    with arena.attacker() as wire:
+        go(wire, "BEGIN")
+        wire.send(parse("SELECT 1/0", "h") + bind(name="h") + execute() + query("SELECT 1") + SYNC)
+        assert [error.sqlstate for error in answers(wire)[1]] == ["22012"]
+        assert go(wire, "ROLLBACK", "SELECT 1") == ([("1",)], [])
+    arena.nothing_is_left()

@@ -275,6 +275,29 @@ TEST_CASE("a Query that needs a prepared statement's name waits for the dressing
   }
 }
 
+TEST_CASE("what sequences gave to another session is discarded in one go with the statement that asks") {
+  scene s(terms("globex"));
+  s.server.used = true;
+  s.server.last_client = 99;
+  s.client(query("SELECT lastval()"));
+  CHECK(s.sent().find("DISCARD SEQUENCES") != std::string::npos);
+  CHECK(s.sent().ends_with(query("") + query("SELECT lastval()")));
+  CHECK(s.sent().find(frontend::sync{}.encode()) == std::string::npos);
+  CHECK(s.reply(error("57014", "canceling statement due to statement timeout")) == outcome::undressed);
+  s.traffic.explain_undressed(s.to_client);
+  CHECK(s.told() == error("57014", "canceling statement due to statement timeout") + ready());
+}
+
+TEST_CASE("a Query that its pipeline's error skips is not waited for") {
+  scene s(terms("globex"));
+  s.client(query("BEGIN"));
+  s.reply(tag("BEGIN") + ready('T'));
+  s.client(frontend::parse{"h", "SELECT 1/0", {}}.encode() + query("SELECT 1") + frontend::sync{}.encode());
+  s.reply(error("22012", "division by zero") + ready('E'));
+  CHECK(s.client(query("ROLLBACK")) == step::starved);
+  CHECK(s.sent() == query("ROLLBACK"));
+}
+
 TEST_CASE("a statement is not said to be prepared in a transaction that may have failed") {
   scene s(terms("globex"));
   const std::string prepared = frontend::parse{"a", "SELECT 1", {}}.encode() + frontend::sync{}.encode();
