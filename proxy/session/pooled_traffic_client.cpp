@@ -225,7 +225,7 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
   over_ = false;
   const bool moves = move_ && !move_->sent && (piece.type == to_backend::query || piece.type == to_backend::bind);
   if (moves) move_->sent = true;
-  close_unwanted(to_server);
+  if (!skipping_) close_unwanted(to_server);  // else it would be skipped, too, and not be answered
   bool done = true;
   switch (piece.type) {
     case to_backend::query: done = on_query(piece, to_server); break;

@@ -288,6 +288,19 @@ TEST_CASE("what sequences gave to another session is discarded in one go with th
   CHECK(s.told() == error("57014", "canceling statement due to statement timeout") + ready());
 }
 
+TEST_CASE("what is to be closed at the server waits for the end of a pipeline that has failed") {
+  scene s(terms("globex"));
+  const std::string named = frontend::parse{"a", "SELECT 1", {}}.encode();
+  const std::string twice = error("42P05", "prepared statement \"a\" already exists");
+  s.client(named + frontend::flush{}.encode());
+  s.reply(parsed + backend::no_data{}.encode());
+  s.client(named + frontend::flush{}.encode());  // for the server's own words it has to be there as "a"
+  s.reply(backend::close_complete{}.encode() + parsed + twice);
+  CHECK(s.client(frontend::sync{}.encode()) == step::starved);
+  CHECK(s.sent() == frontend::sync{}.encode());
+  CHECK(s.reply(ready()) == outcome::over);
+}
+
 TEST_CASE("a Query that its pipeline's error skips is not waited for") {
   scene s(terms("globex"));
   s.client(query("BEGIN"));
