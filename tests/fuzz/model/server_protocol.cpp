@@ -157,7 +157,7 @@ std::string server::bind(const std::string& body) {
   }
   const bool lodges = runs && !runs->clients;
   if (called.empty()) {
-    // TODO: the lodge's own statements in a client's pipeline take its unnamed portal away. Here they do not.
+    // Known: the lodge's own statements in a client's pipeline take its unnamed portal away. Here they do not.
     if (lodges) set_aside_ = portals_.contains(called) ? std::optional(portals_[called]) : std::nullopt;
     portals_.erase(called);
   }
