@@ -215,7 +215,8 @@ void pooled_traffic::on_copy_in() {
   const auto start = answers_.start_copy(copy_ends_, naming_);
   copy_in_ = !start.ended;
   if (!start.swallowed) return;
-  const bool synced = std::ranges::any_of(answers_.waiting(), [](const expected& at) { return at.what == kind::sync; });
+  const auto ends = [](const expected& at) { return at.ends_with_ready(); };
+  const bool synced = std::ranges::any_of(answers_.waiting().subspan(1), ends);
   unsynced_ = !synced && answers_.front()->what != kind::query;
   if (!synced) {  // the pipeline goes on, and so do its messages
     settling_ = false;

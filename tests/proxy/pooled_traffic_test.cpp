@@ -301,6 +301,14 @@ TEST_CASE("what is to be closed at the server waits for the end of a pipeline th
   CHECK(s.reply(ready()) == outcome::over);
 }
 
+TEST_CASE("a Query behind COPY data ends the pipeline whose Sync was swallowed") {
+  scene s(terms("globex"));
+  s.client(frontend::parse{{}, "COPY t FROM STDIN", {}}.encode() + frontend::bind{}.encode() +
+           frontend::execute{}.encode() + frontend::sync{}.encode() + copy_done + query("SELECT 1"));
+  CHECK(s.reply(parsed + bound + copy_in + tag("COPY 0")) == outcome::leased);
+  CHECK(s.reply(tag("SELECT 1") + ready()) == outcome::over);
+}
+
 TEST_CASE("nothing of the lodge's gets into a message of the client's that has gone out in part") {
   scene s(terms("globex"));
   const std::string data = frontend::copy_data{"as long as it takes"}.encode();
