@@ -189,7 +189,8 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
       }
       return std::nullopt;
     case to_backend::terminate:
-      // What was asked before is answered before.
+      // What was asked before is answered before, unless the server waits for COPY data, which will not come.
+      if (copy_in_) return step::terminated;
       return barrier_ || (server_ != nullptr && !answered() && !server_waits()) ? step::waits : step::terminated;
     case to_backend::flush:
       if (server_ != nullptr) to_server.pass(piece.bytes);

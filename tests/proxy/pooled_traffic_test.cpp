@@ -309,6 +309,14 @@ TEST_CASE("a Query behind COPY data ends the pipeline whose Sync was swallowed")
   CHECK(s.reply(tag("SELECT 1") + ready()) == outcome::over);
 }
 
+TEST_CASE("a goodbye instead of COPY data is one, whatever the lodge has to ask") {
+  scene s(terms("globex"));
+  s.client(query("SET work_mem TO '1MB'; COPY t FROM STDIN"));
+  s.reply(tag("SET") + copy_in);
+  CHECK(s.client(frontend::terminate{}.encode()) == step::terminated);
+  CHECK_FALSE(s.traffic.idle());  // so that nobody else gets the connection
+}
+
 TEST_CASE("nothing of the lodge's gets into a message of the client's that has gone out in part") {
   scene s(terms("globex"));
   const std::string data = frontend::copy_data{"as long as it takes"}.encode();
