@@ -352,7 +352,11 @@ verdict both(verdict one, const verdict& other) {
       if (values[k] != others[k]) one.settings[i].values[k] = values[k] = {};
     }
   }
+  if (one.parameters != other.parameters) {  // either may be the server's
+    merged.parameters.insert(merged.parameters.end(), other.parameters.begin(), other.parameters.end());
+  }
   auto expected = other;
+  expected.parameters = merged.parameters;
   if (is_alike) {
     for (std::size_t i = 0; i < merged.settings.size(); ++i) expected.settings[i].values = merged.settings[i].values;
     if (merged == expected) return merged;

@@ -425,6 +425,12 @@ TEST_CASE("a text that is read in one way only says in which") {
   CHECK(judge("SELECT 'a\\'; SET x.y = 1").traits.has(trait::plain_only));
 }
 
+TEST_CASE("two readings that mention other parameters do the same to the session") {
+  const auto read = read_statements("SELECT '\\', $1 --'");
+  REQUIRE(read);
+  CHECK(read->harmless());
+}
+
 TEST_CASE("where set_config is named otherwise than in a call, not all is read") {
   for (const std::string_view text : {
            "CREATE AGGREGATE setter(text, bool) (SFUNC = set_config, STYPE = text, INITCOND = 'role')",
