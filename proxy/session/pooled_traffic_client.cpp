@@ -1,7 +1,6 @@
 #include "proxy/session/pooled_traffic.hpp"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "protocol/backend_messages.hpp"
@@ -110,14 +109,17 @@ bool takes_unnamed(const frame_piece& piece) {
   return what && what->target == frontend::target::statement && what->name.empty();
 }
 
-std::optional<pgwire::error_report> reserved_among(std::span<const std::string> names) {
-  const auto found = std::ranges::find_if(names, [](std::string_view name) { return is_reserved_name(name); });
-  if (found == names.end()) return std::nullopt;
-  return pgwire::error_report{"ERROR",
-                              std::string(pgwire::sqlstate::reserved_name),
-                              "the statement name \"" + *found + "\" is reserved",
-                              "Names that begin so are pglodge's.",
-                              {}};
+pgwire::error_report reserved(std::string_view name) {
+  return {"ERROR",
+          std::string(pgwire::sqlstate::reserved_name),
+          "the statement name \"" + std::string(name) + "\" is reserved",
+          "Names that begin so are pglodge's.",
+          {}};
+}
+
+std::optional<pgwire::error_report> reserved_among(const std::vector<std::string>& names) {
+  const auto found = std::ranges::find_if(names, is_reserved_name);
+  return found != names.end() ? std::optional(reserved(*found)) : std::nullopt;
 }
 
 // In the server's own words, which drivers look for.
@@ -476,9 +478,9 @@ bool pooled_traffic::wants_last_connection() {
 
 // What the lodge calls statements by is not the client's to name: it could be a colleague's, or changed under one.
 bool pooled_traffic::takes_reserved_name(std::string_view name, byte_run& to_server) {
-  auto refusal = reserved_among(std::array{std::string(name)});
-  if (refusal) refuse_at_server(std::move(*refusal), false, to_server);
-  return refusal.has_value();
+  if (!is_reserved_name(name)) return false;
+  refuse_at_server(reserved(name), false, to_server);
+  return true;
 }
 
 }  // namespace proxy
