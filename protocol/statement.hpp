@@ -114,15 +114,13 @@ struct verdict {
 
   std::vector<span> statements;  ///< in order; none if the text was not read, or not all that it means was found;
                                  ///< only one reading's if `ambiguous`
-  std::vector<setting_change> settings;   ///< in the order in which they are written
-  std::vector<std::string> prepares;      ///< names of PREPARE; what its body may do is reported here, once
-  std::vector<std::string> executes;      ///< names of EXECUTE, under EXPLAIN and CREATE TABLE AS too
-  std::vector<std::string> deallocates;   ///< names of DEALLOCATE
-  std::vector<std::uint16_t> parameters;  ///< n of each $n, as often as it is mentioned
+  std::vector<setting_change> settings;  ///< in the order in which they are written
+  std::vector<std::string> prepares;     ///< names of PREPARE; what its body may do is reported here, once
+  std::vector<std::string> executes;     ///< names of EXECUTE, under EXPLAIN and CREATE TABLE AS too
+  std::vector<std::string> deallocates;  ///< names of DEALLOCATE
+  std::vector<std::uint16_t> repeated;   ///< n of each $n that is mentioned more than once, in order
   trait_set traits;
 
-  /// Whether $n is mentioned more than once.
-  [[nodiscard]] bool mentions_often(std::size_t n) const;
   /// Nothing of it matters to the session once its transaction is over.
   [[nodiscard]] bool harmless() const;
 

@@ -17,18 +17,16 @@
 
 namespace proxy {
 
-/// The values of a Bind for this statement; nothing in the place of one that is no text as it stands. Of a parameter
+/// Of a Bind for this statement: keeps nothing in the place of a value that is no text as it stands. Of a parameter
 /// whose type the client has left to the server, another mention may have decided.
-inline pgwire::result<pgwire::frontend::bind> texts_of(pgwire::byte_view body, const prepared_statement& of) {
-  auto values = pgwire::frontend::bind::decode(body);
-  if (!values) return values;
-  for (std::size_t i = 0; i < values->parameters.size(); ++i) {
+inline void keep_texts(pgwire::frontend::bind& values, const prepared_statement& of) {
+  for (std::size_t i = 0; i < values.parameters.size(); ++i) {
     const std::uint32_t type = i < of.parameter_types.size() ? of.parameter_types[i] : 0;
     const bool said = type == 25 || type == 1043;  // text, varchar
     const bool left = type == 0 || type == 705;    // unknown
-    if (!said && !(left && !(of.verdict && of.verdict->mentions_often(i + 1)))) values->parameters[i].reset();
+    const bool alone = !of.verdict || !std::ranges::binary_search(of.verdict->repeated, i + 1);
+    if (!said && !(left && alone)) values.parameters[i].reset();
   }
-  return values;
 }
 
 /// Whether this can be a setting's name, and no other for the server.

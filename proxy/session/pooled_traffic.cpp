@@ -158,7 +158,7 @@ std::optional<pgwire::error_report> pooled_traffic::note(const pgwire::verdict& 
     const auto runs = known_as(name).statement;
     if (runs && runs->verdict) executed.push_back(runs->verdict.get());
   }
-  changes_.reads_in(encoding, database_encoding(), told("standard_conforming_strings"));
+  texts_are_in(encoding);
   auto refusal = changes_.note(verdict, values, executed);
   if (changes_.unseen()) server_->suspect = true;
   return refusal;

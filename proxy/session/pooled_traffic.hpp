@@ -1,8 +1,10 @@
 // What passes between a client and whichever server connection it has on loan: sans I/O, fed with both streams.
 //
 // It answers: may this be forwarded, and changed into what; does it need a lease; may the lease end. What the session
-// stands for is kept by session_changes. Four files: the lease; the client's stream; the server's; and, between them,
-// the client's prepared statements at whichever server.
+// stands for is kept by session_changes. The files: the lease (this one's), and what lies between two transactions
+// (_settling); the client's stream (_client), its pipelines (_pipeline) and what it says of its tenant (_tenant); the
+// server's stream (_server) and its errors (_errors); and, between them, the client's prepared statements at whichever
+// server (_statements), and under the names that SQL calls them by (_names).
 //
 // Two ideas carry it.
 //
@@ -121,7 +123,8 @@ class pooled_traffic {
     leased,      ///< it goes on
     over,        ///< the connection may serve somebody else: `end_lease`
     undressed,   ///< dressing failed, nothing of the client's ran: close the connection, then `explain_undressed`
-    forbidden,   ///< a function has pinned the session where `pool.pin: refuse` is: see `forbidden`; close both
+    forbidden,   ///< a function has pinned the session where `pool.pin: refuse` is, or taken it past the guard while it
+                 ///< is pinned: see `forbidden`; close both
     lost_track,  ///< what the connection holds is not known any more: close it, and the session with it
   };
   /// The next bytes of the server. Also gives what the lodge has to say to the server itself.
@@ -229,15 +232,18 @@ class pooled_traffic {
   void describe_at_server(const std::string& server_name, std::string client_name, byte_run& to_server);
   void on_shape(const pgwire::frame_piece& piece);
   void have_unnamed(byte_run& to_server);
-  void have_under_own_name(const std::string& name, bool simple, byte_run& to_server);
+  void have_under_own_names(const std::vector<std::string>& names, bool simple, byte_run& to_server);
+  void have_under_own_name(const std::string& name, const prepared_statement& statement, bool simple,
+                           byte_run& to_server);
   void forget_own_names(bool simple, byte_run& to_server);
   void close_own(const std::string& name, bool simple, byte_run& to_server);
-  void have_under_own_names(const pgwire::verdict& verdict, byte_run& to_server);
   [[nodiscard]] std::vector<routing::dress_step> restores_after(const pgwire::verdict& verdict) const;
   void have_own_sequences(bool simple, byte_run& to_server);
   [[nodiscard]] std::string_view client_encoding() const { return told("client_encoding"); }
   [[nodiscard]] std::string_view encoding_of(std::string_view text) const;
-  [[nodiscard]] std::string_view database_encoding() const { return told("server_encoding"); }
+  void texts_are_in(std::string_view encoding) {
+    changes_.reads_in(encoding, told("server_encoding"), told("standard_conforming_strings"));
+  }
   [[nodiscard]] std::string_view told(std::string_view parameter) const;
   [[nodiscard]] std::uint64_t clean_key() const;
   [[nodiscard]] std::uint64_t parse_key() const;

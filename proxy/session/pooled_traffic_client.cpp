@@ -5,9 +5,8 @@
 
 #include "protocol/backend_messages.hpp"
 #include "protocol/message_type.hpp"
-#include "protocol/sqlstate.hpp"
-#include "protocol/writer.hpp"
-#include "proxy/session/known_value.hpp"
+#include "proxy/session/bind_head.hpp"
+#include "proxy/session/statement_names.hpp"
 
 namespace proxy {
 namespace {
@@ -37,28 +36,6 @@ const frame_rules& client_rules() {
   return rules;
 }
 
-// The two names that a Bind begins with, and what follows them.
-struct bind_head {
-  std::string_view portal;
-  std::string_view statement;
-  std::string_view rest;
-};
-std::optional<bind_head> read_bind_head(pgwire::byte_view body) {
-  pgwire::byte_reader reader(body);
-  bind_head head;
-  head.portal = reader.cstring();
-  head.statement = reader.cstring();
-  head.rest = reader.remaining();
-  if (!reader.ok()) return std::nullopt;
-  return head;
-}
-
-std::string bind_with(const bind_head& head, std::string_view statement) {
-  pgwire::writer out;
-  out.begin(to_backend::bind).cstring(head.portal).cstring(statement).bytes(head.rest).finish();
-  return out.take();
-}
-
 // Functions whose calls by number leave nothing in the session: those of large objects, which is what libpq calls.
 bool leaves_nothing(std::uint32_t function) {
   switch (function) {
@@ -85,14 +62,6 @@ bool leaves_nothing(std::uint32_t function) {
   }
 }
 
-// Prepared statements that SQL speaks of by their names.
-std::vector<std::string> statements_named_by(const pgwire::verdict& verdict) {
-  std::vector<std::string> names = verdict.executes;
-  names.insert(names.end(), verdict.prepares.begin(), verdict.prepares.end());
-  names.insert(names.end(), verdict.deallocates.begin(), verdict.deallocates.end());
-  return names;
-}
-
 // Which statements it means may depend on whether the server has done what it was told before.
 bool speaks_of_names(const frame_piece& piece) {
   return piece.type == to_backend::parse || piece.type == to_backend::bind || piece.type == to_backend::describe ||
@@ -107,25 +76,6 @@ bool takes_unnamed(const frame_piece& piece) {
   if (piece.type != to_backend::describe) return false;
   const auto what = frontend::describe::decode(piece.body());
   return what && what->target == frontend::target::statement && what->name.empty();
-}
-
-pgwire::error_report reserved(std::string_view name) {
-  return {"ERROR",
-          std::string(pgwire::sqlstate::reserved_name),
-          "the statement name \"" + std::string(name) + "\" is reserved",
-          "Names that begin so are pglodge's.",
-          {}};
-}
-
-std::optional<pgwire::error_report> reserved_among(const std::vector<std::string>& names) {
-  const auto found = std::ranges::find_if(names, is_reserved_name);
-  return found != names.end() ? std::optional(reserved(*found)) : std::nullopt;
-}
-
-// In the server's own words, which drivers look for.
-pgwire::error_report result_changed() {
-  return {
-      "ERROR", std::string(pgwire::sqlstate::feature_not_supported), "cached plan must not change result type", {}, {}};
 }
 
 }  // namespace
@@ -258,8 +208,8 @@ bool pooled_traffic::on_query(const frame_piece& piece, byte_run& to_server) {
   }
   held_ = false;
   shown_.note(text, rounds_);
-  bool helped = false;
   expected entry{kind::query};
+  std::optional<std::string> rewritten;
   if (verdict) {
     auto refusal = note(*verdict, nullptr, client_encoding());
     if (!refusal) refusal = reserved_among(names);
@@ -269,25 +219,23 @@ bool pooled_traffic::on_query(const frame_piece& piece, byte_run& to_server) {
     }
     if (verdict->traits.has(pgwire::trait::reads_sequence)) have_own_sequences(true, to_server);
     // A pipeline that has no Sync yet would be ended by that of the help: then the server has to do without.
-    helped = !unsynced_;
-    for (const std::string& name : names) {
-      if (helped) have_under_own_name(name, true, to_server);
-    }
+    if (!unsynced_) have_under_own_names(names, true, to_server);
     if (verdict->deallocates.size() == 1) entry.client_name = verdict->deallocates.front();
     if (session_changes::resets(*verdict) && verdict->statements.size() > 1 &&
         !verdict->traits.has(pgwire::trait::ambiguous)) {
-      const std::string rewritten = changes_.with_restores(text, *verdict, entry.ours);
-      forward_query(std::move(entry));
-      to_server.insert(frontend::query{rewritten}.encode());
-      if (helped) forget_own_names(true, to_server);
-      return true;
+      rewritten = changes_.with_restores(text, *verdict, entry.ours);
+    } else {
+      restore_after_ = restores_after(*verdict);
+      entry.hold_ready = restoring_ = !restore_after_.empty();
     }
-    restore_after_ = restores_after(*verdict);
-    entry.hold_ready = restoring_ = !restore_after_.empty();
   }
   forward_query(std::move(entry));
-  to_server.pass(piece.bytes);
-  if (helped) forget_own_names(true, to_server);
+  if (rewritten) {
+    to_server.insert(frontend::query{*rewritten}.encode());
+  } else {
+    to_server.pass(piece.bytes);
+  }
+  forget_own_names(true, to_server);
   return true;
 }
 
@@ -316,126 +264,6 @@ void pooled_traffic::forward_query(expected&& entry) {
   unsynced_ = false;
   ran_ = true;
   close_segment();
-}
-
-// False: not yet.
-bool pooled_traffic::on_bind(const frame_piece& piece, byte_run& to_server) {
-  unsynced_ = true;
-  const auto head = read_bind_head(piece.body());
-  if (head && takes_reserved_name(head->statement, to_server)) return true;
-  const client_statement what = head ? known_as(head->statement) : client_statement{};
-  if (what.statement) shown_.note(what.statement->text, rounds_);
-  readiness ready;
-  if (what.statement && what.at_server) {
-    ready = have_prepared(what, to_server);
-    if (ready.waits) return false;
-    if (ready.changed && status_ != 'E') {
-      refuse_at_server(result_changed(), false, to_server);
-      return true;
-    }
-  }
-  if (what.statement && what.statement->verdict) {
-    const pgwire::verdict& verdict = *what.statement->verdict;
-    const auto values = texts_of(piece.body(), *what.statement);
-    auto refusal = note(verdict, values ? &*values : nullptr,
-                        what.statement->encoding.empty() ? client_encoding() : what.statement->encoding);
-    // Behind which Execute a restore belongs has to be known, and two names of portals may be one to the server.
-    if (!refusal && changes_.is_guarded() && session_changes::resets(verdict) && !head->portal.empty()) {
-      refusal = session_guard::unreadable();
-    }
-    if (!refusal) refusal = reserved_among(statements_named_by(verdict));
-    if (refusal) {
-      refuse_at_server(std::move(*refusal), false, to_server);
-      return true;
-    }
-    have_under_own_names(verdict, to_server);
-    if (verdict.traits.has(pgwire::trait::reads_sequence)) have_own_sequences(false, to_server);
-  }
-  const portals::number number = head ? portals_.bind(head->portal, what.statement) : 0;
-  if (what.statement && what.at_server) {
-    to_server.insert(bind_with(*head, ready.name));
-    expected& entry = push(kind::bind);
-    entry.text = ready.name;
-    entry.client_name = head->statement;
-    entry.portal = number;
-  } else {
-    if (head && head->statement.empty()) have_unnamed(to_server);
-    to_server.pass(piece.bytes);
-    push(kind::bind).portal = number;
-  }
-  return true;
-}
-
-// False: not yet.
-bool pooled_traffic::on_describe(const frame_piece& piece, byte_run& to_server) {
-  unsynced_ = true;
-  const auto what = frontend::describe::decode(piece.body());
-  if (what && what->target == frontend::target::statement) {
-    if (takes_reserved_name(what->name, to_server)) return true;
-    const client_statement known = known_as(what->name);
-    if (known.statement && known.at_server) {
-      const readiness ready = have_prepared(known, to_server);
-      if (ready.waits) return false;
-      if (ready.changed && status_ != 'E') {
-        refuse_at_server(result_changed(), false, to_server);
-        return true;
-      }
-      frontend::describe renamed = *what;
-      renamed.name = ready.name;
-      to_server.insert(renamed.encode());
-      push(kind::describe);
-      return true;
-    }
-    if (what->name.empty()) have_unnamed(to_server);
-  }
-  to_server.pass(piece.bytes);
-  push(kind::describe);
-  return true;
-}
-
-void pooled_traffic::on_execute(const frame_piece& piece, byte_run& to_server) {
-  unsynced_ = ran_ = true;
-  const auto what = frontend::execute::decode(piece.body());
-  const statement_ptr statement = what ? portals_.find(what->portal) : nullptr;
-  if (!statement) {
-    to_server.pass(piece.bytes);
-    push(kind::execute);
-    return;
-  }
-  const pgwire::verdict& verdict = *statement->verdict;
-  // What it names may be another statement by now than when it was bound.
-  auto refusal = verdict.executes.empty() ? std::nullopt : note(verdict, nullptr, client_encoding());
-  if (refusal) {
-    refuse_at_server(std::move(*refusal), false, to_server);
-    return;
-  }
-  have_under_own_names(verdict, to_server);
-  to_server.pass(piece.bytes);
-  expected entry{kind::execute};
-  if (verdict.deallocates.size() == 1) entry.client_name = verdict.deallocates.front();
-  if (verdict.traits.has(pgwire::trait::discard_all)) {
-    // It commits by itself, and whatever comes after it in the pipeline must find the session's start put on for good.
-    entry.dress_after = restoring_ = barrier_ = true;
-    to_server.insert(frontend::flush{}.encode());
-    push(std::move(entry));
-    return;
-  }
-  push(std::move(entry));
-  if (const auto steps = restores_after(verdict); !steps.empty())
-    run_hidden(routing::dress_query(steps), owner::restore, to_server);
-}
-
-void pooled_traffic::on_sync(const frame_piece& piece, byte_run& to_server) {
-  to_server.pass(piece.bytes);
-  push(kind::sync);
-  unsynced_ = false;
-  skipping_ = false;
-  close_segment();
-}
-
-// In a pipeline. What an EXECUTE gives is known to the server from when it is prepared on.
-void pooled_traffic::have_under_own_names(const pgwire::verdict& verdict, byte_run& to_server) {
-  for (const std::string& name : statements_named_by(verdict)) have_under_own_name(name, false, to_server);
 }
 
 // Whether the function leaves nothing in the session.
@@ -474,13 +302,6 @@ bool pooled_traffic::wants_last_connection() {
   if (!head) return false;
   const statement_ptr statement = known_as(head->statement).statement;
   return statement && statement->verdict && statement->verdict->traits.has(pgwire::trait::reads_sequence);
-}
-
-// What the lodge calls statements by is not the client's to name: it could be a colleague's, or changed under one.
-bool pooled_traffic::takes_reserved_name(std::string_view name, byte_run& to_server) {
-  if (!is_reserved_name(name)) return false;
-  refuse_at_server(reserved(name), false, to_server);
-  return true;
 }
 
 }  // namespace proxy

@@ -1,63 +1,18 @@
 #include "proxy/session/pooled_traffic.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include "protocol/backend_messages.hpp"
 #include "protocol/message_type.hpp"
-#include "protocol/sqlstate.hpp"
-#include "protocol/writer.hpp"
 
 namespace proxy {
 namespace {
 
 using pgwire::frame_piece;
 namespace backend = pgwire::backend;
-namespace sqlstate = pgwire::sqlstate;
 namespace from_backend = pgwire::backend_type;
-
-// How often it is asked what a transaction has left behind, before that counts as unknown. A client that gives its
-// statements a millisecond gives ours no more, and a busy server may miss that many times in a row.
-constexpr int most_inventories = 5;
-constexpr int most_cancelled_inventories = 200;
-
-// An ErrorResponse with one of its fields said anew, by a function from text to text.
-template <class Function>
-std::string with_field(pgwire::byte_view body, char code, Function anew) {
-  auto error = backend::error_response::decode(body);
-  if (!error) {
-    pgwire::writer out;
-    out.begin(from_backend::error_response).bytes(pgwire::as_text(body)).finish();
-    return out.take();
-  }
-  std::string said;
-  for (auto& field : error->fields) {
-    if (field.first == code) field.second = said = anew(std::string(field.second));
-  }
-  return error->encode();
-}
-
-// In which the server calls a statement by the lodge's name.
-std::string in_clients_words(pgwire::byte_view body, std::string_view server_name, std::string_view client_name) {
-  return with_field(body, 'M', [&](std::string message) {
-    const auto at = message.find('"' + std::string(server_name) + '"');
-    return at == std::string::npos ? message : message.replace(at + 1, server_name.size(), client_name);
-  });
-}
-
-// Whose position is that in a text into which the lodge put something.
-std::string at_clients_position(pgwire::byte_view body, const std::vector<put_in>& ours) {
-  return with_field(body, 'P', [&](std::string position) {
-    std::size_t at = 0;
-    if (std::from_chars(position.data(), position.data() + position.size(), at).ec != std::errc()) return position;
-    std::size_t extra = 0;
-    for (const put_in& each : ours) extra += each.begin < at ? std::min(each.length, at - each.begin) : 0;
-    return std::to_string(at - extra);
-  });
-}
 
 }  // namespace
 
@@ -225,81 +180,6 @@ void pooled_traffic::on_copy_in() {
   settle_barrier();
 }
 
-void pooled_traffic::on_error(const frame_piece& piece, byte_run& to_client) {
-  const auto fields = piece.ends ? pgwire::parse_error_fields(piece.body())
-                                 : pgwire::result<pgwire::error_fields>(pgwire::error_fields{});
-  const bool fatal = fields && pgwire::is_fatal(*fields);
-  expected* const at = answers_.front();
-  if (fatal || at == nullptr) {
-    ++tally_.errors;
-    server_said_fatal_ = server_said_fatal_ || fatal;
-    reply_passes_ = true;
-    to_client.pass(piece.bytes);
-    return;
-  }
-  reply_passes_ = false;
-  switch (at->whose) {
-    case owner::dress:
-      undressed_ = true;
-      undressed_why_ = pgwire::error_report{
-          "ERROR", std::string(sqlstate::internal_error), "the session's state could not be set", {}, {}};
-      if (fields) {
-        undressed_why_ = pgwire::error_report{"ERROR", std::string(fields->code), std::string(fields->message),
-                                              std::string(fields->detail), std::string(fields->hint)};
-      }
-      return;
-    case owner::inventory: ask_again_ = fields ? std::string(fields->code) : std::string(); return;
-    case owner::restore: lost_track_ = true; return;
-    case owner::helper: {
-      const expected* const end = answers_.next_ready();
-      if (end == nullptr || end->whose == owner::client) break;  // a pipeline of the client's comes to nothing with it
-      undo_names();
-      undo(*at, true);
-      if (at->ends_with_ready()) return;
-      answers_.pop();
-      drop_skipped();
-      skipping_ = unsynced_ = false;  // the Sync is ours
-      return;
-    }
-    case owner::client: break;
-  }
-  ++tally_.errors;
-  copy_in_ = false;
-  lost_track_ = lost_track_ || stray_sync_;  // whether it still was COPY data when the Sync came is not known
-  const bool cancelled = fields && fields->code == sqlstate::query_canceled;
-  if (const auto why = cancelled_for_.take(); why && cancelled) {
-    to_client.insert(pgwire::encode_error(*why));
-  } else if (at->refusal) {
-    to_client.insert(pgwire::encode_error(*at->refusal));
-  } else if (at->what == kind::bind && !at->text.empty() && piece.ends) {
-    to_client.insert(in_clients_words(piece.body(), at->text, at->client_name));
-  } else if (!at->ours.empty() && piece.ends) {
-    to_client.insert(at_clients_position(piece.body(), at->ours));
-  } else {
-    reply_passes_ = true;
-    to_client.pass(piece.bytes);
-  }
-  // The role may be another one of the same name by now, and what is worn is the old one.
-  if (fields && (fields->code == sqlstate::insufficient_privilege || fields->code == sqlstate::undefined_object)) {
-    server_->doubt_role();
-  }
-  if (at->ends_with_ready()) {
-    query_failed_ = failed_ = true;
-    return;
-  }
-  // A plan went stale that the client knows nothing of: the next time it is made anew.
-  if (at->what == kind::bind && !at->text.empty() && at->client_name.empty() && fields &&
-      fields->code == sqlstate::feature_not_supported) {
-    server_->statements.remove(at->text);
-    server_->statements.unwanted(at->text);
-  }
-  failed_ = true;
-  undo_names();
-  undo(*at, true);
-  answers_.pop();
-  drop_skipped();
-}
-
 void pooled_traffic::on_ready(const frame_piece& piece, byte_run& to_client, byte_run& to_server) {
   expected* const at = answers_.front();
   if (at == nullptr || !at->ends_with_ready()) {
@@ -366,75 +246,6 @@ void pooled_traffic::end_round() {
     rounds_.open = rounds_.open || (runs && at.whose == owner::client);
     if (rounds_.open || at.ends_with_ready()) return;
   }
-}
-
-// The answer to `ask`, or an error instead.
-void pooled_traffic::on_inventory(byte_run& to_server) {
-  server_->incoming.look_by(server_stream_rules());
-  const auto found = asking_->result();
-  if (!found) {
-    const int most = ask_again_ == sqlstate::query_canceled ? most_cancelled_inventories : most_inventories;
-    auto again = ++asked_ > most ? std::nullopt : changes_.ask_again(asking_->request(), ask_again_);
-    lost_track_ = !again;
-    server_->suspect = server_->suspect || ask_again_ == sqlstate::insufficient_privilege;
-    if (again) ask(std::move(*again), to_server);
-    return;
-  }
-  const auto superuser = server_->reported->find("is_superuser");
-  if (move_) move_->confirmed = speech_.confirmed_by(found->settings);
-  const bool is_superuser = superuser != server_->reported->end() && superuser->second == "on";
-  const bool inside = changes_.take(*found, asking_->pins(), is_superuser);
-  server_->worn = inside ? changes_.state() : nullptr;
-  lost_track_ = lost_track_ || (!inside && !changes_.pins().empty());  // a pinned one would go on as it is
-  forbidden_ = changes_.forbidden().has_value();
-  asking_.reset();
-  asked_ = 0;
-}
-
-// After DISCARD ALL.
-void pooled_traffic::dress_again(byte_run& to_server) {
-  discarded_ = restoring_ = false;
-  put_on({}, random_seed::stays, to_server);
-}
-
-// After a ReadyForQuery: is the lease over, or is there something to ask first?
-void pooled_traffic::settle(byte_run& to_server) {
-  if (status_ != 'I' || !answers_.empty() || unsynced_ || restoring_) return;
-  portals_.clear();
-  changes_.transaction_ended();
-  const bool failed = std::exchange(failed_, false);
-  if (std::exchange(discarded_, false) && failed) {
-    dress_again(to_server);  // what should have restored it was skipped or rolled back
-    failed_ = failed;
-    return;
-  }
-  if (changes_.due()) {
-    ask(changes_.take_request(), to_server);
-    failed_ = failed;
-    return;
-  }
-  if (move_ && move_->ends) end_move(failed);
-  if (changes_.pins().empty() && !held_) {
-    over_ = true;
-    if (changes_.terms().prepare == routing::prepare_mode::off) server_->statements.retire();
-  }
-}
-
-// What the client believes; empty where it has not been told.
-std::string_view pooled_traffic::told(std::string_view parameter) const {
-  const auto known = told_->find(parameter);
-  return known != told_->end() ? std::string_view(known->second) : std::string_view();
-}
-
-// What the server reports by now and the client has not heard.
-void pooled_traffic::tell_parameters(byte_run& to_client) {
-  if (told_ == server_->reported) return;
-  for (const auto& [name, value] : *server_->reported) {
-    const auto known = told_->find(name);
-    if (!greeted_ || (known != told_->end() && known->second == value)) continue;
-    to_client.insert(backend::parameter_status{name, value}.encode());
-  }
-  told_ = server_->reported;
 }
 
 }  // namespace proxy

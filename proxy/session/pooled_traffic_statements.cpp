@@ -12,99 +12,12 @@ using pgwire::frame_piece;
 namespace frontend = pgwire::frontend;
 namespace backend = pgwire::backend;
 
-// An unnamed statement is worth a prepared one when it comes for the third time.
-constexpr std::uint32_t promote_at = 3;
-
 // Only for as long as it takes to prepare one statement.
 std::string set_encoding(std::string_view name) {
   return "SELECT pg_catalog.set_config('client_encoding'," + routing::text_expression(name) + ",true)";
 }
 
 }  // namespace
-
-void pooled_traffic::on_parse(const frame_piece& piece, byte_run& to_server) {
-  unsynced_ = true;
-  const auto what = frontend::parse::decode(piece.body());
-  if (!what) {  // the server says what is wrong with it
-    server_->statements.unnamed_unknown = true;
-    push(kind::parse);
-    to_server.pass(piece.bytes);
-    return;
-  }
-  if (takes_reserved_name(what->statement, to_server)) return;
-  const auto verdict = tools_.verdicts.of(what->query);
-  if (verdict) {
-    changes_.reads_in(client_encoding(), database_encoding(), told("standard_conforming_strings"));
-    if (changes_.is_guarded() && changes_.doubts(*verdict)) {
-      refuse_at_server(session_guard::unreadable(), false, to_server);
-      return;
-    }
-    have_under_own_names(*verdict, to_server);
-  }
-  const auto statement = tools_.statements.share(what->query, what->parameter_types, verdict, encoding_of(what->query));
-  if (!what->statement.empty()) {
-    const std::string name(what->statement);
-    if (named_.contains(name)) {  // an error, of which the server knows the words
-      have_under_own_name(name, false, to_server);
-      push(kind::parse);
-      to_server.pass(piece.bytes);
-      return;
-    }
-    named_.emplace(name, client_statement{statement, true});
-    expected entry{kind::parse};
-    entry.undo = on_skip::forget_name;
-    entry.client_name = name;
-    parse_at_server(*what, statement, std::move(entry), to_server);
-    return;
-  }
-
-  expected entry{kind::parse};
-  entry.undo = on_skip::recall_unnamed;
-  entry.statement = std::exchange(unnamed_, client_statement{statement, false}).statement;
-  const bool promotes = changes_.terms().prepare == routing::prepare_mode::repeated;
-  if (promotes && !statement->verdict && tools_.seen.count(statement->hash) >= promote_at) {
-    unnamed_.at_server = true;
-    parse_at_server(*what, statement, std::move(entry), to_server);
-    return;
-  }
-  server_->statements.unnamed = statement;
-  server_->statements.unnamed_unknown = false;
-  push(std::move(entry));
-  to_server.pass(piece.bytes);
-}
-
-void pooled_traffic::on_close(const frame_piece& piece, byte_run& to_server) {
-  unsynced_ = true;
-  const auto what = frontend::close::decode(piece.body());
-  if (what && what->target == frontend::target::statement) {
-    if (what->name.empty()) {
-      expected entry{kind::close};
-      entry.undo = on_skip::recall_unnamed;
-      entry.statement = std::exchange(unnamed_, {}).statement;
-      server_->statements.unnamed.reset();
-      push(std::move(entry));
-      to_server.pass(piece.bytes);
-      return;
-    }
-    if (takes_reserved_name(what->name, to_server)) return;
-    if (const auto found = named_.find(what->name); found != named_.end()) {
-      expected entry{kind::answer};
-      entry.undo = on_skip::recall_name;
-      entry.client_name = found->first;
-      entry.statement = found->second.statement;
-      entry.text = backend::close_complete{}.encode();
-      named_.erase(found);
-      push(std::move(entry));
-      return;
-    }
-  }
-  to_server.pass(piece.bytes);
-  expected& entry = push(kind::close);
-  if (what && what->target == frontend::target::portal) {
-    entry.client_name = what->name;
-    entry.portal = portals_.close();
-  }
-}
 
 pooled_traffic::client_statement pooled_traffic::known_as(std::string_view name) const {
   if (name.empty()) return unnamed_;
@@ -205,44 +118,6 @@ void pooled_traffic::have_unnamed(byte_run& to_server) {
   }
 }
 
-// For SQL that speaks of a statement which the client prepared by the protocol.
-void pooled_traffic::have_under_own_name(const std::string& name, bool simple, byte_run& to_server) {
-  const auto found = named_.find(name);
-  if (found == named_.end()) return;
-  const prepared_statement& statement = *found->second.statement;
-  close_own(name, simple, to_server);  // where an error has kept it from being closed
-  to_server.insert(frontend::parse{name, statement.text, statement.parameter_types}.encode());
-  expected entry{kind::parse};
-  entry.silent = true;
-  entry.client_name = name;
-  if (simple) entry.whose = owner::helper;
-  push(std::move(entry));
-  if (simple) {
-    to_server.insert(frontend::sync{}.encode());
-    push(kind::sync).whose = owner::helper;
-  }
-  own_names_.push_back(name);
-}
-
-// With the message at hand. Nobody may find them there later, not even this client, which may have closed the name by
-// then, or given it to something else.
-void pooled_traffic::forget_own_names(bool simple, byte_run& to_server) {
-  if (own_names_.empty()) return;
-  for (const std::string& name : std::exchange(own_names_, {})) close_own(name, simple, to_server);
-  if (!simple) return;
-  to_server.insert(frontend::sync{}.encode());
-  push(kind::sync).whose = owner::helper;
-}
-
-void pooled_traffic::close_own(const std::string& name, bool simple, byte_run& to_server) {
-  to_server.insert(frontend::close{frontend::target::statement, name}.encode());
-  expected entry{kind::close};
-  entry.silent = true;
-  entry.client_name = name;
-  if (simple) entry.whose = owner::helper;
-  push(std::move(entry));
-}
-
 // What sequences gave to whoever had this connection before is nobody else's business. If it fails, nothing of the
 // client's has run, and the connection is no good.
 void pooled_traffic::have_own_sequences(bool simple, byte_run& to_server) {
@@ -266,13 +141,6 @@ std::uint64_t pooled_traffic::clean_key() const {
 
 std::uint64_t pooled_traffic::parse_key() const {
   return changes_.dirty() ? clean_key() ^ (session_ * 0x9E3779B97F4A7C15U) ^ 1U : clean_key();
-}
-
-void pooled_traffic::close_unwanted(byte_run& to_server) {
-  if (!server_->statements.has_unwanted()) return;
-  for (const std::string& name : server_->statements.take_unwanted()) {
-    close_own(name, true, to_server);
-  }
 }
 
 }  // namespace proxy

@@ -30,9 +30,9 @@ pooled_traffic::hearing pooled_traffic::hear(const frame_piece& piece, byte_run&
       return hear_statement(verdict.get(), nullptr, piece, to_server, to_client);
     }
     case to_backend::bind: {
-      const auto named = frontend::bind::decode(piece.body());
-      const auto statement = named ? known_as(named->statement).statement : nullptr;
-      const auto values = statement ? texts_of(piece.body(), *statement) : named;
+      auto values = frontend::bind::decode(piece.body());
+      const auto statement = values ? known_as(values->statement).statement : nullptr;
+      if (statement) keep_texts(*values, *statement);
       const auto* verdict = statement ? statement->verdict.get() : nullptr;
       return hear_statement(verdict, values ? &*values : nullptr, piece, to_server, to_client);
     }
@@ -57,7 +57,7 @@ pooled_traffic::hearing pooled_traffic::hear_statement(const pgwire::verdict* ve
                                                        byte_run& to_client) {
   const bool first = status_ == 'I' && !(unsynced_ && server_ != nullptr);
   auto heard = speech_.hear(verdict, values, first);
-  changes_.reads_in(client_encoding(), database_encoding(), told("standard_conforming_strings"));
+  texts_are_in(client_encoding());
   if (heard && verdict != nullptr && !speech_.is_fixed() && (runs_what_names(*verdict) || changes_.doubts(*verdict))) {
     heard = std::unexpected(tenant_speech::unreadable());
   }

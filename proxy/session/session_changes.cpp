@@ -155,8 +155,9 @@ bool session_changes::doubts(const pgwire::verdict& verdict) const {
 }
 
 std::optional<pgwire::error_report> session_changes::forbidden() const {
-  if (!terms_->refuses_pins || pins_.empty()) return std::nullopt;
-  return not_kept(pins_);
+  if (pins_.empty()) return std::nullopt;
+  if (strayed_) return *strayed_;
+  return terms_->refuses_pins ? std::optional(not_kept(pins_)) : std::nullopt;
 }
 
 void session_changes::note_traits(const pgwire::verdict& verdict, bool unseen) {
@@ -289,7 +290,7 @@ std::optional<inventory_request> session_changes::ask_again(inventory_request fa
   return failed;
 }
 
-bool session_changes::take(const inventory& found, pin_set asked, bool superuser) {
+void session_changes::take(const inventory& found, pin_set asked, bool superuser) {
   pins_ = pins_.without(asked);
   pins_ |= found.pins;
   if (tools_.settable.size() > most_settings_known) tools_.settable.clear();
@@ -304,7 +305,7 @@ bool session_changes::take(const inventory& found, pin_set asked, bool superuser
   routing::session_state next = *state_;
   const routing::session_state tenants(terms_->start->tenant(), {});
   const std::string& role = terms_->start->role();
-  bool inside = true;
+  strayed_.reset();
   for (const auto& [name, value] : found.settings) {
     if (!outlives_transaction(name) || name == "session_authorization" || !may_set(name)) continue;
     const std::string* given = name == "role" && !role.empty() ? &role : tenants.find(name);
@@ -312,15 +313,15 @@ bool session_changes::take(const inventory& found, pin_set asked, bool superuser
     const bool no_role = name == "role" && value && *value == "none" && role.empty();
     std::optional<std::string_view> own;
     if (value && !tenants_own && !no_role) own = *value;
-    if (own && terms_->guard.refuses(name, {value})) {
-      inside = false;
+    auto refusal = own ? terms_->guard.refuses(name, {value}) : std::nullopt;
+    if (refusal) {
+      strayed_ = std::move(refusal);
       continue;
     }
     next = next.with(name, own);
   }
-  if (next == *state_) return inside;
+  if (next == *state_) return;
   state_ = next == *terms_->start ? terms_->start : std::make_shared<const routing::session_state>(std::move(next));
-  return inside;
 }
 
 }  // namespace proxy

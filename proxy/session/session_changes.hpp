@@ -17,6 +17,7 @@
 #include "protocol/error_response.hpp"
 #include "protocol/frontend_messages.hpp"
 #include "protocol/statement.hpp"
+#include "proxy/seldom.hpp"
 #include "proxy/session/answers.hpp"
 #include "proxy/session/guard.hpp"
 #include "proxy/session/inventory.hpp"
@@ -48,8 +49,11 @@ class session_changes {
   [[nodiscard]] const session_terms& terms() const { return *terms_; }
   [[nodiscard]] const routing::session_state_ptr& state() const { return state_; }
   [[nodiscard]] pin_set pins() const { return pins_; }
-  /// What it keeps its connection for where that is not allowed. 0A000.
+  /// What it keeps its connection for where that is not allowed (0A000), or what the guard would not have let it do and
+  /// a connection that it keeps would go on with (42501).
   [[nodiscard]] std::optional<pgwire::error_report> forbidden() const;
+  /// The last answer had what the guard would not have let it do: what the connection wears is not known.
+  [[nodiscard]] bool strayed() const { return strayed_.has_value(); }
   /// This transaction may have changed how statements are read: `state` is not what is in force.
   [[nodiscard]] bool dirty() const { return dirty_; }
   /// Counts what may have made prepared statements stale: changes of the schema that everybody sees, and the session's
@@ -96,9 +100,8 @@ class session_changes {
   /// set. Nothing: it is of no use.
   [[nodiscard]] std::optional<inventory_request> ask_again(inventory_request failed, std::string_view sqlstate) const;
   /// The answer, to a question about these pins. `superuser`: whether the session may set what only superusers may.
-  /// False: the guard would not have let it come so far. The session stands for what it stood for, and the connection
-  /// for nothing that is known.
-  [[nodiscard]] bool take(const inventory& found, pin_set asked, bool superuser);
+  /// What the guard would not have let it do is not taken: see strayed.
+  void take(const inventory& found, pin_set asked, bool superuser);
 
  private:
   void note_traits(const pgwire::verdict& verdict, bool unseen);
@@ -108,6 +111,7 @@ class session_changes {
   session_terms_ptr terms_;  // null: not yet set
   routing::session_state_ptr state_;
   pin_set pins_;
+  seldom<pgwire::error_report> strayed_;
   bool dirty_ = false;
   bool scanning_dirty_ = false;  // and where a text's characters and constants end
   std::uint64_t temporary_generation_ = 0;

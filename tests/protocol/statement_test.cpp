@@ -425,6 +425,14 @@ TEST_CASE("a text that is read in one way only says in which") {
   CHECK(judge("SELECT 'a\\'; SET x.y = 1").traits.has(trait::plain_only));
 }
 
+TEST_CASE("parameters that are mentioned more than once are told") {
+  const auto repeated = [](std::string_view text) { return judge(text).repeated; };
+  using list = std::vector<std::uint16_t>;
+  CHECK(repeated("SELECT set_config($1, $2, false)") == list{});
+  CHECK(repeated("SELECT $2::regclass, $3, set_config($2, $1, false), $1, $2") == list{1, 2});
+  CHECK(repeated("SELECT '\\', $1, set_config($1, $2, false) --'") == list{1});
+}
+
 TEST_CASE("two readings that mention other parameters do the same to the session") {
   const auto read = read_statements("SELECT '\\', $1 --'");
   REQUIRE(read);

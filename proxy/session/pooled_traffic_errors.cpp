@@ -1,0 +1,134 @@
+// Of the server's stream: errors. Whose they are, what they undo, and in which words the client hears of them.
+#include <algorithm>
+#include <charconv>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "protocol/backend_messages.hpp"
+#include "protocol/message_type.hpp"
+#include "protocol/sqlstate.hpp"
+#include "protocol/writer.hpp"
+#include "proxy/session/pooled_traffic.hpp"
+
+namespace proxy {
+namespace {
+
+using pgwire::frame_piece;
+namespace backend = pgwire::backend;
+namespace sqlstate = pgwire::sqlstate;
+namespace from_backend = pgwire::backend_type;
+
+// An ErrorResponse with one of its fields said anew, by a function from text to text.
+template <class Function>
+std::string with_field(pgwire::byte_view body, char code, Function anew) {
+  auto error = backend::error_response::decode(body);
+  if (!error) {
+    pgwire::writer out;
+    out.begin(from_backend::error_response).bytes(pgwire::as_text(body)).finish();
+    return out.take();
+  }
+  std::string said;
+  for (auto& field : error->fields) {
+    if (field.first == code) field.second = said = anew(std::string(field.second));
+  }
+  return error->encode();
+}
+
+// In which the server calls a statement by the lodge's name.
+std::string in_clients_words(pgwire::byte_view body, std::string_view server_name, std::string_view client_name) {
+  return with_field(body, 'M', [&](std::string message) {
+    const auto at = message.find('"' + std::string(server_name) + '"');
+    return at == std::string::npos ? message : message.replace(at + 1, server_name.size(), client_name);
+  });
+}
+
+// Whose position is that in a text into which the lodge put something.
+std::string at_clients_position(pgwire::byte_view body, const std::vector<put_in>& ours) {
+  return with_field(body, 'P', [&](std::string position) {
+    std::size_t at = 0;
+    if (std::from_chars(position.data(), position.data() + position.size(), at).ec != std::errc()) return position;
+    std::size_t extra = 0;
+    for (const put_in& each : ours) extra += each.begin < at ? std::min(each.length, at - each.begin) : 0;
+    return std::to_string(at - extra);
+  });
+}
+
+}  // namespace
+
+void pooled_traffic::on_error(const frame_piece& piece, byte_run& to_client) {
+  const auto fields = piece.ends ? pgwire::parse_error_fields(piece.body())
+                                 : pgwire::result<pgwire::error_fields>(pgwire::error_fields{});
+  const bool fatal = fields && pgwire::is_fatal(*fields);
+  expected* const at = answers_.front();
+  if (fatal || at == nullptr) {
+    ++tally_.errors;
+    server_said_fatal_ = server_said_fatal_ || fatal;
+    reply_passes_ = true;
+    to_client.pass(piece.bytes);
+    return;
+  }
+  reply_passes_ = false;
+  switch (at->whose) {
+    case owner::dress:
+      undressed_ = true;
+      undressed_why_ = pgwire::error_report{
+          "ERROR", std::string(sqlstate::internal_error), "the session's state could not be set", {}, {}};
+      if (fields) {
+        undressed_why_ = pgwire::error_report{"ERROR", std::string(fields->code), std::string(fields->message),
+                                              std::string(fields->detail), std::string(fields->hint)};
+      }
+      return;
+    case owner::inventory: ask_again_ = fields ? std::string(fields->code) : std::string(); return;
+    case owner::restore: lost_track_ = true; return;
+    case owner::helper: {
+      const expected* const end = answers_.next_ready();
+      if (end == nullptr || end->whose == owner::client) break;  // a pipeline of the client's comes to nothing with it
+      undo_names();
+      undo(*at, true);
+      if (at->ends_with_ready()) return;
+      answers_.pop();
+      drop_skipped();
+      skipping_ = unsynced_ = false;  // the Sync is ours
+      return;
+    }
+    case owner::client: break;
+  }
+  ++tally_.errors;
+  copy_in_ = false;
+  lost_track_ = lost_track_ || stray_sync_;  // whether it still was COPY data when the Sync came is not known
+  const bool cancelled = fields && fields->code == sqlstate::query_canceled;
+  if (const auto why = cancelled_for_.take(); why && cancelled) {
+    to_client.insert(pgwire::encode_error(*why));
+  } else if (at->refusal) {
+    to_client.insert(pgwire::encode_error(*at->refusal));
+  } else if (at->what == kind::bind && !at->text.empty() && piece.ends) {
+    to_client.insert(in_clients_words(piece.body(), at->text, at->client_name));
+  } else if (!at->ours.empty() && piece.ends) {
+    to_client.insert(at_clients_position(piece.body(), at->ours));
+  } else {
+    reply_passes_ = true;
+    to_client.pass(piece.bytes);
+  }
+  // The role may be another one of the same name by now, and what is worn is the old one.
+  if (fields && (fields->code == sqlstate::insufficient_privilege || fields->code == sqlstate::undefined_object)) {
+    server_->doubt_role();
+  }
+  if (at->ends_with_ready()) {
+    query_failed_ = failed_ = true;
+    return;
+  }
+  // A plan went stale that the client knows nothing of: the next time it is made anew.
+  if (at->what == kind::bind && !at->text.empty() && at->client_name.empty() && fields &&
+      fields->code == sqlstate::feature_not_supported) {
+    server_->statements.remove(at->text);
+    server_->statements.unwanted(at->text);
+  }
+  failed_ = true;
+  undo_names();
+  undo(*at, true);
+  answers_.pop();
+  drop_skipped();
+}
+
+}  // namespace proxy

@@ -1,0 +1,91 @@
+// Between two transactions: what the last one has left behind, whether the lease is over, and what the client has to
+// hear of the server's settings.
+#include <string_view>
+#include <utility>
+
+#include "protocol/backend_messages.hpp"
+#include "protocol/sqlstate.hpp"
+#include "proxy/session/pooled_traffic.hpp"
+
+namespace proxy {
+namespace {
+
+namespace backend = pgwire::backend;
+namespace sqlstate = pgwire::sqlstate;
+
+// How often it is asked what a transaction has left behind, before that counts as unknown. A client that gives its
+// statements a millisecond gives ours no more, and a busy server may miss that many times in a row.
+constexpr int most_inventories = 5;
+constexpr int most_cancelled_inventories = 200;
+
+}  // namespace
+
+// The answer to `ask`, or an error instead.
+void pooled_traffic::on_inventory(byte_run& to_server) {
+  server_->incoming.look_by(server_stream_rules());
+  const auto found = asking_->result();
+  if (!found) {
+    const int most = ask_again_ == sqlstate::query_canceled ? most_cancelled_inventories : most_inventories;
+    auto again = ++asked_ > most ? std::nullopt : changes_.ask_again(asking_->request(), ask_again_);
+    lost_track_ = !again;
+    server_->suspect = server_->suspect || ask_again_ != sqlstate::query_canceled;  // not all is asked about now
+    if (again) ask(std::move(*again), to_server);
+    return;
+  }
+  const auto superuser = server_->reported->find("is_superuser");
+  if (move_) move_->confirmed = speech_.confirmed_by(found->settings);
+  const bool is_superuser = superuser != server_->reported->end() && superuser->second == "on";
+  changes_.take(*found, asking_->pins(), is_superuser);
+  server_->worn = changes_.strayed() ? nullptr : changes_.state();
+  forbidden_ = changes_.forbidden().has_value();
+  asking_.reset();
+  asked_ = 0;
+}
+
+// After DISCARD ALL.
+void pooled_traffic::dress_again(byte_run& to_server) {
+  discarded_ = restoring_ = false;
+  put_on({}, random_seed::stays, to_server);
+}
+
+// After a ReadyForQuery: is the lease over, or is there something to ask first?
+void pooled_traffic::settle(byte_run& to_server) {
+  if (status_ != 'I' || !answers_.empty() || unsynced_ || restoring_) return;
+  portals_.clear();
+  changes_.transaction_ended();
+  const bool failed = std::exchange(failed_, false);
+  if (std::exchange(discarded_, false) && failed) {
+    dress_again(to_server);  // what should have restored it was skipped or rolled back
+    failed_ = failed;
+    return;
+  }
+  if (changes_.due()) {
+    ask(changes_.take_request(), to_server);
+    failed_ = failed;
+    return;
+  }
+  if (move_ && move_->ends) end_move(failed);
+  if (changes_.pins().empty() && !held_) {
+    over_ = true;
+    if (changes_.terms().prepare == routing::prepare_mode::off) server_->statements.retire();
+  }
+}
+
+// What the client believes; empty where it has not been told.
+std::string_view pooled_traffic::told(std::string_view parameter) const {
+  const auto known = told_->find(parameter);
+  return known != told_->end() ? std::string_view(known->second) : std::string_view();
+}
+
+// What the server reports by now and the client has not heard.
+void pooled_traffic::tell_parameters(byte_run& to_client) {
+  if (told_ == server_->reported) return;
+  for (const auto& [name, value] : *server_->reported) {
+    const auto known = told_->find(name);
+    if (!greeted_ || (known != told_->end() && known->second == value)) continue;
+    to_client.insert(backend::parameter_status{name, value}.encode());
+  }
+  told_ = server_->reported;
+}
+
+}  // namespace proxy
