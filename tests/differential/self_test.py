@@ -33,6 +33,16 @@ def test_what_may_differ():
     assert not compared([(b"S", b"a\0001\0"), (b"S", b"b\0002\0")], [(b"S", b"b\0002\0"), (b"S", b"a\0001\0")])
     assert not compared([(b"D", b"pg_temp_3")], [(b"D", b"pg_temp_17")])
     assert not compared([(b"E", b"C42P05\0L12\0\0")], [(b"E", b"C42P05\0L13\0\0")], lenient=True)
+    assert not compared([(b"E", b"SERROR\0C25P02\0L12\0\0")], [(b"E", b"SERROR\0C25P02\0L13\0\0")])
+
+
+def test_what_is_documented():
+    no_temp = (b"E", b"SERROR\0C3F000\0Mschema \"pg_temp\" does not exist\0\0")
+    late = (b"E", b"SERROR\0C25001\0MSET TRANSACTION ISOLATION LEVEL must be called before any query\0\0")
+    assert compared([no_temp], [(b"E", b"SERROR\0C42883\0\0")]).is_older_process()
+    assert compared([(b"C", b"BEGIN\0")], [late]).is_late_isolation()
+    assert not compared([late], [(b"C", b"BEGIN\0")]).is_late_isolation()
+    assert not compared([(b"C", b"BEGIN\0")], [no_temp]).is_older_process()
 
 
 def test_what_may_not():

@@ -8,9 +8,9 @@ statement that runs in another dress will not.
 
 import pytest
 from lodge import eventually
-from test_attacks import (BOUND, DAEMON, DRESS, GUARDED, SYNC, Arena, answers, attack_routes, bind, bind_raw, by_simple,
+from test_attacks import (BOUND, DAEMON, DRESS, GUARDED, SYNC, Arena, answers, attack_routes, bind, by_simple,
                           execute, parse, pbe)
-from wire import columns, message, query
+from wire import ServerError, columns, message, query
 
 SETUP = """
 SET lock_timeout = '15s';
@@ -215,11 +215,11 @@ def misnamed(setting, way, value=b"tenant_soylent"):
     """What sets it, by a name that says something else until it is converted."""
     padded = setting.encode() + b"  "
     return {
-        "declared bpchar": [parse_typed(BOUND, BPCHAR, TEXT) + bind_raw(padded, value) + execute()],
-        "cast to bpchar": [parse("SELECT length($1::bpchar), set_config($1, $2, false)") + bind_raw(padded, value) + execute()],
+        "declared bpchar": [parse_typed(BOUND, BPCHAR, TEXT) + bind(padded, value) + execute()],
+        "cast to bpchar": [parse("SELECT length($1::bpchar), set_config($1, $2, false)") + bind(padded, value) + execute()],
         "regclass": [f"CREATE TABLE IF NOT EXISTS tenant_globex.{setting} (a int)",
                      parse_typed("SELECT set_config($1::text, $2, false)", REGCLASS, TEXT) +
-                     bind_raw(b"tenant_globex." + setting.encode(), value) + execute()],
+                     bind(b"tenant_globex." + setting.encode(), value) + execute()],
         "a domain called text": ["CREATE DOMAIN tenant_globex.text AS pg_catalog.bpchar", "SET search_path = tenant_globex, pg_catalog",
                                  f"SELECT set_config('{setting}  '::text, '{value.decode()}', false)", "RESET search_path"],
     }[way]
@@ -464,4 +464,24 @@ def test_a_query_that_an_error_skips_is_not_waited_for(arenas):
         wire.send(parse("SELECT 1/0", "h") + bind(name="h") + execute() + query("SELECT 1") + SYNC)
         assert [error.sqlstate for error in answers(wire)[1]] == ["22012"]
         assert go(wire, "ROLLBACK", "SELECT 1") == ([("1",)], [])
+    arena.nothing_is_left()
+
+
+@pytest.mark.parametrize("strength", GUARDED)
+def test_a_pinned_session_does_not_go_on_past_the_guard(arenas, strength):
+    """What a function did is found out behind its transaction; a connection that cannot be cleaned must go."""
+    arena = arenas(strength)
+    setting = SETTING[strength]
+    moves = f"DO $$ BEGIN PERFORM set_config('{setting}', '{VALUE[setting]}', false); END $$"
+    with arena.attacker() as wire:
+        go(wire, "LISTEN news")
+        wire.send(query(moves))
+        wire.until(b"Z")
+        with pytest.raises(ServerError) as told:
+            while True:
+                wire.until(b"Z")
+        assert told.value.severity == "FATAL" and told.value.sqlstate == "42501"
+    arena.nothing_is_left()
+    with arena.attacker() as wire:  # without a pin it is cleaned, and the session goes on as who it is
+        assert go(wire, moves, DRESS)[0] == [arena.dress[0][:3]]
     arena.nothing_is_left()

@@ -61,7 +61,8 @@ def parse(sql, name=""):
 def bind(*values, name="", portal=""):
     body = portal.encode() + b"\0" + name.encode() + b"\0" + struct.pack("!HH", 0, len(values))
     for value in values:
-        body += struct.pack("!i", -1) if value is None else struct.pack("!i", len(value.encode())) + value.encode()
+        said = value.encode() if isinstance(value, str) else value
+        body += struct.pack("!i", -1) if said is None else struct.pack("!i", len(said)) + said
     return message(b"B", body + struct.pack("!H", 0))
 
 
@@ -1000,13 +1001,6 @@ TWO_FACED = {"SJIS": b"\x83\x5c", "SHIFT_JIS_2004": b"\x83\x5c", "BIG5": b"\xa5\
 BREAK_OUT = b"', false), pg_catalog.set_config($$app.canary$$, $$reached$$, false)--"
 
 
-def bind_raw(name, value):
-    body = b"\0\0" + struct.pack("!HH", 0, 2)
-    for each in name, value:
-        body += struct.pack("!i", len(each)) + each
-    return message(b"B", body + struct.pack("!H", 0))
-
-
 @pytest.mark.parametrize("strength", STRENGTHS)
 @pytest.mark.parametrize("encoding", TWO_FACED)
 def test_a_value_is_not_read_as_sql(arenas, strength, encoding):
@@ -1017,7 +1011,7 @@ def test_a_value_is_not_read_as_sql(arenas, strength, encoding):
         for one in wire, other:
             by_simple(one, f"SET client_encoding = '{encoding}'")
             by_simple(one, "SET backslash_quote = on")  # of which PostgreSQL warns, but anybody may
-        wire.send(parse(BOUND) + bind_raw(b"app.mine", value) + execute() + SYNC)
+        wire.send(parse(BOUND) + bind(b"app.mine", value) + execute() + SYNC)
         assert answers(wire)[1] == []
         for _ in range(2):
             other.rows("SELECT 1")  # the connection wears the encoding, and not the value
@@ -1051,12 +1045,12 @@ def test_a_setting_name_is_not_read_as_sql(arenas, strength):
     name = b"app.mine" + TWO_FACED["SJIS"] + b"', true), pg_catalog.set_config($$app.canary$$, $$reached$$, false)--"
     with arena.attacker() as wire:
         by_simple(wire, "SET client_encoding = 'SJIS'")
-        wire.send(parse(BOUND) + bind_raw(name, b"x") + execute() + SYNC)
+        wire.send(parse(BOUND) + bind(name, b"x") + execute() + SYNC)
         assert [error.sqlstate for error in answers(wire)[1]] == ["42501" if strength in GUARDED else "42602"]
         assert [error.sqlstate for error in by_simple(wire, "SET app.\uff71 = 'x'")[1]] == ["0A000"]
         by_simple(wire, "SET client_encoding = 'UTF8'")
         # What is no text of the database's cannot be asked about, and was not set.
-        wire.send(parse(BOUND) + bind_raw(b"app.\xff', true), pg_catalog.set_config($$app.canary$$, $$reached$$, false)--", b"x") + execute() + SYNC)
+        wire.send(parse(BOUND) + bind(b"app.\xff', true), pg_catalog.set_config($$app.canary$$, $$reached$$, false)--", b"x") + execute() + SYNC)
         assert [error.sqlstate for error in answers(wire)[1]] == ["42501" if strength in GUARDED else "22021"]
         assert wire.rows("SELECT current_setting('app.canary', true) <> 'reached'") in ([("t",)], [(None,)])
         by_simple(wire, "SET app.größe = 'mittel'")

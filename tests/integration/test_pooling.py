@@ -340,6 +340,19 @@ def test_settings_in_other_encodings(one):
             assert latin.rows("SELECT length(current_setting('app.mine')), ascii(current_setting('app.mine'))") == [("1", "233")]
 
 
+def test_a_prepared_statement_is_read_in_the_encoding_it_was_prepared_in(one):
+    """Also where it is prepared again, on a connection that others have had."""
+    with one.login("trusted.globex", "crm") as wire, one.login("trusted.globex", "crm") as other:
+        wire.send(parse("SELECT length('\u00fc'), ascii('\u00fc')", "n") + SYNC)
+        assert answers(wire) == ([], [])
+        wire.rows("SET client_encoding = 'LATIN1'")
+        for _ in range(2):
+            wire.send(bind(name="n") + execute() + SYNC)
+            assert answers(wire) == ([("1", "252")], [])
+            assert wire.rows("SHOW client_encoding") == [("LATIN1",)]
+            other.rows("DISCARD ALL")
+
+
 def test_a_timeout_of_its_own_does_not_hit_the_lodges_statements(two):
     first, second = two
     for _ in range(40):

@@ -167,6 +167,26 @@ TEST_CASE("a SET is asked of the server after its transaction, and worn from the
   CHECK(s.server.worn == s.traffic.state());
 }
 
+TEST_CASE("an answer about settings that is none ends what is known of the connection") {
+  scene s(terms("globex"));
+  s.client(query("SET TimeZone TO 'Asia/Tokyo'"));
+  s.reply(tag("SET") + ready());
+  const auto row = backend::data_row{{std::string_view("Asia/Tokyo"), std::string_view("user")}}.encode();  // no digits
+  CHECK(s.reply(backend::row_description{}.encode() + row) == outcome::lost_track);
+}
+
+TEST_CASE("a notification that comes before the dressing is done is another's") {
+  scene s(terms("globex"));
+  s.server.used = true;
+  s.server.tenant = "acme";
+  const std::string news = backend::notification_response{7, "acme_news", "all of it"}.encode();
+  s.client(query("SELECT 1"));
+  CHECK(s.reply(news + parsed + bound + tag("DISCARD ALL") + dressed) == outcome::leased);
+  CHECK(s.told().empty());
+  s.reply(news);
+  CHECK(s.told() == news);
+}
+
 TEST_CASE("RESET comes back to the session's start before the client hears that it is done") {
   scene s(terms("globex"));
   s.client(query("RESET search_path"));
