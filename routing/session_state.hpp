@@ -38,9 +38,10 @@ setting_list session_defaults(const route& where);
 class session_state;
 using session_state_ptr = std::shared_ptr<const session_state>;
 
+/// Names and values are in the database's encoding.
 class session_state {
  public:
-  /// Names and values are in the database's encoding. What a fresh connection wears: nothing.
+  /// What a fresh connection wears: nothing.
   session_state() = default;
   /// `tenant` as `session_defaults` gives it; an entry "role" is the role. `own`: the client's settings by canonical
   /// name; where both name one, the client's counts. Of several entries of one name the last counts.
