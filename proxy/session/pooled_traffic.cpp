@@ -23,7 +23,7 @@ constexpr std::string_view sure_failure = "/* a statement that pglodge refused *
 std::string sets_seed(double fraction) {
   std::array<char, 32> digits{};
   const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), fraction).ptr;
-  return "pg_catalog.setseed(" + std::string(digits.data(), end) + ")";
+  return "pg_catalog.setseed('" + std::string(digits.data(), end) + "')";  // a number would have to be converted
 }
 
 }  // namespace
@@ -51,7 +51,7 @@ void pooled_traffic::begin_lease(server_session& server, byte_run& to_server) {
     server.worn = changes_.state();
   } else {
     put_on(foreign ? routing::session_state() : *server.worn, foreign ? random_seed::fresh : random_seed::stays,
-           to_server);
+           client_.peek() != nullptr ? reply::with_the_clients : reply::at_once, to_server);
   }
   server.tenant = changes_.terms().tenant;
   server.used = true;
@@ -59,15 +59,28 @@ void pooled_traffic::begin_lease(server_session& server, byte_run& to_server) {
   server.last_client = session_;
 }
 
-// The empty query commits what went well, and is skipped with all the rest if it did not.
-void pooled_traffic::put_on(const routing::session_state& worn, random_seed seed, byte_run& to_server) {
+void pooled_traffic::put_on(const routing::session_state& worn, random_seed seed, reply when, byte_run& to_server) {
   const auto steps = difference(worn, *changes_.state());
   std::string query = steps.empty() ? std::string() : routing::dress_query(steps);
   if (seed == random_seed::fresh) query += (query.empty() ? "SELECT " : ",") + sets_seed(tools_.random_fraction());
-  if (!query.empty()) run_hidden(query, owner::dress, to_server);
-  hidden_query("", owner::dress, to_server);
+  dress(query, when, to_server);
+}
+
+// What commits it is skipped with all the rest if it did not go well.
+void pooled_traffic::dress(std::string_view sql, reply when, byte_run& to_server) {
   dressing_ = true;
   server_->worn = nullptr;
+  if (when == reply::with_the_clients) run_hidden("BEGIN", owner::dress, to_server);
+  if (!sql.empty()) run_hidden(sql, owner::dress, to_server);
+  if (when == reply::with_the_clients) return run_hidden("COMMIT", owner::dress, to_server);
+  hidden_query("", owner::dress, to_server);
+}
+
+void pooled_traffic::dressed() {
+  dressing_ = false;
+  server_->worn = changes_.state();
+  untold_ = true;
+  settle_barrier();
 }
 
 void pooled_traffic::end_lease() {

@@ -18,11 +18,12 @@
 //
 // Fail closed: a connection that must be dressed is, together with the client's first statement, in one go:
 //
-//     Parse Bind Execute (set_config ...)   Query ''   the client's statement
+//     BEGIN   SELECT set_config() ...   COMMIT   the client's statement
 //
-// Without a Sync in between, an error in the dressing makes the server skip everything up to the next Sync, the
-// client's statement included; the empty Query commits the dressing when it went well. What the client sends beyond its
-// first Sync or Query waits until the dressing is known to have succeeded.
+// Ours by Parse, Bind and Execute. Without a Sync in between, an error in the dressing makes the server skip everything
+// up to the next Sync, the COMMIT and the client's statement included. What the client sends beyond its first Sync or
+// Query waits until the dressing is known to have succeeded. Nothing makes the server answer before the client's
+// message does, so a change of clothes costs no packet of its own. Where no message follows, an empty Query commits.
 #pragma once
 
 #include <cstddef>
@@ -220,7 +221,11 @@ class pooled_traffic {
   void parse_at_server(const pgwire::frontend::parse& what, const statement_ptr& statement, expected&& entry,
                        byte_run& to_server);
   enum class random_seed : bool { stays, fresh };
-  void put_on(const routing::session_state& worn, random_seed seed, byte_run& to_server);
+  // A server tells what it did at a ReadyForQuery: its own, or that of the client's message, which is to follow.
+  enum class reply : bool { at_once, with_the_clients };
+  void put_on(const routing::session_state& worn, random_seed seed, reply when, byte_run& to_server);
+  void dress(std::string_view sql, reply when, byte_run& to_server);
+  void dressed();
   void refuse_at_server(pgwire::error_report why, bool simple, byte_run& to_server);
   struct readiness {
     std::string name;      // at the server

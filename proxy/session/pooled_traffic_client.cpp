@@ -203,7 +203,8 @@ bool pooled_traffic::on_query(const frame_piece& piece, byte_run& to_server) {
   const auto verdict = tools_.verdicts.of(text);
   const std::vector<std::string> names = verdict ? statements_named_by(*verdict) : std::vector<std::string>();
   if (!names.empty() && dressing_) {  // what helps has a Sync of its own, behind which the client's statement would run
-    barrier_ = held_ = true;
+    if (!std::exchange(held_, true)) to_server.insert(frontend::flush{}.encode());
+    barrier_ = true;
     return false;
   }
   held_ = false;

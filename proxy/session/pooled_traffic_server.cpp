@@ -93,9 +93,12 @@ void pooled_traffic::server_piece(const frame_piece& piece, byte_run& to_client,
       if (at == nullptr) {
         lost_track_ = true;
       } else if (at->what == kind::execute) {
-        const bool dress = at->dress_after;
+        const bool again = at->dress_after;
+        const bool dress = at->whose == owner::dress && dressing_;
         answers_.pop();
-        if (dress) dress_again(to_server);
+        if (again) dress_again(to_server);
+        const expected* const next = answers_.front();
+        if (dress && (next == nullptr || next->whose != owner::dress)) dressed();
       }
       break;
     case from_backend::copy_in_response: on_copy_in(); break;
@@ -147,8 +150,7 @@ void pooled_traffic::on_parameter(const frame_piece& piece, byte_run& to_client)
   const bool readable = piece.ends && status;
   const expected* at = answers_.front();
   const bool held = at != nullptr && (at->whose != owner::client || at->hold_ready);
-  reply_passes_ = !held && !dressing_;
-  if (reply_passes_ && std::exchange(untold_, false)) tell_parameters(to_client);
+  reply_passes_ = !held && !dressing_ && !untold_;
   if (readable) {
     const auto known = server_->reported->find(status->name);
     if (known == server_->reported->end() || known->second != status->value) {
@@ -221,10 +223,8 @@ void pooled_traffic::on_ready(const frame_piece& piece, byte_run& to_client, byt
       to_client.pass(piece.bytes);
       break;
     case owner::dress:
-      dressing_ = false;
-      server_->worn = changes_.state();
-      untold_ = unsynced_;
-      if (!untold_) tell_parameters(to_client);
+      dressed();
+      if (!unsynced_ && std::exchange(untold_, false)) tell_parameters(to_client);
       break;
     case owner::inventory:
       on_inventory(to_server);

@@ -45,7 +45,7 @@ void pooled_traffic::on_inventory(byte_run& to_server) {
 // After DISCARD ALL.
 void pooled_traffic::dress_again(byte_run& to_server) {
   discarded_ = restoring_ = false;
-  put_on({}, random_seed::stays, to_server);
+  put_on({}, random_seed::stays, reply::at_once, to_server);
 }
 
 // After a ReadyForQuery: is the lease over, or is there something to ask first?

@@ -122,11 +122,8 @@ void pooled_traffic::have_unnamed(byte_run& to_server) {
 // client's has run, and the connection is no good.
 void pooled_traffic::have_own_sequences(bool simple, byte_run& to_server) {
   if (client_before_ == session_ || client_before_ == 0 || ran_) return;
+  if (simple) return dress("DISCARD SEQUENCES", reply::with_the_clients, to_server);
   run_hidden("DISCARD SEQUENCES", owner::dress, to_server);
-  if (!simple) return;
-  hidden_query("", owner::dress, to_server);  // see put_on
-  dressing_ = true;
-  server_->worn = nullptr;
 }
 
 // As it says of a text that it gives; nothing of what is the same in all.

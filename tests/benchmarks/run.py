@@ -17,8 +17,9 @@ import idle  # noqa: E402
 import rates  # noqa: E402
 import reloads  # noqa: E402
 import soak  # noqa: E402
+import tenants  # noqa: E402
 
-MEASUREMENTS = {"bulk": bulk, "connects": connects, "idle": idle, "rates": rates, "reloads": reloads, "soak": soak}
+MEASUREMENTS = {"bulk": bulk, "connects": connects, "idle": idle, "rates": rates, "reloads": reloads, "tenants": tenants, "soak": soak}
 
 
 def main():

@@ -31,7 +31,9 @@ std::string text_of(const byte_run& run) { return std::string(pgwire::as_text(ru
 
 const std::string parsed = backend::parse_complete{}.encode();
 const std::string bound = backend::bind_complete{}.encode();
-const std::string dressed = parsed + bound + tag("SELECT 1") + backend::empty_query_response{}.encode() + ready();
+std::string ran(std::string_view what) { return parsed + bound + tag(what); }
+const std::string dressed = ran("BEGIN") + ran("SELECT 1") + ran("COMMIT");  // in front of a message of the client's
+const std::string dressed_alone = ran("SELECT 1") + backend::empty_query_response{}.encode() + ready();
 
 proxy::session_terms terms(const std::string& tenant, routing::setting_list own = {}, bool guard = false) {
   routing::route where;
@@ -111,7 +113,7 @@ TEST_CASE(
   const std::string sent = s.sent();
   const auto discard = sent.find("DISCARD ALL");
   const auto dress = sent.find("set_config('search_path','\"tenant_globex\"',false)");
-  const auto commit = sent.find(query(""));
+  const auto commit = sent.find("COMMIT");
   const auto statement = sent.find(query("SELECT 1"));
   CHECK(discard < dress);
   CHECK(dress < commit);
@@ -134,6 +136,31 @@ TEST_CASE("what follows the first statement waits until the dressing is known to
   CHECK(s.reply(dressed) == outcome::leased);
   CHECK(s.advance() == step::starved);
   CHECK(s.sent().find("SELECT 2") != std::string::npos);
+}
+
+TEST_CASE("what a server reports of a dressing, the client hears as far as it is news, with its own answer") {
+  scene s(terms("globex"));
+  s.traffic.greet(std::make_shared<const proxy::parameter_map>(
+      proxy::parameter_map{{"DateStyle", "ISO, MDY"}, {"TimeZone", "Asia/Tokyo"}}));
+  s.server.reported = std::make_shared<const proxy::parameter_map>(
+      proxy::parameter_map{{"DateStyle", "ISO, MDY"}, {"TimeZone", "UTC"}});
+  s.server.worn = std::make_shared<const routing::session_state>();
+  const auto reports = [](std::string_view value) { return backend::parameter_status{"TimeZone", value}.encode(); };
+  SECTION("what it believes anyway is none") {
+    s.client(query("SELECT 1"));
+    CHECK(s.reply(dressed + tag("SELECT 1") + reports("Asia/Tokyo") + ready()) == outcome::over);
+    CHECK(s.told() == tag("SELECT 1") + ready());
+  }
+  SECTION("its own statement changed what was put on") {
+    s.client(query("SELECT f()"));
+    CHECK(s.reply(dressed + tag("SELECT 1") + reports("Europe/Rome") + ready()) == outcome::over);
+    CHECK(s.told() == tag("SELECT 1") + reports("Europe/Rome") + ready());
+  }
+  SECTION("back to what the connection had worn, of which the server says nothing") {
+    s.client(query("SELECT f()"));
+    CHECK(s.reply(dressed + tag("SELECT 1") + ready()) == outcome::over);
+    CHECK(s.told() == tag("SELECT 1") + reports("UTC") + ready());
+  }
 }
 
 TEST_CASE("a dressing that fails is the client's error, and none of its statements counts as run") {
@@ -280,6 +307,8 @@ TEST_CASE("a Query that needs a prepared statement's name waits for the dressing
   SECTION("which succeeds") {
     CHECK(s.client(query("EXECUTE mine")) == step::waits);
     CHECK(s.sent().find("EXECUTE") == std::string::npos);
+    CHECK(s.sent().ends_with(frontend::flush{}.encode()));  // or nothing would make the server answer
+    CHECK(s.advance() == step::waits);
     CHECK(s.reply(dressed) == outcome::leased);
     CHECK(s.advance() == step::starved);
     // Nobody finds it under that name later.
@@ -301,7 +330,9 @@ TEST_CASE("what sequences gave to another session is discarded in one go with th
   s.server.last_client = 99;
   s.client(query("SELECT lastval()"));
   CHECK(s.sent().find("DISCARD SEQUENCES") != std::string::npos);
-  CHECK(s.sent().ends_with(query("") + query("SELECT lastval()")));
+  const std::string commit =
+      frontend::parse{{}, "COMMIT", {}}.encode() + frontend::bind{}.encode() + frontend::execute{}.encode();
+  CHECK(s.sent().ends_with(commit + query("SELECT lastval()")));
   CHECK(s.sent().find(frontend::sync{}.encode()) == std::string::npos);
   CHECK(s.reply(error("57014", "canceling statement due to statement timeout")) == outcome::undressed);
   s.traffic.explain_undressed(s.to_client);
@@ -578,7 +609,7 @@ TEST_CASE("DISCARD ALL in a pipeline is followed by the session's start, committ
   CHECK(s.told() == parsed + bound + tag("DISCARD ALL"));
   CHECK(s.sent().find("tenant_globex") != std::string::npos);
   CHECK(s.advance() == step::waits);
-  s.reply(dressed);
+  s.reply(dressed_alone);
   CHECK(s.told().empty());
   CHECK(s.advance() == step::starved);
   CHECK(s.sent() == parse("SAVEPOINT a") + run + sync);
