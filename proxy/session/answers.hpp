@@ -50,6 +50,10 @@ struct expected_answer {
   std::size_t done = 0;      ///< statements of the query that have been answered
   std::shared_ptr<pgwire::error_report> refusal;  ///< the server is made to fail; the client is told this
 
+  /// It makes the server's unnamed statement the client's, or closes one that is not.
+  [[nodiscard]] bool restores_unnamed() const {
+    return silent && (what == kind::parse || what == kind::close) && client_name.empty() && server_name.empty();
+  }
   /// Answered by a ReadyForQuery.
   [[nodiscard]] bool ends_with_ready() const {
     return what == kind::query || what == kind::sync || what == kind::function_call;
@@ -69,7 +73,7 @@ class names_in_doubt {
     using enum expected_answer::on_skip;
     const bool own = what.what == expected_answer::kind::parse && !what.client_name.empty();
     names_.open = names_.open || own || !what.server_name.empty() || what.undo == recall_name;
-    unnamed_.open = unnamed_.open || what.undo == recall_unnamed;
+    unnamed_.open = unnamed_.open || what.undo == recall_unnamed || what.restores_unnamed();
     if (!what.ends_with_ready()) return;
     what.ends_naming = names_.close();
     what.ends_unnamed = unnamed_.close();

@@ -274,7 +274,7 @@ void pooled_traffic::undo(const expected& entry, bool failed) {
   }
   if (entry.hold_ready || entry.dress_after) restoring_ = false;
   // Kept from being closed, it is to be closed next.
-  const bool own = entry.what == kind::close && entry.silent && server_ != nullptr;
+  const bool own = entry.what == kind::close && entry.silent && !entry.client_name.empty() && server_ != nullptr;
   if (own) server_->statements.unwanted(entry.client_name);
   if (entry.what == kind::bind && entry.portal != 0) portals_.undo(entry.portal);
 }

@@ -110,7 +110,9 @@ void pooled_traffic::have_unnamed(byte_run& to_server) {
   if (there.unnamed == unnamed_.statement && !there.unnamed_unknown) return;
   there.unnamed = unnamed_.statement;
   there.unnamed_unknown = false;
-  push(unnamed_.statement ? kind::parse : kind::close).silent = true;
+  expected entry{unnamed_.statement ? kind::parse : kind::close};
+  entry.silent = true;
+  push(std::move(entry));
   if (unnamed_.statement) {
     to_server.insert(frontend::parse{{}, unnamed_.statement->text, unnamed_.statement->parameter_types}.encode());
   } else {

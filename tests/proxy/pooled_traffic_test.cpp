@@ -339,6 +339,19 @@ TEST_CASE("what sequences gave to another session is discarded in one go with th
   CHECK(s.told() == error("57014", "canceling statement due to statement timeout") + ready());
 }
 
+TEST_CASE("another's unnamed statement stays out of reach where what closes it is skipped") {
+  scene s(terms("globex"));
+  s.server.statements.unnamed_unknown = true;
+  const std::string closed = frontend::close{frontend::target::statement, {}}.encode();
+  const std::string run = frontend::bind{}.encode() + frontend::execute{}.encode() + frontend::sync{}.encode();
+  const std::string describe = frontend::describe{frontend::target::portal, "none"}.encode();
+  CHECK(s.client(describe + run + run) == step::waits);
+  CHECK(s.sent() == describe + closed + run);
+  s.reply(error("34000", "portal \"none\" does not exist") + ready());
+  CHECK(s.advance() == step::starved);
+  CHECK(s.sent() == closed + run);
+}
+
 TEST_CASE("what is to be closed at the server waits for the end of a pipeline that has failed") {
   scene s(terms("globex"));
   const std::string named = frontend::parse{"a", "SELECT 1", {}}.encode();
