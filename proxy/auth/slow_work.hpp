@@ -73,8 +73,9 @@ class slow_work {
 
   /// See above. Calling it again does nothing.
   void close() {
-    if (closed_.exchange(true)) return;
+    if (closing_.exchange(true)) return;
     pool_->stop();
+    closed_ = true;  // who is told so may rely on it that nothing begins any more
     pool_->join();
     pool_.reset();
   }
@@ -123,7 +124,7 @@ class slow_work {
   }
 
   counter jobs_;
-  std::atomic<bool> closed_ = false;
+  std::atomic<bool> closing_ = false, closed_ = false;
   std::unique_ptr<asio::thread_pool> pool_;
 };
 

@@ -72,7 +72,8 @@ class names_in_doubt {
   void sent(expected_answer& what) {
     using enum expected_answer::on_skip;
     const bool own = what.what == expected_answer::kind::parse && !what.client_name.empty();
-    names_.open = names_.open || own || !what.server_name.empty() || what.undo == recall_name;
+    names_.open =
+        names_.open || own || !what.server_name.empty() || what.undo == recall_name || what.undo == forget_name;
     unnamed_.open = unnamed_.open || what.undo == recall_unnamed || what.restores_unnamed();
     if (!what.ends_with_ready()) return;
     what.ends_naming = names_.close();

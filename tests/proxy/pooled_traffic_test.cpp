@@ -352,6 +352,24 @@ TEST_CASE("another's unnamed statement stays out of reach where what closes it i
   CHECK(s.sent() == closed + run);
 }
 
+TEST_CASE("a name that was given in a pipeline which has failed is free again in the next, already under way") {
+  scene s(terms("globex"));
+  const std::string sync = frontend::sync{}.encode();
+  const std::string named = frontend::parse{"a", "SELECT 1", {}}.encode() + sync;
+  s.client(named);
+  s.reply(parsed + backend::no_data{}.encode() + ready());
+  s.client(frontend::close{frontend::target::statement, "a"}.encode() + sync);
+  s.reply(ready());
+  // The server has it by the lodge's name, and need not be asked.
+  CHECK(s.client(frontend::execute{}.encode() + named + named) == step::waits);
+  s.reply(error("34000", "portal \"\" does not exist") + ready());
+  CHECK(s.told() == error("34000", "portal \"\" does not exist") + ready());
+  CHECK(s.advance() == step::starved);
+  CHECK(s.sent() == sync);
+  s.reply(ready());
+  CHECK(s.told() == parsed + ready());
+}
+
 TEST_CASE("what is to be closed at the server waits for the end of a pipeline that has failed") {
   scene s(terms("globex"));
   const std::string named = frontend::parse{"a", "SELECT 1", {}}.encode();
