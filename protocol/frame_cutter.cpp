@@ -22,7 +22,12 @@ const frame_piece* frame_cutter::peek() {
 
 void frame_cutter::pop() {
   piece_.reset();
-  if (std::exchange(piece_is_held_, false)) retired_ = std::exchange(held_, {});
+  if (std::exchange(piece_is_held_, false)) memory_->retired = std::exchange(memory_->held, {});
+}
+
+frame_cutter::memory& frame_cutter::remember() {
+  if (!memory_) memory_ = std::make_unique<memory>();
+  return *memory_;
 }
 
 void frame_cutter::keep() {
@@ -37,10 +42,11 @@ void frame_cutter::keep() {
     chunk_ = {begin, piece_->bytes.size() + chunk_.size()};
     piece_.reset();
   }
-  retired_ = std::vector<std::byte>();
   std::vector<std::byte> copy(chunk_.begin(), chunk_.end());
-  kept_ = std::move(copy);
-  chunk_ = kept_;
+  memory& mine = remember();
+  mine.retired = std::vector<std::byte>();
+  mine.kept = std::move(copy);
+  chunk_ = mine.kept;
 }
 
 bool frame_cutter::check(const std::byte* header) {
@@ -58,7 +64,7 @@ void frame_cutter::give(char type, std::span<const std::byte> bytes, bool begins
 }
 
 void frame_cutter::cut() {
-  if (!held_.empty()) return cut_held();
+  if (gathers()) return cut_held();
   if (chunk_.empty()) return;
   if (missing_ > 0) {
     const auto taken = std::min(missing_, chunk_.size());
@@ -91,7 +97,7 @@ void frame_cutter::cut() {
   if (fault_) return;
 
   if (chunk_.size() < header_bytes) {
-    held_.assign(chunk_.begin(), chunk_.end());
+    remember().held.assign(chunk_.begin(), chunk_.end());
     chunk_ = {};
     return;
   }
@@ -105,7 +111,7 @@ void frame_cutter::cut() {
   }
   const bool whole = rules_->of[static_cast<unsigned char>(type)].look == attention::want_body && length <= most_whole_;
   if (whole) {
-    held_.assign(chunk_.begin(), chunk_.end());
+    remember().held.assign(chunk_.begin(), chunk_.end());
   } else {
     missing_ = length - chunk_.size();
     give(type, chunk_, true, false);
@@ -115,24 +121,25 @@ void frame_cutter::cut() {
 
 // A header or a wanted body that is cut between chunks.
 void frame_cutter::cut_held() {
-  const auto take = [this](std::size_t up_to) {
-    const auto more = std::min(up_to - held_.size(), chunk_.size());
-    held_.insert(held_.end(), chunk_.begin(), chunk_.begin() + static_cast<std::ptrdiff_t>(more));
+  std::vector<std::byte>& held = memory_->held;
+  const auto take = [this, &held](std::size_t up_to) {
+    const auto more = std::min(up_to - held.size(), chunk_.size());
+    held.insert(held.end(), chunk_.begin(), chunk_.begin() + static_cast<std::ptrdiff_t>(more));
     chunk_ = chunk_.subspan(more);
-    return held_.size() == up_to;
+    return held.size() == up_to;
   };
-  if (held_.size() < header_bytes && !take(header_bytes)) return;
-  const std::byte* header = held_.data();
+  if (held.size() < header_bytes && !take(header_bytes)) return;
+  const std::byte* header = held.data();
   if (!check(header)) return;
-  const char type = static_cast<char>(held_.front());
+  const char type = static_cast<char>(held.front());
   const std::size_t length = whole_length(header);  // before `take`, which may move the header
   const auto look = rules_->of[static_cast<unsigned char>(type)].look;
   if (look == attention::want_body && length <= most_whole_) {
     if (!take(length)) return;
-    give(type, held_, true, true);
+    give(type, held, true, true);
   } else {
-    missing_ = length - held_.size();
-    give(look == attention::none ? char{0} : type, held_, true, missing_ == 0);
+    missing_ = length - held.size();
+    give(look == attention::none ? char{0} : type, held, true, missing_ == 0);
   }
   piece_is_held_ = true;
 }

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -58,19 +59,23 @@ class frame_cutter {
 
   /// Frees the memory of pieces that were popped. Nothing may be left of what was fed.
   void release() {
+    if (!memory_) return;
+    if (memory_->held.empty()) return memory_.reset();
     // From {} a vector would take over no elements and keep its memory.
-    kept_ = std::vector<std::byte>();
-    retired_ = std::vector<std::byte>();
+    memory_->kept = std::vector<std::byte>();
+    memory_->retired = std::vector<std::byte>();
   }
 
   /// What it keeps of the stream.
-  [[nodiscard]] std::size_t held_bytes() const { return held_.capacity() + kept_.capacity() + retired_.capacity(); }
+  [[nodiscard]] std::size_t held_bytes() const {
+    return memory_ ? memory_->held.capacity() + memory_->kept.capacity() + memory_->retired.capacity() : 0;
+  }
 
   /// A header that the rules forbid. No piece comes after it.
   [[nodiscard]] const std::optional<errc>& fault() const { return fault_; }
   [[nodiscard]] char faulty_type() const { return faulty_type_; }
   /// All that was fed has been given, and it ended with a message.
-  [[nodiscard]] bool at_boundary() const { return missing_ == 0 && held_.empty() && chunk_.empty() && !piece_; }
+  [[nodiscard]] bool at_boundary() const { return missing_ == 0 && !gathers() && chunk_.empty() && !piece_; }
 
  private:
   static constexpr std::size_t header_bytes = 5;
@@ -84,9 +89,14 @@ class frame_cutter {
   std::size_t most_whole_;
   std::span<const std::byte> chunk_;  // not yet given
   // Buffers that keep their address when they are moved, which a short std::string does not.
-  std::vector<std::byte> held_;     // of a message that is wanted whole or whose header is cut: what came so far
-  std::vector<std::byte> retired_;  // one that was popped, to which somebody may still point
-  std::vector<std::byte> kept_;     // what `keep` copied; chunk_ then points here
+  struct memory {
+    std::vector<std::byte> held;     // of a message that is wanted whole or whose header is cut: what came so far
+    std::vector<std::byte> retired;  // one that was popped, to which somebody may still point
+    std::vector<std::byte> kept;     // what `keep` copied; chunk_ then points here
+  };
+  [[nodiscard]] bool gathers() const { return memory_ && !memory_->held.empty(); }
+  memory& remember();
+  std::unique_ptr<memory> memory_;  // most chunks hold whole messages
   std::size_t missing_ = 0;         // bytes of the message being given that are still to come
   std::optional<frame_piece> piece_;
   bool piece_is_held_ = false;

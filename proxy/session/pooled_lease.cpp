@@ -259,7 +259,10 @@ task<std::expected<connection_ptr, server_login::refusal>> pooled_session::open(
                                                         [pool = pool_](connection_id lost) { pool->closed(lost); });
   connection->session.worn = std::make_shared<const routing::session_state>();
   connection->session.reported = parameters_of(in.greeting);
-  early_ += in.client_early;
+  if (!in.client_early.empty()) {
+    if (!early_) early_.emplace();
+    *early_ += in.client_early;
+  }
   co_return connection;
 }
 

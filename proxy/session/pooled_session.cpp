@@ -62,7 +62,7 @@ task<seldom<ending>> pooled_session::greet(std::shared_ptr<void> alive, std::siz
   greeting_until_ = clock::time_point::max();
   greeted_ = true;
   // What the client has sent already waits for `converse`.
-  const std::string early = std::exchange(early_, {}) + from_client_.rest();
+  const std::string early = early_.take().value_or(std::string()) + from_client_.rest();
   traffic_.feed_client(as_bytes(early));
   traffic_.keep_client();
   co_return std::nullopt;
@@ -106,73 +106,105 @@ task<seldom<ending>> pooled_session::get_parameters(parameters_ptr& told) {
 }
 
 // The frame of this coroutine is what an idle session keeps, beside its members: whatever else it needs is to be in
-// functions, or in coroutines that end.
+// functions, or in coroutines that end. Each place that waits has room of its own in it, so there is one to sleep at.
 task<seldom<ending>> pooled_session::converse() {
   using step = pooled_traffic::step;
+  enum class stage : std::uint8_t { advances, reads, leases };
+  stage at = stage::advances;
+  bool sleeps = false;   // before it goes on
   bool dresses = false;  // what a lease began with is in the run
+  std::optional<waiting_for> mark;
   client_.may_use_ring();
   for (;;) {
-    around_.stirs();
-    auto& [to_server, to_client] = home_.runs();
-    if (!std::exchange(dresses, false)) to_server.clear();
-    to_client.clear();
-    const step next = traffic_.advance(to_server, to_client);
-    follow_rounds();
-    if (connection_) connection_->send(to_server);
-    send_to_client(to_client);
-    if (end_) co_return *end_;
-    switch (next) {
-      case step::starved: {
-        traffic_.release_client();
-        reading read = read_client();
-        for (; read == reading::waits_client || read == reading::waits_lodge; read = read_client()) {
-          if (read == reading::waits_lodge) {
-            co_await sleep();
+    if (std::exchange(sleeps, false)) {
+      co_await sleep();
+      if (end_ && at == stage::advances) co_return *end_;
+    }
+    switch (at) {
+      case stage::advances: {
+        const step next = advance(std::exchange(dresses, false));
+        if (end_) co_return *end_;
+        switch (next) {
+          case step::starved:
+            traffic_.release_client();
+            at = stage::reads;
+            continue;
+          case step::over:
+            traffic_.end_lease();
+            give_back(clock::now());
+            break;
+          case step::names_tenant: go_or_refuse(); break;
+          case step::needs_lease:
+            dresses = true;
+            if (lease_at_once()) break;
+            traffic_.keep_client();
+            mark.emplace(*this);
+            at = stage::leases;
+            sleeps = only_waits();
+            continue;
+          case step::waits:
+            traffic_.keep_client();
+            sleeps = true;
+            continue;
+          case step::terminated: co_return ending::quiet("the client left");
+          case step::fault: co_return ending::of(*traffic_.fault(), "The client");
+        }
+        break;
+      }
+      case stage::reads:
+        switch (read_client()) {
+          case reading::waits_lodge: sleeps = true; continue;
+          case reading::waits_client: {
+            auto [error] = co_await client_.wait_readable();
+            read_again_ = true;
+            if (error && !end_ && !when_idle_) co_return ending::quiet("the client left");
             continue;
           }
-          auto [error] = co_await client_.wait_readable();
-          read_again_ = true;
-          if (error && !end_ && !when_idle_) co_return ending::quiet("the client left");
+          case reading::over: co_return ending::quiet("the client left");
+          case reading::paused: co_await give_way(); break;
+          case reading::fed: break;
         }
-        if (read == reading::over) co_return ending::quiet("the client left");
-        if (read == reading::paused) co_await asio::post(home_.context(), asio::deferred);
+        at = stage::advances;
         if (begins_ && connection_ && meter_.is_paced(where().limits)) {
           traffic_.keep_client();
           co_await pay_debt();
         }
         break;
-      }
-      case step::over:
-        traffic_.end_lease();
-        give_back(clock::now());
-        break;
-      case step::names_tenant: go_or_refuse(); break;
-      case step::needs_lease: {
-        dresses = true;
-        if (lease_at_once()) break;
-        traffic_.keep_client();
-        const waiting_for mark(*this);
-        if (only_waits()) co_await sleep();
-        if (lease_when_called()) break;
+      case stage::leases:
+        at = stage::advances;
+        if (lease_when_called()) {
+          mark.reset();
+          break;
+        }
         if (auto why = co_await lease_in_turn()) {
           dresses = false;
           if (!survives(*why)) co_return why;
           refuse(std::move(why->report));
           become_due();
         }
+        mark.reset();
         break;
-      }
-      case step::waits:
-        traffic_.keep_client();
-        co_await sleep();
-        break;
-      case step::terminated: co_return ending::quiet("the client left");
-      case step::fault: co_return ending::of(*traffic_.fault(), "The client");
     }
     if (end_) co_return *end_;
     if (when_idle_ && traffic_.idle()) co_return *when_idle_;
   }
 }
+
+// What the client said goes on its way, as far as it can. `dressing`: behind what a lease began with.
+pooled_traffic::step pooled_session::advance(bool dressing) {
+  around_.stirs();
+  auto& [to_server, to_client] = home_.runs();
+  if (!dressing) to_server.clear();
+  to_client.clear();
+  const auto next = traffic_.advance(to_server, to_client);
+  follow_rounds();
+  if (connection_) connection_->send(to_server);
+  send_to_client(to_client);
+  return next;
+}
+
+// The others have their turn first.
+task<void> pooled_session::give_way() { co_await asio::post(home_.context(), asio::deferred); }
 
 void pooled_session::go_or_refuse() {
   if (auto refused = go_to(traffic_.named())) refuse(std::move(refused->report));

@@ -96,7 +96,7 @@ class pooled_session final : private lessee {
   /// In bytes, what this session alone keeps in memory. O(prepared statements).
   [[nodiscard]] std::size_t held() const {
     const std::size_t to_server = connection_ ? connection_->unsent() : 0;
-    return traffic_.held_bytes() + to_server + to_client_.size() + early_.capacity();
+    return traffic_.held_bytes() + to_server + to_client_.size() + (early_ ? early_->capacity() : 0);
   }
 
   // For the console.
@@ -107,7 +107,7 @@ class pooled_session final : private lessee {
   [[nodiscard]] const connection_ptr& connection() const { return connection_; }
   [[nodiscard]] pin_set pins() const { return traffic_.pins(); }
   /// Nothing: it does not wait for a connection.
-  [[nodiscard]] std::optional<clock::time_point> waiting_since() const { return waiting_since_; }
+  [[nodiscard]] std::optional<clock::time_point> waiting_since() const { return waiting_since_.get(); }
   /// As the client was told last; nothing before its greeting.
   [[nodiscard]] std::optional<std::string> application_name() const;
 
@@ -127,6 +127,7 @@ class pooled_session final : private lessee {
     waits_lodge,   ///< for what was set aside, or for the server: until woken
     over,          ///< it has left, and nothing more can be done for it
   };
+  pooled_traffic::step advance(bool dressing);
   [[nodiscard]] reading read_client();
   reading feed(std::span<const std::byte> said);
   void go_or_refuse();
@@ -201,6 +202,7 @@ class pooled_session final : private lessee {
   /// Until woken, which happens for no reason, too: at each tick.
   auto sleep() { return bell_.wait(); }
   task<void> sleep_until(clock::time_point then);
+  task<void> give_way();
   void wake() { bell_.ring(); }
   [[nodiscard]] std::weak_ptr<bell> door_bell() { return std::shared_ptr<bell>(alive_.lock(), &bell_); }
 
@@ -224,7 +226,7 @@ class pooled_session final : private lessee {
   std::optional<question> asked_;  ///< by lease_at_once, for the others to go on with
   seldom<server_login> login_;
   bell bell_;
-  std::string early_;  ///< what the client sent before its greeting
+  seldom<std::string> early_;  ///< what the client sent before its greeting
 
   outbox to_client_;
   clock::time_point greeting_until_ = clock::time_point::max();
@@ -233,7 +235,7 @@ class pooled_session final : private lessee {
   std::uint64_t pinned_version_ = 0;     ///< of the table by which a pinned session was looked at last
   int rounds_ = 0;                       ///< of reading the client without a pause
   /// For its turn, for a connection or to be released.
-  std::optional<clock::time_point> waiting_since_;
+  moment waiting_since_;
   bool waits_for_rate_ = false;  ///< and not for a connection yet
   bool told_of_waiting_ = false;
   bool greeted_ = false;

@@ -29,9 +29,7 @@ std::string sets_seed(double fraction) {
 }  // namespace
 
 std::size_t pooled_traffic::held_bytes() const {
-  std::size_t sum = client_.held_bytes() + (server_ == nullptr ? 0 : server_->incoming.held_bytes());
-  for (const auto& [name, known] : named_) sum += name.size() + (known.statement ? known.statement->text.size() : 0);
-  return sum;
+  return client_.held_bytes() + (server_ == nullptr ? 0 : server_->incoming.held_bytes()) + named_.held_bytes();
 }
 
 void pooled_traffic::begin_lease(server_session& server, byte_run& to_server) {
@@ -91,7 +89,7 @@ void pooled_traffic::end_lease() {
   copy_ends_ = 0;
   status_ = 'I';
   portals_.clear();
-  own_names_.clear();
+  own_names_.reset();
   behind_rest_.reset();
   naming_ = {};
   answers_.clear();
@@ -178,10 +176,10 @@ std::optional<pgwire::error_report> pooled_traffic::note(const pgwire::verdict& 
 }
 
 // What the transaction has left behind, row by row.
-void pooled_traffic::ask(inventory_request what, byte_run& to_server) {
-  asking_.emplace(std::move(what));
+void pooled_traffic::ask(inventory_request what, int times, byte_run& to_server) {
+  asking_.emplace(inventory_query(std::move(what)), times);
   server_->incoming.look_by(every_row_rules());
-  hidden_query(asking_->text(), owner::inventory, to_server);
+  hidden_query(asking_->query.text(), owner::inventory, to_server);
 }
 
 // A statement of the lodge's own in the client's pipeline, by way of the unnamed statement.
@@ -244,7 +242,7 @@ void pooled_traffic::undo_names() {
   for (auto at = end; at != waiting.begin();) {
     --at;
     if (at->undo == on_skip::forget_name) named_.erase(at->client_name);
-    if (at->undo == on_skip::recall_name) named_.emplace(at->client_name, client_statement{at->statement, true});
+    if (at->undo == on_skip::recall_name) named_.add(at->client_name, {at->statement, true});
   }
 }
 

@@ -28,13 +28,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -46,6 +44,7 @@
 #include "proxy/seldom.hpp"
 #include "proxy/session/answers.hpp"
 #include "proxy/session/byte_run.hpp"
+#include "proxy/session/client_statements.hpp"
 #include "proxy/session/inventory.hpp"
 #include "proxy/session/portals.hpp"
 #include "proxy/session/session_changes.hpp"
@@ -173,13 +172,6 @@ class pooled_traffic {
   using owner = expected_answer::owner;
   using on_skip = expected_answer::on_skip;
 
-  // What the client calls by a name.
-  struct client_statement {
-    statement_ptr statement;
-    bool at_server = false;                   // named at the server, though perhaps not at the client
-    std::optional<std::uint64_t> shape = {};  // of its result when the client prepared it
-  };
-
   step consider_all(byte_run& to_server, byte_run& to_client);
   void count_statement(const pgwire::frame_piece& piece);
   void tell_error(const pgwire::error_report& what, byte_run& to_client);
@@ -268,7 +260,7 @@ class pooled_traffic {
   void on_inventory(byte_run& to_server);
   void settle(byte_run& to_server);
   void dress_again(byte_run& to_server);
-  void ask(inventory_request what, byte_run& to_server);
+  void ask(inventory_request what, int times, byte_run& to_server);
   void tell_parameters(byte_run& to_client);
 
   void push(expected&& what);
@@ -331,20 +323,20 @@ class pooled_traffic {
   bool server_said_fatal_ = false;
   bool greeted_ = false;
 
-  // Looked up by what stands in a message.
-  struct name_hash : std::hash<std::string_view> {
-    using is_transparent = void;
-  };
-  std::unordered_map<std::string, client_statement, name_hash, std::equal_to<>> named_;
+  client_statements named_;
   client_statement unnamed_;
   portals portals_;
-  std::vector<std::string> own_names_;  // by which the client's statements are at the server for the message at hand
-  std::vector<routing::dress_step> restore_after_;
+  // By which the client's statements are at the server for the message at hand.
+  seldom<std::vector<std::string>> own_names_;
+  seldom<std::vector<routing::dress_step>> restore_after_;
   std::uint32_t copy_ends_ = 0;  // how often the client has ended COPY data, asked for or not, after its last message
 
-  seldom<inventory_query> asking_;
-  std::string ask_again_;  // why the inventory at hand failed: a SQLSTATE
-  int asked_ = 0;
+  struct inventory_at_hand {
+    inventory_query query;
+    int times;                   // that it has been asked
+    std::string failed_by = {};  // a SQLSTATE
+  };
+  seldom<inventory_at_hand> asking_;
 
   desk::traffic_tally tally_;
   std::uint32_t transactions_ = 0, steps_ = 0;  // see traffic_moment

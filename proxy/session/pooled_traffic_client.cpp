@@ -226,8 +226,9 @@ bool pooled_traffic::on_query(const frame_piece& piece, byte_run& to_server) {
         !verdict->traits.has(pgwire::trait::ambiguous)) {
       rewritten = changes_.with_restores(text, *verdict, entry.ours);
     } else {
-      restore_after_ = restores_after(*verdict);
-      entry.hold_ready = restoring_ = !restore_after_.empty();
+      auto steps = restores_after(*verdict);
+      entry.hold_ready = restoring_ = !steps.empty();
+      if (restoring_) restore_after_.emplace(std::move(steps));
     }
   }
   forward_query(std::move(entry));

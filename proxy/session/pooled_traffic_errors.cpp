@@ -79,7 +79,7 @@ void pooled_traffic::on_error(const frame_piece& piece, byte_run& to_client) {
                                               std::string(fields->detail), std::string(fields->hint)};
       }
       return;
-    case owner::inventory: ask_again_ = fields ? std::string(fields->code) : std::string(); return;
+    case owner::inventory: asking_->failed_by = fields ? std::string(fields->code) : std::string(); return;
     case owner::restore: lost_track_ = true; return;
     case owner::helper: {
       const expected* const end = answers_.next_ready();

@@ -14,8 +14,8 @@ namespace frontend = pgwire::frontend;
 // For SQL that speaks of a statement which the client prepared by the protocol.
 void pooled_traffic::have_under_own_names(const std::vector<std::string>& names, bool simple, byte_run& to_server) {
   for (const std::string& name : names) {
-    const auto found = named_.find(name);
-    if (found != named_.end()) have_under_own_name(name, *found->second.statement, simple, to_server);
+    const client_statement* const known = named_.find(name);
+    if (known != nullptr) have_under_own_name(name, *known->statement, simple, to_server);
   }
 }
 
@@ -32,14 +32,16 @@ void pooled_traffic::have_under_own_name(const std::string& name, const prepared
     to_server.insert(frontend::sync{}.encode());
     push(kind::sync).whose = owner::helper;
   }
-  own_names_.push_back(name);
+  if (!own_names_) own_names_.emplace();
+  own_names_->push_back(name);
 }
 
 // With the message at hand. Nobody may find them there later, not even this client, which may have closed the name by
 // then, or given it to something else.
 void pooled_traffic::forget_own_names(bool simple, byte_run& to_server) {
-  if (own_names_.empty()) return;
-  for (const std::string& name : std::exchange(own_names_, {})) close_own(name, simple, to_server);
+  const auto names = own_names_.take();
+  if (!names) return;
+  for (const std::string& name : *names) close_own(name, simple, to_server);
   if (!simple) return;
   to_server.insert(frontend::sync{}.encode());
   push(kind::sync).whose = owner::helper;

@@ -55,7 +55,7 @@ void pooled_traffic::on_parse(const frame_piece& piece, byte_run& to_server) {
       to_server.pass(piece.bytes);
       return;
     }
-    named_.emplace(name, client_statement{statement, true});
+    named_.add(name, {statement, true});
     expected entry{kind::parse};
     entry.undo = on_skip::forget_name;
     entry.client_name = name;
@@ -209,13 +209,13 @@ void pooled_traffic::on_close(const frame_piece& piece, byte_run& to_server) {
       return;
     }
     if (takes_reserved_name(what->name, to_server)) return;
-    if (const auto found = named_.find(what->name); found != named_.end()) {
+    if (const client_statement* const known = named_.find(what->name)) {
       expected entry{kind::answer};
       entry.undo = on_skip::recall_name;
-      entry.client_name = found->first;
-      entry.statement = found->second.statement;
+      entry.client_name = what->name;
+      entry.statement = known->statement;
       entry.text = backend::close_complete{}.encode();
-      named_.erase(found);
+      named_.erase(what->name);
       push(std::move(entry));
       return;
     }

@@ -65,7 +65,7 @@ void pooled_traffic::server_piece(const frame_piece& piece, byte_run& to_client,
   switch (piece.type) {
     case 0: break;
     case from_backend::data_row:
-      if (asking_ && secret && piece.ends && !asking_->on_row(piece.body())) lost_track_ = true;
+      if (asking_ && secret && piece.ends && !asking_->query.on_row(piece.body())) lost_track_ = true;
       break;
     case from_backend::parse_complete: ends(kind::parse); break;
     case from_backend::bind_complete:
@@ -78,7 +78,7 @@ void pooled_traffic::server_piece(const frame_piece& piece, byte_run& to_client,
       break;
     case from_backend::no_data:
     case from_backend::row_description:
-      if (asking_ && secret) asking_->on_row_description();
+      if (asking_ && secret) asking_->query.on_row_description();
       if (at == nullptr || at->what != kind::describe) break;
       if (at->shape_wanted) on_shape(piece);
       answers_.pop();
@@ -137,9 +137,10 @@ void pooled_traffic::on_tag(const frame_piece& piece) {
 
 // All but those that the client has given since, in the same pipeline.
 void pooled_traffic::forget_names() {
-  decltype(named_) later;
+  client_statements later;
   for (const expected& at : answers_.waiting().subspan(1)) {
-    if (at.undo == on_skip::forget_name) later.insert(named_.extract(at.client_name));
+    client_statement* const kept = at.undo == on_skip::forget_name ? named_.find(at.client_name) : nullptr;
+    if (kept != nullptr) later.add(at.client_name, std::move(*kept));
   }
   named_ = std::move(later);
 }
@@ -205,13 +206,13 @@ void pooled_traffic::on_ready(const frame_piece& piece, byte_run& to_client, byt
     case owner::client:
       cancelled_for_.reset();
       if (held && !failed) {
-        hidden_query(routing::dress_query(restore_after_), owner::restore, to_server);
-        restore_after_.clear();
+        hidden_query(routing::dress_query(*restore_after_), owner::restore, to_server);
+        restore_after_.reset();
         return;
       }
       if (held) {
         restoring_ = false;
-        restore_after_.clear();
+        restore_after_.reset();
         tell_parameters(to_client);
       }
       if (std::exchange(untold_, false)) tell_parameters(to_client);

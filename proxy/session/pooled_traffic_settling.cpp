@@ -23,23 +23,24 @@ constexpr int most_cancelled_inventories = 200;
 // The answer to `ask`, or an error instead.
 void pooled_traffic::on_inventory(byte_run& to_server) {
   server_->incoming.look_by(server_stream_rules());
-  const auto found = asking_->result();
+  const auto found = asking_->query.result();
   if (!found) {
-    const int most = ask_again_ == sqlstate::query_canceled ? most_cancelled_inventories : most_inventories;
-    auto again = ++asked_ > most ? std::nullopt : changes_.ask_again(asking_->request(), ask_again_);
+    const bool cancelled = asking_->failed_by == sqlstate::query_canceled;
+    const int most = cancelled ? most_cancelled_inventories : most_inventories;
+    const int times = asking_->times;
+    auto again = times > most ? std::nullopt : changes_.ask_again(asking_->query.request(), asking_->failed_by);
     lost_track_ = !again;
-    server_->suspect = server_->suspect || ask_again_ != sqlstate::query_canceled;  // not all is asked about now
-    if (again) ask(std::move(*again), to_server);
+    server_->suspect = server_->suspect || !cancelled;  // not all is asked about now
+    if (again) ask(std::move(*again), times + 1, to_server);
     return;
   }
   const auto superuser = server_->reported->find("is_superuser");
   if (move_) move_->confirmed = speech_.confirmed_by(found->settings);
   const bool is_superuser = superuser != server_->reported->end() && superuser->second == "on";
-  changes_.take(*found, asking_->pins(), is_superuser);
+  changes_.take(*found, asking_->query.pins(), is_superuser);
   server_->worn = changes_.strayed() ? nullptr : changes_.state();
   forbidden_ = changes_.forbidden().has_value();
   asking_.reset();
-  asked_ = 0;
 }
 
 // After DISCARD ALL.
@@ -60,7 +61,7 @@ void pooled_traffic::settle(byte_run& to_server) {
     return;
   }
   if (changes_.due()) {
-    ask(changes_.take_request(), to_server);
+    ask(changes_.take_request(), 1, to_server);
     failed_ = failed;
     return;
   }

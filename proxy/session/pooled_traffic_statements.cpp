@@ -19,10 +19,10 @@ std::string set_encoding(std::string_view name) {
 
 }  // namespace
 
-pooled_traffic::client_statement pooled_traffic::known_as(std::string_view name) const {
+client_statement pooled_traffic::known_as(std::string_view name) const {
   if (name.empty()) return unnamed_;
-  const auto found = named_.find(name);
-  return found != named_.end() ? found->second : client_statement{};
+  const client_statement* const known = named_.find(name);
+  return known != nullptr ? *known : client_statement{};
 }
 
 // Prepares it under a name of ours, unless it is there already. In a failed transaction the server has to say so, and
@@ -33,7 +33,7 @@ void pooled_traffic::parse_at_server(const frontend::parse& what, const statemen
   const bool may_have_failed = status_ == 'E' || (status_ == 'T' && answers_.owes_ready());
   const auto* there = may_have_failed ? nullptr : server_->statements.find(statement, key);
   if (there != nullptr) {
-    if (!entry.client_name.empty()) named_[entry.client_name].shape = there->shape;
+    if (client_statement* const named = named_.find(entry.client_name)) named->shape = there->shape;
     entry.what = kind::answer;
     entry.text = backend::parse_complete{}.encode();
     push(std::move(entry));
@@ -65,8 +65,7 @@ void pooled_traffic::on_shape(const frame_piece& piece) {
   if (!piece.ends) return;
   const std::uint64_t shape = shape_of(piece.body());
   server_->statements.set_shape(at.text, shape);
-  const auto named = named_.find(at.client_name);
-  if (!at.client_name.empty() && named != named_.end()) named->second.shape = shape;
+  if (client_statement* const named = named_.find(at.client_name)) named->shape = shape;
 }
 
 // Makes sure that it is prepared at the server, and that it is what the client prepared.

@@ -137,13 +137,13 @@ std::optional<clock::duration> session_meter::follow(const statement_rounds& at,
     times_.queries.observe(took);
     if (account_) account_->queries.observe(took, *now);
   }
-  round_since_ = at.open ? now : std::nullopt;
+  round_since_ = at.open ? moment(*now) : moment();
   return each;
 }
 
 void session_meter::settle(desk::traffic_tally& traffic, const routing::limits& limits, clock::time_point now) {
   if (!account_) return;
-  if (busy_since_ && now > *busy_since_) pending_.busy += microseconds(now - std::exchange(*busy_since_, now));
+  if (busy_since_ && now > *busy_since_) pending_.busy += microseconds(now - *std::exchange(busy_since_, now));
   pending_.rows += traffic.rows;
   pending_.transactions += traffic.transactions;
   pending_.statements += traffic.statements;

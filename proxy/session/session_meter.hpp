@@ -17,6 +17,7 @@
 #include "proxy/desk/tenant_account.hpp"
 #include "proxy/desk/traffic_tally.hpp"
 #include "proxy/io.hpp"
+#include "proxy/moment.hpp"
 #include "proxy/session/statement_round.hpp"
 #include "routing/route.hpp"
 
@@ -105,9 +106,9 @@ class session_meter {
   desk::tenant_account::visit account_;
   std::vector<membership> memberships_;  ///< most sessions have none
   desk::usage_counts pending_;
-  std::optional<clock::time_point> busy_since_;  ///< of what the account has not heard of yet
+  moment busy_since_;  ///< of what the account has not heard of yet
   clock::time_point leased_at_;
-  std::optional<clock::time_point> round_since_;
+  moment round_since_;
   std::uint32_t rounds_ended_ = 0;
   totals so_far_;
   std::uint32_t paid_ = 0;  ///< statements that `settle` does not charge any more

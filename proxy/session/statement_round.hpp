@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "proxy/seldom.hpp"
+
 namespace proxy {
 
 /// Where a session is with its rounds.
@@ -25,21 +27,23 @@ class round_text {
   static constexpr std::size_t most = std::size_t{4} * 1024;
 
   void watch(bool wanted) {
-    watching_ = wanted;
-    if (!wanted) text_ = std::string();  // from {} it would keep its memory
+    if (wanted == watching()) return;
+    text_.reset();
+    if (wanted) text_.emplace();
   }
-  [[nodiscard]] bool watching() const { return watching_; }
+  [[nodiscard]] bool watching() const { return text_.has_value(); }
   /// The first statement of a round is what is shown of it; `rounds` is where the session is before it.
   void note(std::string_view text, const statement_rounds& rounds) {
-    if (watching_ && !rounds.open) text_.assign(text.substr(0, most));
+    if (text_ && !rounds.open) text_->assign(text.substr(0, most));
   }
   /// Empty: it was sent while another round was under way, or prepared before.
-  [[nodiscard]] const std::string& text() const { return text_; }
-  void clear() { text_.clear(); }
+  [[nodiscard]] std::string_view text() const { return text_ ? std::string_view(*text_) : std::string_view(); }
+  void clear() {
+    if (text_) text_->clear();
+  }
 
  private:
-  std::string text_;
-  bool watching_ = false;
+  seldom<std::string> text_;
 };
 
 }  // namespace proxy

@@ -30,9 +30,12 @@ bool resets_all(const pgwire::verdict& verdict) {
 }  // namespace
 
 void tenant_speech::begin(const routing::identity& login) {
-  login_ = current_ = login.tenant;
+  login_ = login.tenant;
   fixed_ = login.fixed;
+  spoken_.reset();
 }
+
+tenant_speech::spoken& tenant_speech::speak() { return spoken_ ? *spoken_ : spoken_.emplace(login_); }
 
 bool tenant_speech::concerns(const pgwire::verdict& verdict) const {
   if (!listens()) return false;
@@ -83,14 +86,14 @@ std::expected<std::optional<tenant_speech::move>, pgwire::error_report> tenant_s
   if (!concerns(*verdict)) return stays();
 
   // Each thing it says is looked at by itself: what stands between two of them would run for the first.
-  sayings next = said_;
-  tenant_id meant = current_;
+  sayings next = spoken_ ? spoken_->said : sayings();
+  tenant_id meant = current();
   bool changes = false;
   bool local = false;
   const auto note = [&]() -> std::optional<pgwire::error_report> {
     auto now = meant_by(next);
     if (!now) return std::move(now.error());
-    changes = changes || *now != current_;
+    changes = changes || *now != current();
     meant = std::move(*now);
     return std::nullopt;
   };
@@ -124,16 +127,16 @@ std::expected<std::optional<tenant_speech::move>, pgwire::error_report> tenant_s
     return error(sqlstate::invalid_authorization, "the tenant of this session is fixed by its login",
                  "It is for \"" + login_.str() + "\".", {});
   }
-  if (!first || local || verdict->statements.size() != 1 || meant == current_) return std::unexpected(not_alone());
-  saying_ = std::move(next);
+  if (!first || local || verdict->statements.size() != 1 || meant == current()) return std::unexpected(not_alone());
+  speak().saying = std::move(next);
   // Nobody's place is none: the statement runs where the session has been.
-  return move{meant.empty() && waits_ ? current_ : meant, meant, current_};
+  return move{meant.empty() && waits_ ? current() : meant, meant, current()};
 }
 
 bool tenant_speech::confirmed_by(
     const std::vector<std::pair<std::string, std::optional<std::string>>>& settings) const {
-  return std::ranges::all_of(saying_, [&](const sayings::value_type& said) {
-    if (std::ranges::find(said_, said) != said_.end()) return true;
+  return !spoken_ || std::ranges::all_of(spoken_->saying, [&](const sayings::value_type& said) {
+    if (std::ranges::find(spoken_->said, said) != spoken_->said.end()) return true;
     const auto found = std::ranges::find(settings, said.first, [](const auto& each) { return each.first; });
     if (found == settings.end() || !found->second) return false;
     const auto named = hints_->named_by(said.first, {*found->second});
@@ -142,8 +145,9 @@ bool tenant_speech::confirmed_by(
 }
 
 void tenant_speech::become(const tenant_id& tenant, bool done) {
-  current_ = tenant;
-  if (done) said_ = saying_;
+  spoken& mine = speak();
+  mine.current = tenant;
+  if (done) mine.said = mine.saying;
 }
 
 }  // namespace proxy

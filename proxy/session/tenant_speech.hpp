@@ -15,6 +15,7 @@
 #include "protocol/error_response.hpp"
 #include "protocol/frontend_messages.hpp"
 #include "protocol/statement.hpp"
+#include "proxy/seldom.hpp"
 #include "routing/session_hints.hpp"
 #include "routing/tenant_hint.hpp"
 
@@ -30,15 +31,15 @@ class tenant_speech {
   void listen_to(session_hints_ptr hints, bool waits) {
     hints_ = std::move(hints);
     waits_ = waits;
-    std::erase_if(said_, [&](const auto& said) { return !hints_->concerns(said.first); });
+    if (spoken_) std::erase_if(spoken_->said, [&](const auto& said) { return !hints_->concerns(said.first); });
   }
 
   [[nodiscard]] bool listens() const { return hints_ && !hints_->empty(); }
-  [[nodiscard]] const routing::tenant_id& current() const { return current_; }
+  [[nodiscard]] const routing::tenant_id& current() const { return spoken_ ? spoken_->current : login_; }
   /// It stays who it is, whatever it says.
   [[nodiscard]] bool is_fixed() const { return fixed_; }
   /// It has named no tenant, and must before anything else.
-  [[nodiscard]] bool is_waiting() const { return waits_ && current_.empty(); }
+  [[nodiscard]] bool is_waiting() const { return waits_ && current().empty(); }
 
   /// Whether the statement could name a tenant.
   [[nodiscard]] bool concerns(const pgwire::verdict& verdict) const;
@@ -75,9 +76,14 @@ class tenant_speech {
   routing::tenant_id login_;
   bool fixed_ = false;
   bool waits_ = false;
-  routing::tenant_id current_;
-  sayings said_;
-  sayings saying_;  // with the move at hand
+  // Of a session that has named a tenant itself, or has tried to.
+  struct spoken {
+    routing::tenant_id current;
+    sayings said = {};
+    sayings saying = {};  // with the move at hand
+  };
+  spoken& speak();
+  seldom<spoken> spoken_;
 };
 
 }  // namespace proxy

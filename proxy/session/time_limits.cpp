@@ -9,7 +9,7 @@ namespace {
 // A cancel request that has done nothing by then was lost.
 constexpr std::chrono::seconds time_for_a_cancel{5};
 
-bool is_over(const std::optional<clock::time_point>& since, std::chrono::milliseconds limit, clock::time_point now) {
+bool is_over(const moment& since, std::chrono::milliseconds limit, clock::time_point now) {
   return since && limit.count() > 0 && now - *since >= limit;
 }
 
@@ -19,11 +19,11 @@ std::string in_words(std::string_view name, std::chrono::milliseconds limit) {
 
 }  // namespace
 
-void time_limits::keep(since& one, bool is_so, clock::time_point now) {
+void time_limits::keep(moment& since, bool is_so, clock::time_point now) {
   if (!is_so) {
-    one.reset();
-  } else if (!one) {
-    one = now;
+    since.reset();
+  } else if (!since) {
+    since = now;
   }
 }
 

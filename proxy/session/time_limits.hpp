@@ -10,6 +10,7 @@
 
 #include "protocol/error_response.hpp"
 #include "proxy/io.hpp"
+#include "proxy/moment.hpp"
 #include "routing/route.hpp"
 
 namespace proxy {
@@ -37,19 +38,17 @@ class time_limits {
   exceeded look(const traffic_moment& now_at, const terms& by, clock::time_point now);
 
   /// Since when it is idle, as of the latest look.
-  [[nodiscard]] std::optional<clock::time_point> idle_since() const { return idle_; }
+  [[nodiscard]] std::optional<clock::time_point> idle_since() const { return idle_.get(); }
 
   /// What the client is told: of a statement that was cancelled (ERROR), or of the session's end (FATAL).
   [[nodiscard]] static pgwire::error_report report(exceeded what, const terms& by);
 
  private:
-  // Since when it has been so; nothing: it is not.
-  using since = std::optional<clock::time_point>;
-  static void keep(since& one, bool is_so, clock::time_point now);
+  static void keep(moment& since, bool is_so, clock::time_point now);
 
   traffic_moment at_;
-  since running_, idle_, transaction_;
-  since told_;  ///< that the statement runs for too long
+  moment running_, idle_, transaction_;  ///< since when it has been so; nothing: it is not
+  moment told_;                          ///< that the statement runs for too long
   bool told_again_ = false;
 };
 
