@@ -14,12 +14,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import bulk  # noqa: E402
 import connects  # noqa: E402
 import idle  # noqa: E402
+import logins  # noqa: E402
 import rates  # noqa: E402
 import reloads  # noqa: E402
 import soak  # noqa: E402
 import tenants  # noqa: E402
 
-MEASUREMENTS = {"bulk": bulk, "connects": connects, "idle": idle, "rates": rates, "reloads": reloads, "tenants": tenants, "soak": soak}
+MEASUREMENTS = {"bulk": bulk, "connects": connects, "idle": idle, "logins": logins, "rates": rates, "reloads": reloads, "tenants": tenants, "soak": soak}
 
 
 def main():

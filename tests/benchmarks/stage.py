@@ -106,8 +106,8 @@ def descriptors(pid):
 
 
 @contextlib.contextmanager
-def pgbouncer(server, size=16):
-    """Gives (port, pid), or nothing where PgBouncer is not installed."""
+def pgbouncer(server, size=16, users=None):
+    """Gives (port, pid), or nothing where PgBouncer is not installed. With a file of `users` they have to log in, by SCRAM."""
     program = shutil.which("pgbouncer", path=os.environ["PATH"] + ":/usr/sbin")
     if not program:
         yield None
@@ -116,14 +116,14 @@ def pgbouncer(server, size=16):
     folder = server.folder / "pgbouncer"
     folder.mkdir()
     file = folder / "pgbouncer.ini"
-    (folder / "users.txt").write_text(f'"{USER}" ""\n')
+    (folder / "users.txt").write_text(users.read_text() if users else f'"{USER}" ""\n')
     file.write_text(f"""[databases]
 acme = host=127.0.0.1 port={server.port} dbname=acme user={USER} pool_size={size}
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = {port}
 unix_socket_dir =
-auth_type = trust
+auth_type = {'scram-sha-256' if users else 'trust'}
 auth_file = {folder}/users.txt
 pool_mode = transaction
 max_client_conn = 20000

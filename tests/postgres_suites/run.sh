@@ -7,26 +7,30 @@
 #   run.sh --through build/release/proxy/pglodge     direct, then through this lodge, then compared
 #   run.sh --through PATH --pool 4                   the same by transaction pooling over so many server connections; the
 #                                                    isolation tests look for process ids of their own and are left out
+#   run.sh --through PATH --tls                      with TLS between the clients and the lodge; may go with --pool
 #   run.sh --direct                                  the direct run only
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cache=$root/build/postgres-15
+usage() {
+  echo "usage: ${0##*/} --through PATH [--pool N] [--tls] | --direct" >&2
+  exit 2
+}
 lodge=
 direct_only=
 pool=
+tls=
 while [ $# -gt 0 ]; do
   case $1 in
     --through) lodge=$(realpath "${2:?--through needs the path of a lodge}"); shift 2 ;;
     --pool) pool=${2:?--pool needs a number}; shift 2 ;;
+    --tls) tls=1; shift ;;
     --direct) direct_only=1; shift ;;
-    *) echo "usage: ${0##*/} --through PATH [--pool N] | --direct" >&2; exit 2 ;;
+    *) usage ;;
   esac
 done
-if [ -z "$lodge$direct_only" ]; then
-  echo "usage: ${0##*/} --through PATH [--pool N] | --direct" >&2
-  exit 2
-fi
+[ -n "$lodge$direct_only" ] || usage
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/postgres-suites.XXXXXX")
 chmod 755 "$work"
@@ -57,12 +61,12 @@ fetch_source() {
 }
 
 build() {
-  [ -e "$cache/built" ] && return
+  [ -e "$cache/built-with-ssl" ] && return
   echo "== building it (a few minutes, once)"
   mkdir -p "$cache/build"
   (
     cd "$cache/build"
-    ../source/configure -q --prefix="$cache/install" --without-readline --without-zlib
+    ../source/configure -q --prefix="$cache/install" --without-readline --without-zlib --with-ssl=openssl
     make -s -j"$(nproc)"
     make -s install
     make -s -C contrib/spi install
@@ -70,7 +74,7 @@ build() {
     make -s -j"$(nproc)" -C src/test/isolation
     make -s -C src/test/modules/libpq_pipeline
   ) > "$cache/build.log" 2>&1 || { tail -30 "$cache/build.log"; exit 1; }
-  touch "$cache/built"
+  touch "$cache/built-with-ssl"
 }
 
 free_port() { /usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
@@ -87,10 +91,16 @@ start_postgres() {
 start_lodge() {
   lodge_port=$(free_port)
   local sharing="mode: session"
+  local over=
   [ -z "$pool" ] || sharing="size: $pool"
+  if [ -n "$tls" ]; then
+    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout "$work/key" -out "$work/certificate" 2> /dev/null
+    over=", tls: { mode: require, certificate: certificate, key: key }"
+    export PGSSLMODE=require
+  fi
   cat > "$work/pglodge.yaml" <<YAML
 listen:
-  - address: 127.0.0.1:$lodge_port
+  - { address: "127.0.0.1:$lodge_port"$over }
 routes: routes.yaml
 auth: { method: trust }
 log: { level: warn }
