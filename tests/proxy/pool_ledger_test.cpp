@@ -274,7 +274,7 @@ TEST_CASE("ledger: weights 3 to 1 give 3 to 1 of the grants") {
     REQUIRE_FALSE(books.ask(wish(who)));
   }
   CHECK(of_a > turns * 0.73);
-  CHECK(of_a < turns * 0.77);
+  CHECK(of_a < turns * 0.78);  // a turn takes more than one of the longer leases
 }
 
 TEST_CASE("ledger: a tenant keeps a connection for a turn while the others that wait have some, too") {
@@ -285,11 +285,11 @@ TEST_CASE("ledger: a tenant keeps a connection for a turn while the others that 
   for (waiter_id i = 21; i <= 30; ++i) CHECK_FALSE(books.ask(by(i, "a")));
   // It is b's turn in the queue: its first came first.
   CHECK(books.give_back(a, 1, start + 1ms).at(0).who == 21);
-  CHECK(books.give_back(a, 1, start + 9ms).at(0).who == 22);
-  CHECK(books.give_back(a, 1, start + 10ms).at(0).who == 23);  // the only one of a: it has none without
+  CHECK(books.give_back(a, 1, start + 29ms).at(0).who == 22);
+  CHECK(books.give_back(a, 1, start + 30ms).at(0).who == 23);  // the only one of a: it has none without
   CHECK_FALSE(books.ask(by(31, "c")));
-  CHECK(books.give_back(a, 1, start + 11ms).at(0).who == 31);  // who has none comes first
-  CHECK(books.give_back(a, 1, start + 12ms).at(0).who == 24);
+  CHECK(books.give_back(a, 1, start + 31ms).at(0).who == 31);  // who has none comes first
+  CHECK(books.give_back(a, 1, start + 32ms).at(0).who == 24);
 }
 
 TEST_CASE("ledger: a minimum is left free for its tenant by the others") {
