@@ -23,8 +23,8 @@ def measure(_):
         stored = server.value("SELECT rolpassword FROM pg_authid WHERE rolname = %s", stage.USER)
         users = server.folder / "users.txt"
         users.write_text(f'"{stage.USER}" "{stored}"\n')
-        users.chmod(0o644)
-        auth = {"method": "scram-sha-256", "users_file": str(users)}
+        users.chmod(0o600)
+        auth = {"method": "scram-sha-256", "users": str(users)}
         with stage.lodge(stage.routes(server), auth=auth) as lodge, stage.pgbouncer(server, users=users) as other:
             ways = {"pglodge": (lodge.port, lodge.process.pid)}
             if other:
@@ -37,7 +37,7 @@ def measure(_):
 
 def log_in(port, each):
     """A login, and a statement, for each. Who logs in works as hard as whoever lets them in: it stands back, so that it is not what is measured."""
-    command = ["nice", "-n", 19, stage.BIN / "pgbench", "-h", "127.0.0.1", "-p", port, "-U", stage.USER, "-n", "-S", "-C", "-c", AT_A_TIME,
+    command = ["chrt", "--idle", 0, stage.BIN / "pgbench", "-h", "127.0.0.1", "-p", port, "-U", stage.USER, "-n", "-S", "-C", "-c", AT_A_TIME,
                "-j", AT_A_TIME, "-t", each, "acme"]
     return subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
