@@ -7,7 +7,7 @@
 #   run.sh --through build/release/proxy/pglodge     direct, then through this lodge, then compared
 #   run.sh --through PATH --pool 4                   the same by transaction pooling over so many server connections; the
 #                                                    isolation tests look for process ids of their own and are left out
-#   run.sh --through PATH --tls                      with TLS between the clients and the lodge; may go with --pool
+#   run.sh --through PATH --tls                      with TLS between all of them, directly, too; may go with --pool
 #   run.sh --direct                                  the direct run only
 set -euo pipefail
 
@@ -63,16 +63,18 @@ fetch_source() {
 build() {
   [ -e "$cache/built-with-ssl" ] && return
   echo "== building it (a few minutes, once)"
+  rm -rf "$cache/build" "$cache/install"  # of other options, perhaps
   mkdir -p "$cache/build"
+  # A shell whose result is looked at does not stop at a failure by itself.
   (
-    cd "$cache/build"
-    ../source/configure -q --prefix="$cache/install" --without-readline --without-zlib --with-ssl=openssl
-    make -s -j"$(nproc)"
-    make -s install
-    make -s -C contrib/spi install
-    make -s -j"$(nproc)" -C src/test/regress
-    make -s -j"$(nproc)" -C src/test/isolation
-    make -s -C src/test/modules/libpq_pipeline
+    cd "$cache/build" &&
+      ../source/configure -q --prefix="$cache/install" --without-readline --without-zlib --with-ssl=openssl &&
+      make -s -j"$(nproc)" &&
+      make -s install &&
+      make -s -C contrib/spi install &&
+      make -s -j"$(nproc)" -C src/test/regress &&
+      make -s -j"$(nproc)" -C src/test/isolation &&
+      make -s -C src/test/modules/libpq_pipeline
   ) > "$cache/build.log" 2>&1 || { tail -30 "$cache/build.log"; exit 1; }
   touch "$cache/built-with-ssl"
 }
@@ -84,6 +86,14 @@ start_postgres() {
   install -d "$work/data" "$work/results"
   [ "$(id -u)" != 0 ] || chown postgres: "$work/data" "$work/results"
   as_postgres "$cache/install/bin/initdb" -D "$work/data" -U postgres -A trust --no-locale -E UTF8 --no-sync >/dev/null
+  if [ -n "$tls" ]; then
+    (
+      cd "$work/data"
+      as_postgres openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout server.key -out server.crt
+    ) 2> /dev/null
+    echo "ssl = on" | as_postgres tee -a "$work/data/postgresql.conf" > /dev/null
+    export PGSSLMODE=require
+  fi
   as_postgres "$cache/install/bin/pg_ctl" -D "$work/data" -w -s -l "$work/results/postgres.log" \
     -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off" start
 }
@@ -93,11 +103,7 @@ start_lodge() {
   local sharing="mode: session"
   local over=
   [ -z "$pool" ] || sharing="size: $pool"
-  if [ -n "$tls" ]; then
-    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout "$work/key" -out "$work/certificate" 2> /dev/null
-    over=", tls: { mode: require, certificate: certificate, key: key }"
-    export PGSSLMODE=require
-  fi
+  [ -z "$tls" ] || over=", tls: { mode: require, certificate: data/server.crt, key: data/server.key }"
   cat > "$work/pglodge.yaml" <<YAML
 listen:
   - { address: "127.0.0.1:$lodge_port"$over }
