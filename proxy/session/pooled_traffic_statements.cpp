@@ -46,7 +46,9 @@ void pooled_traffic::parse_at_server(const frontend::parse& what, const statemen
   const std::string server_name = entry.server_name;
   std::string client_name = entry.client_name;
   push(std::move(entry));
-  if (!client_name.empty()) describe_at_server(server_name, std::move(client_name), to_server);
+  // What EXECUTE gives is another statement's result, and a server does not mind if that becomes another one.
+  const bool executes = statement->verdict && !statement->verdict->executes.empty();
+  if (!client_name.empty() && !executes) describe_at_server(server_name, std::move(client_name), to_server);
 }
 
 // What a statement's result looks like is remembered, so that it can be told whether it is still the same when it is

@@ -352,6 +352,15 @@ TEST_CASE("another's unnamed statement stays out of reach where what closes it i
   CHECK(s.sent() == closed + run);
 }
 
+TEST_CASE("what a statement that executes another one gives is not remembered") {
+  scene s(terms("globex"));
+  const std::string text = GENERATE("SELECT 1", "EXECUTE other");
+  s.client(frontend::parse{"a", text, {}}.encode() + frontend::sync{}.encode());
+  const bool described =
+      s.sent().find(frontend::describe{frontend::target::statement, "pglodge_1"}.encode()) != std::string::npos;
+  CHECK(described == (text == "SELECT 1"));
+}
+
 TEST_CASE("a name that was given in a pipeline which has failed is free again in the next, already under way") {
   scene s(terms("globex"));
   const std::string sync = frontend::sync{}.encode();
