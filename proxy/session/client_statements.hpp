@@ -29,9 +29,9 @@ class client_statements {
   [[nodiscard]] bool contains(std::string_view name) const { return find(name) != nullptr; }
 
   /// Nothing happens to one that is there.
-  void add(std::string name, client_statement what) {
+  void add(std::string name, const client_statement& what) {
     if (!all_) all_.emplace();
-    all_->try_emplace(std::move(name), std::move(what));
+    all_->try_emplace(std::move(name), what);
   }
   void erase(std::string_view name) {
     if (!all_) return;

@@ -140,7 +140,7 @@ void pooled_traffic::forget_names() {
   client_statements later;
   for (const expected& at : answers_.waiting().subspan(1)) {
     client_statement* const kept = at.undo == on_skip::forget_name ? named_.find(at.client_name) : nullptr;
-    if (kept != nullptr) later.add(at.client_name, std::move(*kept));
+    if (kept != nullptr) later.add(at.client_name, *kept);
   }
   named_ = std::move(later);
 }

@@ -104,7 +104,7 @@ pooled_traffic::hearing pooled_traffic::hear_parse(const frame_piece& piece, byt
   if (name.empty()) {
     unnamed_ = std::move(made);
   } else {
-    named_.add(name, std::move(made));
+    named_.add(name, made);
   }
   to_client.insert(backend::parse_complete{}.encode());
   return hearing::denied;
