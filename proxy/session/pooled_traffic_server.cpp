@@ -213,13 +213,12 @@ void pooled_traffic::on_ready(const frame_piece& piece, byte_run& to_client, byt
       if (held) {
         restoring_ = false;
         restore_after_.reset();
-        tell_parameters(to_client);
       }
-      if (std::exchange(untold_, false)) tell_parameters(to_client);
+      if (std::exchange(untold_, false) || held) tell_parameters(to_client);
       to_client.pass(piece.bytes);
       break;
     case owner::restore:
-      restoring_ = false;
+      restoring_ = untold_ = false;
       tell_parameters(to_client);
       to_client.pass(piece.bytes);
       break;
