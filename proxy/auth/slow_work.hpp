@@ -71,9 +71,9 @@ class slow_work {
     return true;
   }
 
-  /// See above. Calling it again does nothing.
+  /// See above. Calling it again does nothing; two threads may not at once.
   void close() {
-    if (closing_.exchange(true)) return;
+    if (closed_) return;
     pool_->stop();
     closed_ = true;  // who is told so may rely on it that nothing begins any more
     pool_->join();
@@ -124,7 +124,7 @@ class slow_work {
   }
 
   counter jobs_;
-  std::atomic<bool> closing_ = false, closed_ = false;
+  std::atomic<bool> closed_ = false;
   std::unique_ptr<asio::thread_pool> pool_;
 };
 

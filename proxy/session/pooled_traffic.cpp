@@ -67,6 +67,7 @@ void pooled_traffic::put_on(const routing::session_state& worn, random_seed seed
 // What commits it is skipped with all the rest if it did not go well.
 void pooled_traffic::dress(std::string_view sql, reply when, byte_run& to_server) {
   dressing_ = true;
+  dress_asked_ = false;
   server_->worn = nullptr;
   if (when == reply::with_the_clients) run_hidden("BEGIN", owner::dress, to_server);
   if (!sql.empty()) run_hidden(sql, owner::dress, to_server);

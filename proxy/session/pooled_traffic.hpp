@@ -250,6 +250,7 @@ class pooled_traffic {
 
   outcome hear_server(std::span<const std::byte> chunk, byte_run& to_client, byte_run& to_server);
   void server_piece(const pgwire::frame_piece& piece, byte_run& to_client, byte_run& to_server);
+  void on_executed(byte_run& to_server);
   void on_error(const pgwire::frame_piece& piece, byte_run& to_client);
   void on_ready(const pgwire::frame_piece& piece, byte_run& to_client, byte_run& to_server);
   void on_tag(const pgwire::frame_piece& piece);
@@ -310,6 +311,7 @@ class pooled_traffic {
   bool untold_ = false;              // the server reported what the client is to hear before its next ReadyForQuery
   bool failed_ = false;              // the transaction at hand, as far as it was implicit, has come to nothing
   bool dressing_ = false;            // begun, and not known to have succeeded
+  bool dress_asked_ = false;         // the server was told to say so
   bool undressed_ = false;
   bool held_ = false;        // the client's first message of the lease waits for the dressing
   bool restoring_ = false;   // a client's ReadyForQuery is held until a restore is done

@@ -89,6 +89,10 @@ pooled_traffic::pooled_traffic(std::uint64_t session, statement_tools& tools)
 
 pooled_traffic::step pooled_traffic::advance(byte_run& to_server, byte_run& to_client) {
   const step next = consider_all(to_server, to_client);
+  // Nothing else makes the server say how the dressing went.
+  const bool unasked = next == step::waits && dressing_ && !dress_asked_ && !answers_.owes_ready();
+  if (unasked) to_server.insert(frontend::flush{}.encode());
+  dress_asked_ = dress_asked_ || unasked;
   // What is put in goes out together with what the server says next, if it is to say anything.
   if (answers_.only_put_in()) give_answers(to_client);
   return next;
@@ -203,8 +207,7 @@ bool pooled_traffic::on_query(const frame_piece& piece, byte_run& to_server) {
   const auto verdict = tools_.verdicts.of(text);
   const std::vector<std::string> names = verdict ? statements_named_by(*verdict) : std::vector<std::string>();
   if (!names.empty() && dressing_) {  // what helps has a Sync of its own, behind which the client's statement would run
-    if (!std::exchange(held_, true)) to_server.insert(frontend::flush{}.encode());
-    barrier_ = true;
+    barrier_ = held_ = true;
     return false;
   }
   held_ = false;

@@ -93,12 +93,7 @@ void pooled_traffic::server_piece(const frame_piece& piece, byte_run& to_client,
       if (at == nullptr) {
         lost_track_ = true;
       } else if (at->what == kind::execute) {
-        const bool again = at->dress_after;
-        const bool dress = at->whose == owner::dress && dressing_;
-        answers_.pop();
-        if (again) dress_again(to_server);
-        const expected* const next = answers_.front();
-        if (dress && (next == nullptr || next->whose != owner::dress)) dressed();
+        on_executed(to_server);
       }
       break;
     case from_backend::copy_in_response: on_copy_in(); break;
@@ -113,6 +108,17 @@ void pooled_traffic::server_piece(const frame_piece& piece, byte_run& to_client,
   }
   if (reply_passes_) to_client.pass(piece.bytes);
   give_answers(to_client);
+}
+
+// Of the extended protocol.
+void pooled_traffic::on_executed(byte_run& to_server) {
+  const bool discarded = answers_.front()->dress_after;
+  const bool dressed_some = answers_.front()->whose == owner::dress;
+  answers_.pop();
+  if (discarded) return dress_again(to_server);
+  const expected* const next = answers_.front();
+  const bool was_last = next == nullptr || next->whose != owner::dress;
+  if (dressed_some && was_last && dressing_) dressed();
 }
 
 void pooled_traffic::on_tag(const frame_piece& piece) {

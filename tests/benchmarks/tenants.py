@@ -78,9 +78,13 @@ class Crowd:
                 session.send(asks[done % len(asks)])
                 busy.add(session)
                 done += 1
-            for descriptor, _ in poll.poll():
+            ready = poll.poll(10)
+            assert ready, "nobody is answered any more"
+            for descriptor, _ in ready:
                 session = by_descriptor[descriptor]
-                if session.recv(65536)[-6:] == b"Z\0\0\0\5I":
+                said = session.recv(65536)
+                assert said and said[:1] != b"E", said
+                if said[-6:] == b"Z\0\0\0\5I":
                     busy.discard(session)
         took = time.monotonic() - began
         lodge, postgres = (after - before for after, before in zip(self.used(), before, strict=True))

@@ -26,7 +26,7 @@ def pooled(postgres, size=1, **limits):
 @pytest.fixture(scope="module")
 def one(start_lodge, postgres):
     """A pool of one connection for everybody."""
-    return start_lodge(pooled(postgres, wait="10s"), TRUST)
+    return start_lodge(pooled(postgres, wait="10s"), {**TRUST, "admin": {"users": ["root"]}})
 
 
 @pytest.fixture(scope="module")
@@ -217,7 +217,7 @@ def test_the_polite_one_is_served_promptly(start_lodge, postgres):
             futures = [pool.submit(greedy) for _ in range(busy)]
             try:
                 eventually(lambda: lodge.descriptors() >= lodge.descriptors_before + busy, "they are there")
-                time.sleep(2 * nap)
+                eventually(lambda: postgres.sleeps(2), "all connections are taken")
                 took = []
                 for _ in range(15):
                     begun = time.monotonic()
@@ -604,7 +604,8 @@ def test_a_cancel_of_one_who_waits(one, two):
     first, second = two
     first.rows("BEGIN")
     second.send(query("SELECT 1"))
-    time.sleep(0.1)
+    with one.login("root", "pglodge") as console:
+        eventually(lambda: any("waiting" in client for client in console.rows("SHOW CLIENTS")), "it waits")
     cancel(one, second)
     assert [error.sqlstate for error in answers(second)[1]] == ["57014"]
     assert first.value("SELECT 1") == "1"

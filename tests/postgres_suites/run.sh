@@ -88,9 +88,9 @@ start_postgres() {
   as_postgres "$cache/install/bin/initdb" -D "$work/data" -U postgres -A trust --no-locale -E UTF8 --no-sync >/dev/null
   if [ -n "$tls" ]; then
     (
-      cd "$work/data"
-      as_postgres openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout server.key -out server.crt
-    ) 2> /dev/null
+      cd "$work/data" &&
+        as_postgres openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout server.key -out server.crt
+    ) 2> "$work/openssl.log" || { cat "$work/openssl.log" >&2; exit 1; }
     echo "ssl = on" | as_postgres tee -a "$work/data/postgresql.conf" > /dev/null
     export PGSSLMODE=require
   fi

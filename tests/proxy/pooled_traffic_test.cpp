@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "protocol/backend_messages.hpp"
 #include "protocol/frontend_messages.hpp"
@@ -177,6 +178,24 @@ TEST_CASE("a dressing that fails is the client's error, and none of its statemen
   s.server.worn = s.traffic.state();
   s.client(pipeline);
   CHECK(s.sent().find("SELECT 1") != std::string::npos);
+}
+
+TEST_CASE("each part of a dressing that fails stops it, and the client's statement with it") {
+  scene s(terms("globex"));
+  s.server.used = true;
+  s.server.tenant = "acme";
+  const std::string why = error("57014", "canceling statement due to statement timeout");
+  std::vector<std::string> answers;
+  for (const char* part : {"DISCARD ALL", "BEGIN", "SELECT 2", "COMMIT"}) {
+    answers.insert(answers.end(), {parsed, bound, tag(part)});
+  }
+  const auto fails_at = GENERATE_COPY(range(std::size_t{0}, answers.size()));
+  CHECK(s.client(query("SELECT 1")) == step::starved);
+  for (std::size_t i = 0; i < fails_at; ++i) CHECK(s.reply(answers[i]) == outcome::leased);
+  CHECK(s.server.worn == nullptr);
+  CHECK(s.reply(why) == outcome::undressed);
+  s.traffic.explain_undressed(s.to_client);
+  CHECK(s.told() == why + ready());
 }
 
 TEST_CASE("a SET is asked of the server after its transaction, and worn from then on") {
