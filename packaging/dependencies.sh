@@ -10,7 +10,8 @@ packages=(
   libpq-dev libssl-dev libidn-dev libpg-query-dev libprotobuf-c-dev prometheus-cpp-dev
   libsystemd-dev liburing-dev
   postgresql-15 postgresql-client-15
-  python3-pytest python3-pytest-xdist python3-psycopg2 python3-psycopg python3-asyncpg python3-jsonschema python3-yaml
+  python3-pytest python3-pytest-xdist python3-pytest-timeout
+  python3-psycopg2 python3-psycopg python3-asyncpg python3-jsonschema python3-yaml
   openssl python3-cryptography git ca-certificates
 )
 all=

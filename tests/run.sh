@@ -54,7 +54,8 @@ parallel=$(nproc)
 report=$(mktemp "${TMPDIR:-/tmp}/pglodge-report.XXXXXX")
 trap 'rm -f "$report"' EXIT
 step "integration tests" env PYTHONDONTWRITEBYTECODE=1 PGLODGE_BINARY="$binary" \
-  /usr/bin/python3 -m pytest -q -n "$parallel" --dist loadfile --junitxml="$report" "${pytest[@]}" "$root/tests/integration"
+  /usr/bin/python3 -m pytest -q -n "$parallel" --dist loadfile --max-worker-restart=0 --junitxml="$report" "${pytest[@]}" \
+  "$root/tests/integration"
 counts=$(/usr/bin/python3 - "$report" <<'PYTHON'
 import sys
 import xml.etree.ElementTree as tree
