@@ -240,10 +240,10 @@ class routes_writer {
     if (mode == "session") {
       import_.notes.remark(
           at, path,
-          "session gives each client a server connection of its own, opened and closed with its session and counted "
-          "against pool.size; with pool.mode: transaction settings, prepared statements and the like follow the "
-          "client, "
-          "so that most applications that needed session can use it");
+          "session gives each client a server connection of its own for as long as it stays, counted against "
+          "pool.size; "
+          "with pool.mode: transaction settings, prepared statements and the like follow the client, so that most "
+          "applications that needed session can use it");
     }
     return mode;
   }

@@ -29,7 +29,7 @@ using reply = std::function<void(T)>;
 /// A server connection as whoever has it knows it.
 struct connection_facts {
   connection_id id = 0;  ///< in its server's pool
-  bool own = false;      ///< the session's, for as long as it lives
+  bool own = false;      ///< it ends with the session
   endpoint address;
   std::int32_t process_id = 0;
 };

@@ -74,13 +74,21 @@ table show_pools(const client_list& clients, const pool_list& pools) {
   struct sums {
     std::size_t cl_active = 0;
     std::size_t cl_waiting = 0;
-    std::size_t own = 0;  // connections of sessions that share none, of those lent
-    ledger::pool_totals shared;
+    std::size_t own = 0;  // connections that sessions have or had for themselves
+    ledger::pool_totals all;
+    void add(const ledger::pool_totals& one) {
+      all.lent += one.lent;
+      all.opening += one.opening;
+      all.idle += one.idle;
+      if (!one.key.start.empty()) own += one.lent + one.idle;
+      if (!one.waiting_since) return;
+      all.waiting_since = std::min(all.waiting_since.value_or(*one.waiting_since), *one.waiting_since);
+    }
   };
   using name = std::tuple<std::string, std::string, std::string>;  // dbname, user, server
   std::map<name, sums> all;
   for (const auto& pool : pools) {
-    for (const auto& one : pool->totals()) all[{one.key.dbname, one.key.user, pool->server()->name}].shared = one;
+    for (const auto& one : pool->totals()) all[{one.key.dbname, one.key.user, pool->server()->name}].add(one);
   }
   for (const client_facts& one : clients) {
     if (one.is_console || one.server.empty()) continue;
@@ -91,19 +99,18 @@ table show_pools(const client_list& clients, const pool_list& pools) {
   std::vector<row> rows;
   for (const auto& [key, sum] : all) {
     const auto& [dbname, user, server] = key;
-    const auto active = sum.shared.lent - sum.shared.opening;
+    const auto active = sum.all.lent - sum.all.opening;
     using std::chrono::microseconds;
     std::int64_t waits = 0;
-    if (sum.shared.waiting_since) {
-      waits = std::chrono::duration_cast<microseconds>(clock::now() - *sum.shared.waiting_since).count();
+    if (sum.all.waiting_since) {
+      waits = std::chrono::duration_cast<microseconds>(clock::now() - *sum.all.waiting_since).count();
     }
     waits = std::max<std::int64_t>(waits, 0);
-    rows.push_back({dbname, user, std::to_string(sum.cl_active), std::to_string(sum.cl_waiting), "0", "0",
-                    std::to_string(active), "0", "0", std::to_string(sum.shared.idle), "0", "0",
-                    std::to_string(sum.shared.opening), std::to_string(waits / 1'000'000),
-                    std::to_string(waits % 1'000'000),
-                    sum.own > 0 && sum.own == sum.shared.lent + sum.shared.idle ? "session" : "transaction",
-                    std::nullopt, server});
+    rows.push_back(
+        {dbname, user, std::to_string(sum.cl_active), std::to_string(sum.cl_waiting), "0", "0", std::to_string(active),
+         "0", "0", std::to_string(sum.all.idle), "0", "0", std::to_string(sum.all.opening),
+         std::to_string(waits / 1'000'000), std::to_string(waits % 1'000'000),
+         sum.own > 0 && sum.own == sum.all.lent + sum.all.idle ? "session" : "transaction", std::nullopt, server});
   }
   // As PgBouncer shows its own: so the table is never empty.
   const auto consoles = std::ranges::count_if(clients, &client_facts::is_console);
@@ -126,12 +133,13 @@ table show_lists(const snapshot& now, const client_list& clients, const pool_lis
   std::size_t idle = 0;
   std::size_t keys = 0;
   for (const auto& pool : pools) {
-    const auto totals = pool->totals();
-    keys += totals.size();
-    for (const auto& one : totals) {
+    std::set<std::pair<std::string, std::string>> kinds;
+    for (const auto& one : pool->totals()) {
+      kinds.emplace(one.key.dbname, one.key.user);
       used += one.lent;
       idle += one.idle;
     }
+    keys += kinds.size();
   }
   const auto& parts = now.routes->parts();
   const std::vector<std::pair<std::string, std::size_t>> items{

@@ -115,7 +115,7 @@ class ledger {
     pool_key key;
     std::string place, tenant;  ///< it serves, or last served
     time_point opened;          ///< unless it is connecting
-    bool own = false;           ///< it is one client's alone, and ends with it
+    bool own = false;           ///< who has it has it for as long as its session lasts
   };
   /// All of them, in no order. O(connections).
   [[nodiscard]] std::vector<connection_report> connections() const;
@@ -144,15 +144,9 @@ class ledger {
     std::size_t waiting = 0;
     ring<waiter> waiters;  ///< who came first is first
   };
-  struct key_hash {
-    std::size_t operator()(const pool_key& key) const noexcept {
-      const std::size_t user = std::hash<std::string>()(key.user);
-      return std::hash<std::string>()(key.dbname) ^ (user << 1 | user >> 63);
-    }
-  };
   using tenants = roster<std::string, tenant>;
   using places = roster<std::string, place>;
-  using pool_roster = roster<pool_key, pool, key_hash>;
+  using pool_roster = roster<pool_key, pool, pool_key_hash>;
 
   /// A wish whose names have become records.
   struct request {

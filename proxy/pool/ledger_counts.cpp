@@ -33,7 +33,8 @@ std::vector<ledger::connection_report> ledger::connections() const {
   std::vector<connection_report> all;
   all.reserve(connections_.size());
   for (const auto& [id, one] : connections_) {
-    all.push_back({id, one.is, one.from->name(), one.in->name(), one.of->name(), one.opened, one.own});
+    const bool own = one.own || !one.from->name().start.empty();
+    all.push_back({id, one.is, one.from->name(), one.in->name(), one.of->name(), one.opened, own});
   }
   return all;
 }

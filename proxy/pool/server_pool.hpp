@@ -156,9 +156,7 @@ class server_pool : public std::enable_shared_from_this<server_pool> {
     friend bool operator==(const greeting_key&, const greeting_key&) = default;
   };
   struct greeting_hash {
-    std::size_t operator()(const greeting_key& of) const {
-      return std::hash<std::string>{}(of.key.dbname) ^ (std::hash<std::string>{}(of.key.user) << 1) ^ of.state;
-    }
+    std::size_t operator()(const greeting_key& of) const { return pool_key_hash{}(of.key) ^ of.state; }
   };
   std::unordered_map<greeting_key, parameters_ptr, greeting_hash> greetings_;
 };

@@ -3,7 +3,9 @@
 
 #include <chrono>
 #include <compare>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -12,11 +14,20 @@ namespace proxy {
 using connection_id = std::uint64_t;  ///< given by the ledger, never reused; never 0
 using waiter_id = std::uint64_t;      ///< given by who asks
 
-/// Connections with equal keys are interchangeable once dressed: the same database, logged in as the same role.
+/// Connections with equal keys are interchangeable once dressed: the same database, logged in as the same role. Those
+/// of session pooling are not dressed, but reset: they began alike, too.
 struct pool_key {
   std::string dbname;
   std::string user;
+  std::string start;  ///< session pooling: the tenant and the startup packet; else empty
   auto operator<=>(const pool_key&) const = default;
+};
+struct pool_key_hash {
+  std::size_t operator()(const pool_key& key) const noexcept {
+    const std::hash<std::string> hash;
+    const auto rotated = [](std::size_t bits, int by) { return bits << by | bits >> (64 - by); };
+    return hash(key.dbname) ^ rotated(hash(key.user), 1) ^ rotated(hash(key.start), 2);
+  }
 };
 
 /// What a client asks for. The limits in it are its tenant's and its place's, not its own: the latest wish that names

@@ -139,6 +139,7 @@ task<void> client_session::goodbye(const ending& why) {
 }
 
 void client_session::let_go_of_server() {
+  if (leave_behind()) return;
   own_->cancel_handle = {};
   if (own_->relaying && own_->link.is_open() && own_->relaying->server_stream_whole()) {
     static_cast<void>(own_->link.write_some(as_bytes(pgwire::frontend::terminate{}.encode())));

@@ -98,6 +98,7 @@ class client_session final : private pooled_session::host, public lookout::resid
   template <class T>
   using step = std::expected<T, ending>;
   using entered_ptr = std::unique_ptr<server_login::entered>;
+  using entered_or = std::expected<entered_ptr, server_login::refusal>;
 
   [[nodiscard]] std::string state_in_words() const;
   [[nodiscard]] std::optional<routing::route> place_now() const;
@@ -109,6 +110,7 @@ class client_session final : private pooled_session::host, public lookout::resid
   task<seldom<ending>> stay(std::shared_ptr<client_session> self);
   [[nodiscard]] std::optional<ending> why_full();
   [[nodiscard]] bool shares_connections() const;
+  [[nodiscard]] bool hands_on() const;
   [[nodiscard]] routing::session_facts facts_of(const session_request& request) const;
   [[nodiscard]] std::optional<pgwire::server_credentials> server_credentials(const server_access& how);
   task<std::optional<ending>> agree_on_version(const pgwire::startup_message& startup);
@@ -126,13 +128,19 @@ class client_session final : private pooled_session::host, public lookout::resid
   task<bool> wait_for_turn(bool again);
   task<seldom<ending>> outlast(server_login::refusal why);
   task<seldom<ending>> enter();
-  task<std::expected<entered_ptr, server_login::refusal>> try_to_enter();
+  task<entered_or> try_to_enter();
+  task<entered_or> log_in();
+  task<entered_ptr> take_over();
+  [[nodiscard]] entered_or come_in(entered_ptr entered);
+  [[nodiscard]] pool_key own_key() const;
+  [[nodiscard]] parameters_ptr shared_greeting(std::string_view messages) const;
   task<seldom<ending>> relay_until_end(std::shared_ptr<client_session> self);
   [[nodiscard]] ending ending_of(relay_end how) const;
   task<ending> pass_cancel_on(const pgwire::cancel_key& presented);
   task<void> finish(seldom<ending> why);
   task<void> goodbye(const ending& why);
   void let_go_of_server();
+  bool leave_behind();
 
   void obey(const routing::route& now);
   void keep_limits(clock::time_point now);
@@ -151,6 +159,8 @@ class client_session final : private pooled_session::host, public lookout::resid
     transport link;
     std::unique_ptr<reservation> reserved;
     std::uint64_t reserved_version = 0;  ///< of the table by which it asked
+    bool stays = false;                  ///< the connection goes on to others after this session
+    parameters_ptr greeted;              ///< if it does: what the server reported when the session began
     clock::time_point reserve_until;     ///< for how long it waits for a server
     seldom<server_login> login;
     entered_ptr entered;  ///< between the login and the relay

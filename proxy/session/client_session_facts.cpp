@@ -98,7 +98,7 @@ console::client_facts client_session::facts() const {
     live_at(*where);
     if (state_ == session_state::relaying) {
       link_to(own_->target.get(), own_->reserved->id());
-      made.link->own = true;
+      made.link->own = !own_->stays;
     }
   }
   return made;

@@ -5,6 +5,7 @@
 #include "protocol/sqlstate.hpp"
 #include "proxy/session/client_session.hpp"
 #include "proxy/session/forward_cancel.hpp"
+#include "proxy/session/hand_on.hpp"
 #include "proxy/session/slow_statement.hpp"
 
 namespace proxy {
@@ -16,6 +17,9 @@ bool client_session::shares_connections() const {
   const bool ordinary = request_->startup.find("replication") == nullptr && request_->options.other.empty();
   return route_->pool == routing::pool_mode::transaction && lodge_knows_ && ordinary;
 }
+
+// To the next session like it.
+bool client_session::hands_on() const { return lodge_knows_ && request_->startup.find("replication") == nullptr; }
 
 // A connection of its own counts as much as a shared one.
 task<seldom<ending>> client_session::reserve() {
@@ -44,7 +48,10 @@ task<bool> client_session::wait_for_turn(bool again) {
   const auto begun = clock::now();
   const auto startup_left = deadline_ - begun;
   deadline_ = clock::time_point::max();
+  own_->stays = hands_on();
   connection_wish wish = wish_for(home_.number(), who(), *route_);
+  wish.own = !own_->stays;
+  if (own_->stays) wish.key = own_key();
   wish.since = begun;
   bool taken = false;
   if (again) {
@@ -117,12 +124,55 @@ task<seldom<ending>> client_session::enter() {
   }
 }
 
-task<std::expected<client_session::entered_ptr, server_login::refusal>> client_session::try_to_enter() {
+// The startup packet is the state that DISCARD ALL comes back to. Tenants share no session, whatever they have in
+// common.
+pool_key client_session::own_key() const {
+  pool_key key = pool_key_of(who(), *route_);
+  key.start = who().tenant.str() + '\0' + pgwire::encode_startup({3, 0}, server_parameters(*request_, who(), *route_));
+  return key;
+}
+
+// By a connection that somebody has left behind, or by a new one.
+task<client_session::entered_or> client_session::try_to_enter() {
+  while (own_->reserved->has_connection()) {
+    if (auto entered = co_await take_over()) co_return come_in(std::move(entered));
+    if (auto none = co_await reserve()) {
+      server_login::refusal refused;
+      refused.told = std::move(*none);
+      co_return std::unexpected(std::move(refused));
+    }
+  }
+  auto entered = co_await log_in();
+  if (!entered) co_return entered;
+  own_->reserved->opened();
+  co_return come_in(std::move(*entered));
+}
+
+// Nothing: it is lost, and so is its place in the budget.
+task<client_session::entered_ptr> client_session::take_over() {
+  const connection_ptr found = co_await own_->reserved->take_over(home_);
+  if (!found) co_return nullptr;
+  auto stream = found->leave_worker();
+  if (!stream) {
+    own_->reserved->release();
+    co_return nullptr;
+  }
+  own_->link.adopt(std::move(*stream));
+  own_->target = found->cancel();
+  own_->greeted = found->session.reported;
+  auto entered = std::make_unique<server_login::entered>();
+  entered->greeting = encode_greeting(*own_->greeted);
+  entered->server_early = pgwire::backend::ready_for_query{}.encode();
+  entered->client_early = from_client_.rest();
+  co_return entered;
+}
+
+task<client_session::entered_or> client_session::log_in() {
   const conf::daemon_settings& settings = *home_.current()->settings;
   const auto& access = home_.current()->secrets->servers;
   const auto how = access.find(route_->server->name);
-  server_login::refusal refused;
   if (how == access.end()) {
+    server_login::refusal refused;
     refused.told = ending::moved(who().tenant);
     co_return std::unexpected(std::move(refused));
   }
@@ -136,26 +186,45 @@ task<std::expected<client_session::entered_ptr, server_login::refusal>> client_s
   auto entered = co_await own_->login->run(what);
   own_->login.reset();
   if (!entered) co_return entered;
-  own_->reserved->opened();
+  if ((*entered)->cancel) own_->target = std::make_shared<const cancel_target>(std::move(*(*entered)->cancel));
+  if (own_->stays) own_->greeted = shared_greeting((*entered)->greeting);
+  co_return entered;
+}
+
+// What a server reports to one session of a kind it reports to the next: it is kept once for all of them.
+parameters_ptr client_session::shared_greeting(std::string_view messages) const {
+  const auto pool = home_.shared().pools.of(route_->server);
+  const pool_key key = own_key();
+  static const routing::session_state as_started;
+  parameters_ptr reported = parameters_in(messages);
+  const parameters_ptr known = pool->greeting(key, as_started);
+  if (known && *known == *reported) return known;
+  pool->remember_greeting(key, as_started, reported);
+  return reported;
+}
+
+// It has its server.
+client_session::entered_or client_session::come_in(entered_ptr entered) {
   if (const auto counted_in = meter_.enter(*route_); !counted_in) {
+    server_login::refusal refused;
     refused.told = ending::too_many_clients(*route_, counted_in.error());
-    co_return std::unexpected(std::move(refused));
+    return std::unexpected(std::move(refused));
   }
-  if ((*entered)->cancel) {
+  if (own_->target) {
     const bool long_key = version_ == pgwire::protocol_version{3, 2};
-    const auto process_id = (*entered)->cancel->server_key.process_id();
-    const auto key = make_cancel_key(process_id, long_key ? secret_bytes_3_2 : secret_bytes_3_0);
-    (*entered)->greeting += pgwire::encode_backend_key_data(key);
-    own_->target = std::make_shared<const cancel_target>(std::move(*(*entered)->cancel));
+    const auto key =
+        make_cancel_key(own_->target->server_key.process_id(), long_key ? secret_bytes_3_2 : secret_bytes_3_0);
+    entered->greeting += pgwire::encode_backend_key_data(key);
     own_->cancel_handle = home_.shared().cancels.add(key, own_->target);
   }
-  co_return entered;
+  return entered;
 }
 
 task<seldom<ending>> client_session::relay_until_end(std::shared_ptr<client_session> self) {
   entered_ptr entered = std::move(own_->entered);
   if (!co_await client_.write_all(as_bytes(entered->greeting))) co_return ending::quiet("the client left");
   own_->relaying.emplace(home_, client_, own_->link, meter_, route_->limits,
+                         own_->stays ? relay::server_after::stays : relay::server_after::ends,
                          [this](clock::duration took, std::string_view text) {
                            const auto& least = route_->limits.log_min_duration_statement;
                            if (least && took >= *least) log_slow(log_level(), name(), took, text);
@@ -195,6 +264,28 @@ void client_session::obey(const routing::route& now) {
   route_->limits = now.limits;
   route_->shared = now.shared;
   meter_.share(route_->shared);
+}
+
+// Whether the server's connection goes on to the next session of this kind.
+bool client_session::leave_behind() {
+  if (draining_ || !own_->relaying || !own_->relaying->server_is_free() || !own_->target) return false;
+  const traffic_tracker& traffic = own_->relaying->traffic();
+  if (!traffic.all_reported_known() || own_->link.owes()) return false;
+  auto stream = own_->link.detach();
+  if (!stream) return false;
+  left_behind left;
+  left.id = own_->reserved->id();
+  left.pool = own_->reserved->disown();
+  left.io = std::make_shared<transport>(home_.context());
+  left.io->adopt(std::move(*stream));
+  left.cancel = own_->target;
+  left.key = std::move(own_->cancel_handle);
+  left.reported = *own_->greeted;
+  if (const parameter_map* changed = traffic.reported()) {
+    for (const auto& [name, value] : *changed) left.reported.insert_or_assign(name, value);
+  }
+  hand_on(home_, std::move(left), home_.current()->settings->timeouts.connect);
+  return true;
 }
 
 // Of a session with a connection of its own.

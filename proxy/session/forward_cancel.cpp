@@ -40,6 +40,23 @@ task<void> forward_cancel(dial& dialling, transport& server, cancel_registry::re
 
 namespace {
 
+// How often it is looked whether a cancel request has arrived that was on its way.
+constexpr std::chrono::milliseconds cancel_poll{5};
+
+}  // namespace
+
+task<bool> cancels_settled(asio::io_context& home, cancel_registry::handle& key,
+                           const std::shared_ptr<const cancel_target>& at) {
+  timer pause(home);
+  while (key.busy()) {
+    pause.expires_after(cancel_poll);
+    co_await pause.async_wait(no_throw);
+  }
+  co_return !key.take_doubt(at);
+}
+
+namespace {
+
 constexpr std::chrono::seconds most_running{10};
 
 // A cancellation is lost on a wait that had just ended.

@@ -18,6 +18,11 @@ task<bool> deliver_cancel(dial& dialling, transport& server, const cancel_target
 /// The same for a request to a session, which is told what becomes of it.
 task<void> forward_cancel(dial& dialling, transport& server, cancel_registry::request& what);
 
+/// Waits until no request is on its way to what the key has cancelled, which must be aimed elsewhere by now. False: one
+/// has ended of which nobody knows whether it will still arrive at `at`, where it would hit whoever has that next.
+task<bool> cancels_settled(asio::io_context& home, cancel_registry::handle& key,
+                           const std::shared_ptr<const cancel_target>& at);
+
 /// The same for a request of the lodge's own, by itself and for ten seconds at most.
 void send_cancel(asio::io_context& home, cancel_registry::request what);
 

@@ -5,6 +5,7 @@
 
 #include "protocol/backend_messages.hpp"
 #include "protocol/startup.hpp"
+#include "proxy/session/forward_cancel.hpp"
 #include "proxy/session/pooled_session.hpp"
 #include "proxy/worker.hpp"
 
@@ -12,32 +13,8 @@ namespace proxy {
 
 namespace {
 
-// How often it is looked whether a cancel request has arrived that was on its way when the lease ended.
-constexpr std::chrono::milliseconds cancel_poll{5};
-
 // Shorter waiting is not told of, even where everything is.
 constexpr std::chrono::milliseconds worth_a_line{10};
-
-// Whole messages of a login's end: the settings in them.
-parameters_ptr parameters_of(std::string_view greeting) {
-  auto found = std::make_shared<parameter_map>();
-  pgwire::frame_rules rules = pgwire::backend_rules();
-  for (auto& rule : rules.of) {
-    rule.most_length = INT32_MAX;
-    rule.look = pgwire::frame_rules::attention::want_body;
-  }
-  pgwire::frame_cutter cutter(rules, greeting.size());
-  cutter.feed(as_bytes(greeting));
-  while (const auto* piece = cutter.peek()) {
-    if (piece->type == pgwire::backend_type::parameter_status) {
-      if (const auto status = pgwire::backend::parameter_status::decode(piece->body())) {
-        (*found)[std::string(status->name)] = status->value;
-      }
-    }
-    cutter.pop();
-  }
-  return found;
-}
 
 }  // namespace
 
@@ -258,7 +235,7 @@ task<std::expected<connection_ptr, server_login::refusal>> pooled_session::open(
   auto connection = std::make_shared<server_connection>(id, home_, std::move(io), std::move(cancel),
                                                         [pool = pool_](connection_id lost) { pool->closed(lost); });
   connection->session.worn = std::make_shared<const routing::session_state>();
-  connection->session.reported = parameters_of(in.greeting);
+  connection->session.reported = parameters_in(in.greeting);
   if (!in.client_early.empty()) {
     if (!early_) early_.emplace();
     *early_ += in.client_early;
@@ -293,13 +270,8 @@ void pooled_session::give_back(clock::time_point now) {
 // A cancel request is on its way to it: it must hit nobody else.
 task<void> pooled_session::return_when_safe(std::shared_ptr<server_pool> pool, connection_ptr connection,
                                             std::shared_ptr<void>) {
-  timer pause(home_.context());
-  while (cancel_.busy()) {
-    pause.expires_after(cancel_poll);
-    co_await pause.async_wait(no_throw);
-  }
-  // One that may still arrive would hit whoever has it next.
-  if (cancel_.take_doubt(connection->cancel())) connection->close();
+  const bool safe = co_await cancels_settled(home_.context(), cancel_, connection->cancel());
+  if (!safe) connection->close();
   pool->give_back(connection, clock::now());
 }
 

@@ -54,8 +54,7 @@ task<seldom<ending>> pooled_session::greet(std::shared_ptr<void> alive, std::siz
   if (auto failed = co_await get_parameters(told)) co_return failed;
   traffic_.greet(told);
   greeting_until_ = clock::now() + home_.current()->settings->timeouts.startup;
-  std::string greeting = pgwire::backend::authentication{}.encode();
-  for (const auto& [name, value] : *told) greeting += pgwire::backend::parameter_status{name, value}.encode();
+  std::string greeting = encode_greeting(*told);
   greeting += pgwire::encode_backend_key_data(cancel_key);
   greeting += pgwire::backend::ready_for_query{}.encode();
   if (!co_await client_.write_all(as_bytes(greeting))) co_return ending::quiet("the client left");

@@ -1,12 +1,11 @@
 #include "proxy/session/pooled_traffic.hpp"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <utility>
 
 #include "protocol/backend_messages.hpp"
 #include "protocol/message_type.hpp"
+#include "proxy/session/session_reset.hpp"
 
 namespace proxy {
 namespace {
@@ -18,13 +17,6 @@ namespace to_backend = pgwire::frontend_type;
 
 // No SQL, in any state of any transaction.
 constexpr std::string_view sure_failure = "/* a statement that pglodge refused */ refused";
-
-// What DISCARD ALL leaves: random() could be foreseen by whoever was here before.
-std::string sets_seed(double fraction) {
-  std::array<char, 32> digits{};
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), fraction).ptr;
-  return "pg_catalog.setseed('" + std::string(digits.data(), end) + "')";  // a number would have to be converted
-}
 
 }  // namespace
 

@@ -5,6 +5,7 @@
 #include <boost/asio/post.hpp>
 #include <utility>
 
+#include "protocol/frontend_messages.hpp"
 #include "proxy/worker.hpp"
 
 namespace proxy {
@@ -31,8 +32,14 @@ struct relay::direction {
 };
 
 relay::relay(worker& home, transport& client, transport& server, session_meter& meter, const routing::limits& limits,
-             round_ended ended)
-    : home_(home), client_(client), server_(server), meter_(meter), limits_(limits), round_ended_(std::move(ended)) {
+             server_after after, round_ended ended)
+    : home_(home),
+      client_(client),
+      server_(server),
+      meter_(meter),
+      limits_(limits),
+      after_(after),
+      round_ended_(std::move(ended)) {
   traffic_.watch(limits_.log_min_duration_statement.has_value());
 }
 
@@ -110,10 +117,12 @@ task<void> relay::pump(const direction& way, std::string early) {
       (meter_.*way.count)(read.bytes);
       const auto verdict = (traffic_.*way.look)(chunk);
       follow_rounds();
-      auto rest = chunk.first(verdict.forward);
-      const io_result wrote = way.to.write_soon(rest);
-      if (wrote.status == io_status::failed) co_return finish(way.sink_lost);
-      rest = rest.subspan(wrote.bytes);
+      auto rest = chunk.first(without_goodbye(way, chunk.first(verdict.forward)));
+      if (!rest.empty()) {
+        const io_result wrote = way.to.write_soon(rest);
+        if (wrote.status == io_status::failed) co_return finish(way.sink_lost);
+        rest = rest.subspan(wrote.bytes);
+      }
       if (!rest.empty()) {
         const std::string aside(reinterpret_cast<const char*>(rest.data()), rest.size());
         if (!co_await write_aside(way, aside)) co_return;
@@ -159,7 +168,7 @@ task<bool> relay::pass_on(const direction& way, std::string bytes) {
   (meter_.*way.count)(bytes.size());
   const auto verdict = (traffic_.*way.look)(as_bytes(bytes));
   follow_rounds();
-  bytes.resize(verdict.forward);
+  bytes.resize(without_goodbye(way, as_bytes(bytes).first(verdict.forward)));
   if (!co_await write_aside(way, bytes)) co_return false;
   co_return settle(way, verdict);
 }
@@ -181,15 +190,35 @@ bool relay::settle(const direction& way, const traffic_tracker::verdict& verdict
   if (verdict.fault) {
     fault_ = verdict.fault;
     finish(way.fault);
+  } else if (goodbye_withheld_) {
+    finish(relay_end::client_left);
   } else if (leave_when_idle_ && traffic_.idle()) {
     finish(relay_end::told_to_leave);
   }
   return end_ == relay_end::none;
 }
 
+// How much of it is passed on: all but the goodbye of a client whose server stays. Whoever says it while something is
+// still to be answered ends the server's session as well.
+std::size_t relay::without_goodbye(const direction& way, std::span<const std::byte> accepted) {
+  if (after_ == server_after::ends || &way.from != &client_ || !traffic_.client_terminated()) return accepted.size();
+  static const std::string goodbye = pgwire::frontend::terminate{}.encode();
+  goodbye_withheld_ = !server_told_ && traffic_.idle() && pgwire::as_text(accepted).ends_with(goodbye);
+  if (goodbye_withheld_) return accepted.size() - goodbye.size();
+  server_told_ = true;
+  return accepted.size();
+}
+
+bool relay::server_is_free() const {
+  const bool client_is_gone = end_ == relay_end::client_left || end_ == relay_end::client_lost;
+  return after_ == server_after::stays && client_is_gone && !server_told_ && traffic_.idle() && !server_write_cut_;
+}
+
 void relay::on_end_of(const direction& way) {
   if (&way.from == &client_) {
     client_closed_ = true;
+    if (after_ == server_after::stays && traffic_.idle()) return finish(relay_end::client_left);
+    server_told_ = true;
     server_.shut_write();  // it may still be answering; its end ends the relay
   } else {
     finish(client_gone() ? relay_end::client_left : relay_end::server_closed);

@@ -5,7 +5,8 @@
 // scratch full, and the source is not read until it is gone: memory does not grow with results, and whoever is
 // slow slows down its own peer only. Nothing is allocated per message.
 //
-// A client that has said all it will say (half-close) is passed on as that: the server may still be answering.
+// A client that has said all it will say (half-close) is passed on as that: the server may still be answering. Where
+// the server is kept for others, neither that nor the client's goodbye reaches it once it has answered everything.
 #pragma once
 
 #include <cstdint>
@@ -40,9 +41,11 @@ class relay {
  public:
   /// All must outlive `run`; `limits` are the tenant's, whatever they become (others' the meter knows).
   /// `ended` hears how long a round took, and its text as far as it is known, while statements are to be logged.
+  /// `server_after`: what becomes of the server's session when the client leaves.
+  enum class server_after : std::uint8_t { ends, stays };
   using round_ended = std::function<void(clock::duration took, std::string_view text)>;
   relay(worker& home, transport& client, transport& server, session_meter& meter, const routing::limits& limits,
-        round_ended ended);
+        server_after after, round_ended ended);
 
   /// Carries bytes until one side ends. `early_client` and `early_server` are what each side sent before the relay
   /// began, from a message boundary on. `keep_alive` is held by both pumps: it must own this relay.
@@ -64,6 +67,8 @@ class relay {
   /// Whether what is written now would start at a message boundary.
   [[nodiscard]] bool client_stream_whole() const { return !client_write_cut_ && traffic_.server_at_boundary(); }
   [[nodiscard]] bool server_stream_whole() const { return !server_write_cut_ && traffic_.client_at_boundary(); }
+  /// When it has ended: the client has left, and the server knows nothing of it and owes nothing.
+  [[nodiscard]] bool server_is_free() const;
 
  private:
   struct direction;
@@ -73,6 +78,7 @@ class relay {
   task<void> keep_pace();
   void follow_rounds();
   bool settle(const direction& way, const traffic_tracker::verdict& verdict);
+  std::size_t without_goodbye(const direction& way, std::span<const std::byte> accepted);
   void on_end_of(const direction& way);
   void on_loss_of(const direction& way);
   void finish(relay_end how);
@@ -86,7 +92,10 @@ class relay {
   relay_end end_ = relay_end::none;
   session_meter& meter_;
   const routing::limits& limits_;
+  const server_after after_;
   const round_ended round_ended_;
+  bool goodbye_withheld_ = false;
+  bool server_told_ = false;  ///< that its session ends
   bool leave_when_idle_ = false;
   bool pausing_ = false;
   bool client_closed_ = false;

@@ -48,6 +48,7 @@ const frame_rules& server_rules() {
     for (const char type : {'I', 's'}) rule_of(made, type).look = attention::notice;
     rule_of(made, 'Z').look = attention::want_body;
     rule_of(made, 'E').look = attention::want_body;
+    rule_of(made, 'S').look = attention::want_body;
     return made;
   }();
   return rules;
@@ -131,6 +132,7 @@ void traffic_tracker::server_message(const pgwire::frame& frame) {
     case 's':
       if (executes_pending_ > 0) --executes_pending_;
       break;
+    case 'S': note_report(frame); break;
     case 'Z':
       copy_in_ = false;
       ++steps_;
@@ -155,6 +157,16 @@ void traffic_tracker::server_message(const pgwire::frame& frame) {
         server_said_fatal_ = true;
       }
   }
+}
+
+void traffic_tracker::note_report(const pgwire::frame& frame) {
+  const auto status = pgwire::backend::parameter_status::decode(frame.body);
+  if (!status || frame.truncated) {
+    all_reported_known_ = false;
+    return;
+  }
+  if (!reported_) reported_ = std::make_unique<parameter_map>();
+  (*reported_)[std::string(status->name)] = status->value;
 }
 
 }  // namespace proxy

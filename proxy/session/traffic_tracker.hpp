@@ -12,11 +12,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 
 #include "protocol/frame_scanner.hpp"
 #include "proxy/desk/traffic_tally.hpp"
+#include "proxy/pool/server_session.hpp"
 #include "proxy/session/statement_round.hpp"
 #include "proxy/session/time_limits.hpp"
 #include "proxy/session/traffic_fault.hpp"
@@ -42,6 +44,10 @@ class traffic_tracker {
   [[nodiscard]] bool client_terminated() const { return client_terminated_; }
   [[nodiscard]] bool server_at_boundary() const { return server_.at_boundary(); }
   [[nodiscard]] bool client_at_boundary() const { return client_.at_boundary(); }
+  /// What the server has reported of its settings; null: nothing, or what was too long to be kept
+  /// (`all_reported_known`).
+  [[nodiscard]] const parameter_map* reported() const { return reported_.get(); }
+  [[nodiscard]] bool all_reported_known() const { return all_reported_known_; }
 
   /// What it has seen since somebody took it.
   [[nodiscard]] desk::traffic_tally& tally() { return tally_; }
@@ -55,6 +61,7 @@ class traffic_tracker {
  private:
   void client_message(const pgwire::frame& frame);
   void server_message(const pgwire::frame& frame);
+  void note_report(const pgwire::frame& frame);
 
   pgwire::frame_scanner client_;
   pgwire::frame_scanner server_;
@@ -67,6 +74,8 @@ class traffic_tracker {
   bool copy_in_ = false;    ///< the server takes COPY data now
   bool server_said_fatal_ = false;
   bool client_terminated_ = false;
+  bool all_reported_known_ = true;
+  std::unique_ptr<parameter_map> reported_;  ///< few sessions change such a setting
   desk::traffic_tally tally_;
   statement_rounds rounds_;
   round_text shown_;

@@ -199,3 +199,22 @@ TEST_CASE("a round lasts from its first statement to its end, and its text is ke
   CHECK_FALSE(s.tracker.rounds().open);
   CHECK(s.tracker.rounds().ended == 4);
 }
+
+TEST_CASE("what a server reports is kept for whoever has the connection next") {
+  session at;
+  CHECK(at.tracker.reported() == nullptr);
+  at.server(message('S', std::string("TimeZone\0UTC\0", 13)) + ready('I'));
+  at.client(message('Q', std::string("SET timezone = x\0", 17)));
+  at.server(message('C', std::string("SET\0", 4)) + message('S', std::string("TimeZone\0x\0", 11)) + ready('I'));
+  REQUIRE(at.tracker.reported() != nullptr);
+  CHECK(*at.tracker.reported() == proxy::parameter_map{{"TimeZone", "x"}});
+  CHECK(at.tracker.all_reported_known());
+}
+
+TEST_CASE("what is too long to be kept, or no report, is not known") {
+  const auto body =
+      GENERATE(std::string("no end"), "search_path" + std::string(1, '\0') + std::string(9000, 'x') + '\0');
+  session at;
+  at.server(message('S', body) + ready('I'));
+  CHECK_FALSE(at.tracker.all_reported_known());
+}
