@@ -1,8 +1,5 @@
 #include "proxy/pool/server_session.hpp"
 
-#include <utility>
-
-#include "protocol/backend_messages.hpp"
 #include "protocol/message_type.hpp"
 
 namespace proxy {
@@ -46,34 +43,6 @@ void server_session::doubt_role() {
   tenants.emplace_back("role", std::string(1, '\0'));  // which no role is called
   worn = std::make_shared<const routing::session_state>(
       routing::session_state(tenants, worn->own()).with("role", std::nullopt));
-}
-
-parameters_ptr parameters_in(std::string_view messages) {
-  auto found = std::make_shared<parameter_map>();
-  pgwire::frame_rules rules = pgwire::backend_rules();
-  for (auto& rule : rules.of) {
-    rule.most_length = INT32_MAX;
-    rule.look = pgwire::frame_rules::attention::want_body;
-  }
-  pgwire::frame_cutter cutter(rules, messages.size());
-  cutter.feed(pgwire::as_bytes(messages));
-  while (const auto* piece = cutter.peek()) {
-    if (piece->type == pgwire::backend_type::parameter_status) {
-      if (const auto status = pgwire::backend::parameter_status::decode(piece->body())) {
-        (*found)[std::string(status->name)] = status->value;
-      }
-    }
-    cutter.pop();
-  }
-  return found;
-}
-
-std::string encode_greeting(const parameter_map& parameters) {
-  std::string greeting = pgwire::backend::authentication{}.encode();
-  for (const auto& [name, value] : parameters) {
-    greeting += pgwire::backend::parameter_status{name, value}.encode();
-  }
-  return greeting;
 }
 
 server_session::server_session() : incoming(server_stream_rules(), most_judged) {}

@@ -2,26 +2,15 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "protocol/frame_cutter.hpp"
+#include "proxy/pool/parameters.hpp"
 #include "proxy/pool/prepared_statement.hpp"
 #include "routing/session_state.hpp"
 
 namespace proxy {
-
-/// What a server reports of its settings by ParameterStatus.
-using parameter_map = std::map<std::string, std::string, std::less<>>;
-using parameters_ptr = std::shared_ptr<const parameter_map>;
-
-/// The ParameterStatus messages among these whole ones, the last of each.
-parameters_ptr parameters_in(std::string_view messages);
-/// What lets a client in: AuthenticationOk, and a ParameterStatus for each. BackendKeyData and ReadyForQuery are to
-/// follow.
-std::string encode_greeting(const parameter_map& parameters);
 
 struct server_session {
   server_session();

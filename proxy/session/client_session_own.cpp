@@ -280,10 +280,7 @@ bool client_session::leave_behind() {
   left.io->adopt(std::move(*stream));
   left.cancel = own_->target;
   left.key = std::move(own_->cancel_handle);
-  left.reported = *own_->greeted;
-  if (const parameter_map* changed = traffic.reported()) {
-    for (const auto& [name, value] : *changed) left.reported.insert_or_assign(name, value);
-  }
+  left.reported = traffic.reported() == nullptr ? own_->greeted : with_changes(own_->greeted, *traffic.reported());
   hand_on(home_, std::move(left), home_.current()->settings->timeouts.connect);
   return true;
 }

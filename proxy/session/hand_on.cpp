@@ -18,7 +18,7 @@ namespace proxy {
 namespace {
 
 // Whether the session is as new. What the server reported meanwhile is taken over.
-task<bool> reset(worker& home, transport& io, parameter_map& reported) {
+task<bool> reset(worker& home, transport& io, parameters_ptr& reported) {
   session_reset resetting(random_fraction());
   const std::string request = resetting.request();
   if (!co_await io.write_all(as_bytes(request))) co_return false;
@@ -29,7 +29,7 @@ task<bool> reset(worker& home, transport& io, parameter_map& reported) {
     how = resetting.on_message(message->type, message->body);
     if (how == session_reset::outcome::failed) co_return false;
   }
-  for (const auto& [name, value] : resetting.reported()) reported[name] = value;
+  reported = with_changes(reported, resetting.reported());
   co_return from_server.rest().empty();
 }
 
@@ -51,7 +51,7 @@ task<void> hand_on_in_turn(worker& home, left_behind what, clock::duration most)
   auto lost = [pool = what.pool](connection_id which) { pool->closed(which); };
   auto connection =
       std::make_shared<server_connection>(what.id, home, std::move(what.io), std::move(what.cancel), std::move(lost));
-  connection->session.reported = std::make_shared<const parameter_map>(std::move(what.reported));
+  connection->session.reported = std::move(what.reported);
   connection->start();
   what.pool->give_back(connection, clock::now());
 }

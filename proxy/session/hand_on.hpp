@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "proxy/pool/parameters.hpp"
 #include "proxy/pool/server_connection.hpp"
 #include "proxy/session/cancel_registry.hpp"
 
@@ -18,7 +19,7 @@ struct left_behind {
   std::shared_ptr<transport> io;  ///< of this worker; nothing is owed either way, and no transaction is open
   std::shared_ptr<const cancel_target> cancel;
   cancel_registry::handle key;  ///< the client's, that leads there
-  parameter_map reported;       ///< by the server until now
+  parameters_ptr reported;      ///< by the server until now
 };
 
 /// Resets it and gives it back; whatever fails or takes longer than `most`, it is closed.

@@ -12,7 +12,7 @@
 #include <string>
 
 #include "protocol/byte_reader.hpp"
-#include "proxy/pool/server_session.hpp"
+#include "proxy/pool/parameters.hpp"
 
 namespace proxy {
 

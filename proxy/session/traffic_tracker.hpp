@@ -18,7 +18,7 @@
 
 #include "protocol/frame_scanner.hpp"
 #include "proxy/desk/traffic_tally.hpp"
-#include "proxy/pool/server_session.hpp"
+#include "proxy/pool/parameters.hpp"
 #include "proxy/session/statement_round.hpp"
 #include "proxy/session/time_limits.hpp"
 #include "proxy/session/traffic_fault.hpp"
