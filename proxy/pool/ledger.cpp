@@ -12,6 +12,9 @@ namespace {
 // at 10 ms, a seventh does now, and longer turns save nothing more.
 constexpr std::chrono::milliseconds longest_turn{30};
 
+// As many as PgBouncer's default_pool_size.
+constexpr std::size_t most_left{20};
+
 }  // namespace
 
 // --- who asks ---
@@ -246,6 +249,17 @@ std::vector<connection_id> ledger::retire(time_point idle_before, time_point ope
   return retired;
 }
 
+std::optional<connection_id> ledger::retire_surplus(connection_id which) {
+  const auto found = connections_.find(which);
+  if (found == connections_.end()) return std::nullopt;
+  const place& in = *found->second.in;
+  if (most_ || in.size || in.left_count <= most_left) return std::nullopt;
+  connection& oldest = *in.left.front();
+  const connection_id id = oldest.id;
+  forget_idle(oldest);
+  return id;
+}
+
 std::vector<connection_id> ledger::retire_place(const std::string& name) {
   std::vector<connection*> idle;
   for (pooled& one : idle_.by_age()) {
@@ -271,11 +285,17 @@ void ledger::come_idle(connection& one) {
   one.tenant = one.of.get();
   ++one.from->idle_count;
   idle_.enter(one);
+  if (!one.was_one_sessions()) return;
+  one.in->left.push_back(one.among_left);
+  ++one.in->left_count;
 }
 
 void ledger::leave_idle(connection& one) {
   idle_.leave(one);
   --one.from->idle_count;
+  if (!one.was_one_sessions()) return;
+  one.among_left.leave();
+  --one.in->left_count;
 }
 
 void ledger::forget_idle(connection& one) {

@@ -79,6 +79,10 @@ class ledger {
   /// over a budget. The ledger forgets them, the caller closes them. O(connections).
   std::vector<connection_id> retire(time_point idle_before, time_point opened_before);
 
+  /// Of connections that were one session's, only so many are kept idle in a place that nothing bounds: as each start
+  /// has its own, they could be any number. The least recently used of those beyond, if there is one after `which` was
+  /// given back; likewise forgotten.
+  std::optional<connection_id> retire_surplus(connection_id which);
   /// Those of a place that are idle, likewise.
   std::vector<connection_id> retire_place(const std::string& name);
 
@@ -121,6 +125,7 @@ class ledger {
   [[nodiscard]] std::vector<connection_report> connections() const;
 
  private:
+  struct connection;
   struct tenant : roster_entry<std::string, tenant>, fair_queue::flow {
     std::optional<std::uint32_t> most;
     std::uint32_t minimum = 0;
@@ -135,6 +140,8 @@ class ledger {
     std::optional<std::uint32_t> size;
     std::size_t lent = 0;
     std::size_t total = 0;  ///< lent and idle
+    ring<connection> left;  ///< of the idle, those that were one session's; the least recently used first
+    std::size_t left_count = 0;
     [[nodiscard]] bool is_full() const { return size && total >= *size; }
   };
   struct pool : roster_entry<pool_key, pool>, idle_pool {
@@ -161,6 +168,8 @@ class ledger {
     time_point since;
   };
   struct connection : pooled {
+    connection() : among_left(this) {}
+    [[nodiscard]] bool was_one_sessions() const { return !from->name().start.empty(); }
     status is = status::connecting;
     time_point opened;
     bool own = false;
@@ -168,6 +177,7 @@ class ledger {
     tenants::handle of;  ///< it serves, or last served
     places::handle in;
     pool_roster::handle from;
+    ring_link<connection> among_left;
   };
 
   struct terms {

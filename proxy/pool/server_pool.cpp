@@ -143,6 +143,7 @@ void server_pool::give_back(const connection_ptr& connection, clock::time_point 
   const auto& worn = connection->session.worn;
   idle_[connection->id()] = connection;
   carry_out(ledger_.give_back(connection->id(), worn ? worn->fingerprint() : 0, now));
+  if (const auto surplus = ledger_.retire_surplus(connection->id())) close_idle_now(*surplus);
   lend_to_put_off();
 }
 

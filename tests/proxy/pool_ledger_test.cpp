@@ -428,3 +428,37 @@ TEST_CASE("ledger: who waits already is not queued twice") {
   CHECK_FALSE(books.ask(by(2, "b")));
   CHECK(books.count().waiting == 1);
 }
+
+TEST_CASE("ledger: of connections that were one session's, twenty are kept where nothing bounds them") {
+  const auto begun = [](std::string start) {
+    return [start = std::move(start)](connection_wish& w) { w.key.start = start; };
+  };
+  seated_ledger open(std::nullopt);
+  const auto shared = open.ask(by(1, "acme")).value().connection;
+  open.give_back(shared, 1, start);
+  CHECK_FALSE(open.retire_surplus(shared));
+  std::vector<connection_id> left;
+  for (unsigned i = 0; i < 20; ++i) {
+    left.push_back(open.ask(with(by(2 + i, "acme"), begun(std::to_string(i)))).value().connection);
+    open.give_back(left.back(), 0, start + i * 1s);
+    CHECK_FALSE(open.retire_surplus(left.back()));
+  }
+  // The first is used again, so the second is the oldest.
+  CHECK(open.ask(with(by(30, "acme"), begun("0"))).value() == grant{kind::use, 30, left[0], 0});
+  open.give_back(left[0], 0, start + 30s);
+  const auto another = open.ask(with(by(31, "acme"), begun("x"))).value().connection;
+  open.give_back(another, 0, start + 31s);
+  CHECK(open.retire_surplus(another) == left[1]);
+  CHECK_FALSE(open.retire_surplus(another));
+  CHECK(open.count().idle == 21);
+  CHECK_FALSE(open.retire_surplus(left[1]));
+
+  // A budget is what bounds them where there is one.
+  seated_ledger bounded(std::nullopt);
+  for (unsigned i = 0; i < 30; ++i) {
+    const auto one = bounded.ask(with(by(1 + i, "acme"), begun(std::to_string(i)), size(25))).value();
+    CHECK((one.how == (i < 25 ? kind::open : kind::replace)));
+    bounded.give_back(one.connection, 0, start + i * 1s);
+    CHECK_FALSE(bounded.retire_surplus(one.connection));
+  }
+}
