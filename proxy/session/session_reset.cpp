@@ -39,7 +39,9 @@ session_reset::session_reset(double seed) : seed_(text_of(seed)) {}
 // answer to somebody else's statement is taken for this one's.
 std::string session_reset::request() const {
   return pgwire::frontend::query{"DISCARD ALL"}.encode() +
-         pgwire::frontend::query{"SELECT pg_catalog.setseed('" + seed_ + "'), '" + seed_ + "'"}.encode();
+         pgwire::frontend::query{"SELECT pg_catalog.setseed('" + seed_ + "'), '" + seed_ +
+                                 "', pg_catalog.pg_my_temp_schema()"}
+             .encode();
 }
 
 session_reset::outcome session_reset::on_message(char type, pgwire::byte_view body) {
@@ -67,7 +69,7 @@ bool session_reset::take(char type, pgwire::byte_view body) {
       next_ = awaits::seeded;
       if (type != from_backend::data_row) return false;
       const auto row = backend::data_row::decode(body);
-      return row && row->columns.size() == 2 && row->columns[1] == seed_;
+      return row && row->columns.size() == 3 && row->columns[1] == seed_ && row->columns[2] == "0";
     }
     case awaits::seeded:
       next_ = awaits::ready;

@@ -2,7 +2,8 @@
 //
 // DISCARD ALL brings settings, role, prepared statements, portals, temporary tables, sequences' memory, LISTEN and
 // session advisory locks back to where they were after the startup (PostgreSQL docs, DISCARD). What it leaves is the
-// random seed, by which random() could be foreseen, and that is drawn anew.
+// random seed, by which random() could be foreseen, and that is drawn anew; and the schema of temporary objects, empty,
+// by which a session could be told from a new one (PREPARE TRANSACTION says something else): one that has it fails.
 //
 // The server is taken at its word only if it says exactly what was asked for: an answer that belongs to an earlier
 // statement, or a transaction that is open, is a failure, and the connection is good for nothing but closing.

@@ -120,7 +120,6 @@ LEAVES_BEHIND = [
     ("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "SHOW transaction_read_only"),
     ("PREPARE mine AS SELECT 1", "SELECT count(*) FROM pg_prepared_statements"),
     ("DECLARE mine CURSOR WITH HOLD FOR SELECT 1", "SELECT count(*) FROM pg_cursors"),
-    ("CREATE TEMP TABLE mine ()", "SELECT to_regclass('mine')"),
     ("SELECT pg_advisory_lock(4711)",
      "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"),
     ("LISTEN mine", "SELECT count(*) FROM pg_listening_channels()"),
@@ -190,6 +189,14 @@ def test_who_leaves_with_something_open_takes_the_connection_along(lodge, postgr
         session.close()
         if "pg_sleep" in sql:
             postgres.value("SELECT pg_terminate_backend(%s)", session.process_id)
+        is_gone(lodge, postgres, session.process_id)
+
+
+def test_who_had_temporary_tables_takes_the_connection_along(lodge, postgres):
+    """Their schema would stay, and can be told: PREPARE TRANSACTION says something else."""
+    with lodge.login("trusted.globex", "crm") as session:
+        session.rows("CREATE TEMP TABLE mine (); DROP TABLE mine")
+        session.send(TERMINATE)
         is_gone(lodge, postgres, session.process_id)
 
 

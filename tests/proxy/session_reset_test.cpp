@@ -14,10 +14,12 @@ namespace backend = pgwire::backend;
 
 const std::string discarded = backend::command_complete{"DISCARD ALL"}.encode();
 const std::string ready = backend::ready_for_query{}.encode();
-const std::string columns = backend::row_description{{{"setseed"}, {"?column?"}}}.encode();
+const std::string columns = backend::row_description{{{"setseed"}, {"?column?"}, {"pg_my_temp_schema"}}}.encode();
 const std::string seeded = backend::command_complete{"SELECT 1"}.encode();
 
-std::string row(std::string_view seed) { return backend::data_row{{"", seed}}.encode(); }
+std::string row(std::string_view seed, std::string_view temp_schema = "0") {
+  return backend::data_row{{"", seed, temp_schema}}.encode();
+}
 
 // What came of the messages: of the last one, or of the first that failed.
 outcome fed(session_reset& resetting, const std::vector<std::string>& messages) {
@@ -60,6 +62,7 @@ TEST_CASE("nothing but the exact answer makes a session as new") {
                                        backend::command_complete{"DISCARD"}.encode(),
                                        backend::command_complete{"SELECT 2"}.encode(),
                                        row("0.75"),
+                                       row("0.5", "16384"),
                                        std::string("I\0\0\0\4", 5),
                                        std::string("S\0\0\0\5x", 6),
                                        std::string("D\0\0\0\4", 5)};
