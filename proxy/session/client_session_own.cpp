@@ -197,7 +197,7 @@ parameters_ptr client_session::shared_greeting(std::string_view messages) const 
   const pool_key key = own_key();
   static const routing::session_state as_started;
   parameters_ptr reported = parameters_in(messages);
-  const parameters_ptr known = pool->greeting(key, as_started);
+  parameters_ptr known = pool->greeting(key, as_started);
   if (known && *known == *reported) return known;
   pool->remember_greeting(key, as_started, reported);
   return reported;

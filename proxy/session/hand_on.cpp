@@ -30,7 +30,8 @@ task<bool> reset(worker& home, transport& io, parameters_ptr& reported) {
     if (how == session_reset::outcome::failed) co_return false;
   }
   reported = with_changes(reported, resetting.reported());
-  co_return from_server.rest().empty();
+  const bool nothing_more = from_server.rest().empty();
+  co_return nothing_more;
 }
 
 task<void> hand_on_in_turn(worker& home, left_behind what, clock::duration most) {
