@@ -17,10 +17,12 @@ import idle  # noqa: E402
 import logins  # noqa: E402
 import rates  # noqa: E402
 import reloads  # noqa: E402
+import sessions  # noqa: E402
 import soak  # noqa: E402
 import tenants  # noqa: E402
 
-MEASUREMENTS = {"bulk": bulk, "connects": connects, "idle": idle, "logins": logins, "rates": rates, "reloads": reloads, "tenants": tenants, "soak": soak}
+MEASUREMENTS = {"bulk": bulk, "connects": connects, "idle": idle, "logins": logins, "rates": rates, "reloads": reloads, "sessions": sessions,
+                "tenants": tenants, "soak": soak}
 
 
 def main():

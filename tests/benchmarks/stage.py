@@ -106,7 +106,7 @@ def descriptors(pid):
 
 
 @contextlib.contextmanager
-def pgbouncer(server, size=16, users=None):
+def pgbouncer(server, size=16, users=None, mode="transaction"):
     """Gives (port, pid), or nothing where PgBouncer is not installed. With a file of `users` they have to log in, by SCRAM."""
     program = shutil.which("pgbouncer", path=os.environ["PATH"] + ":/usr/sbin")
     if not program:
@@ -125,7 +125,7 @@ listen_port = {port}
 unix_socket_dir =
 auth_type = {'scram-sha-256' if users else 'trust'}
 auth_file = {folder}/users.txt
-pool_mode = transaction
+pool_mode = {mode}
 max_client_conn = 20000
 log_connections = 0
 log_disconnections = 0
