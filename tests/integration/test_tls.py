@@ -151,7 +151,7 @@ def test_a_second_request_within_tls(lodge, context):
 
 @pytest.mark.parametrize("data", [b"", b"\x16", b"\x16\x03\x01", b"\x16\x03\x01\x40\x00" + b"x" * 100])
 def test_a_handshake_that_stalls(start_tls_lodge, context, data):
-    with start_tls_lodge("require", daemon={"timeouts": {"startup": "500ms"}}) as lodge:
+    with start_tls_lodge("require", daemon={"timeouts": {"startup": "2s"}}) as lodge:
         with lodge.wire() as wire:
             wire.send(SSL_REQUEST)
             assert wire.exactly(1) == b"S"
