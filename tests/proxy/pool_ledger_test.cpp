@@ -430,8 +430,8 @@ TEST_CASE("ledger: who waits already is not queued twice") {
 }
 
 TEST_CASE("ledger: of connections that were one session's, twenty are kept where nothing bounds them") {
-  const auto begun = [](std::string start) {
-    return [start = std::move(start)](connection_wish& w) { w.key.start = start; };
+  const auto begun = [](std::string packet) {
+    return [packet = std::move(packet)](connection_wish& w) { w.key.start = packet; };
   };
   seated_ledger open(std::nullopt);
   const auto shared = open.ask(by(1, "acme")).value().connection;
