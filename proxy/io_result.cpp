@@ -17,9 +17,9 @@ io_result receive_now(int descriptor, std::span<std::byte> into) {
   }
 }
 
-io_result send_now(int descriptor, std::span<const std::byte> from, bool more_follows) {
+io_result send_now(int descriptor, std::span<const std::byte> from) {
   for (;;) {
-    const ssize_t n = ::send(descriptor, from.data(), from.size(), MSG_NOSIGNAL | (more_follows ? MSG_MORE : 0));
+    const ssize_t n = ::send(descriptor, from.data(), from.size(), MSG_NOSIGNAL);
     if (n >= 0) return {static_cast<std::size_t>(n), io_status::done, 0, false};
     if (errno == EINTR) continue;
     if (errno == EAGAIN) return {0, io_status::would_block, 0, false};

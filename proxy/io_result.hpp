@@ -22,8 +22,7 @@ struct io_result {
 };
 
 [[nodiscard]] io_result receive_now(int descriptor, std::span<std::byte> into);
-/// As much as it takes. Never raises SIGPIPE. What more follows may have to wait for it, for a fifth of a second at
-/// most (MSG_MORE, send(2)).
-[[nodiscard]] io_result send_now(int descriptor, std::span<const std::byte> from, bool more_follows = false);
+/// As much as it takes. Never raises SIGPIPE.
+[[nodiscard]] io_result send_now(int descriptor, std::span<const std::byte> from);
 
 }  // namespace proxy

@@ -215,12 +215,6 @@ task<bool> transport::write_all(std::span<const std::byte> bytes) {
   co_return true;
 }
 
-task<bool> transport::write_ahead(std::span<const std::byte> bytes) {
-  // A failure comes again.
-  if (!tls_ && watch_.ring() == nullptr) bytes = bytes.subspan(send_now(descriptor_, bytes, true).bytes);
-  co_return co_await write_all(bytes);
-}
-
 // TLS has a goodbye of its own, without which the end could be an attacker's (RFC 8446, 6.1).
 void transport::say_goodbye() {
   const bool possible = tls_ && !tls_broken_ && SSL_is_init_finished(tls_.get()) == 1;

@@ -102,8 +102,6 @@ class transport {
 
   /// Writes all of it, waiting as needed. False when the connection broke or the wait was cancelled.
   task<bool> write_all(std::span<const std::byte> bytes);
-  /// Likewise, if more is about to be written: in plain text both may travel together.
-  task<bool> write_ahead(std::span<const std::byte> bytes);
 
   /// Says that no more will be written; reading goes on.
   void shut_write();

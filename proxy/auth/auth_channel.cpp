@@ -27,10 +27,6 @@ std::unexpected<auth_fault> gone() {
 
 task<bool> auth_channel::send(std::string_view message) { co_return co_await client_.write_all(as_bytes(message)); }
 
-task<bool> auth_channel::send_ahead(std::string_view message) {
-  co_return co_await client_.write_ahead(as_bytes(message));
-}
-
 task<std::expected<pgwire::secret_string, auth_fault>> auth_channel::answer(std::size_t most) {
   std::array<std::byte, header_size> header{};
   const auto type = std::span(header).first<1>();

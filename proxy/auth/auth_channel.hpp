@@ -33,8 +33,6 @@ class auth_channel {
 
   /// False: the client is gone.
   task<bool> send(std::string_view message);
-  /// Likewise, if what follows has not to wait for an answer.
-  task<bool> send_ahead(std::string_view message);
 
   /// The body of the client's next message, which must be of type 'p' with a body of at most `most` bytes. Errors:
   /// misplaced_message, bad_length.

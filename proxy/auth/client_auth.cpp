@@ -196,7 +196,7 @@ task<client_auth::outcome> client_auth::by_scram(stored_secret_ptr secret) {
   auto way_in = passed(*secret, std::move(pass));
   if (!way_in) co_return way_in;
   const std::string last = question(request_kind::sasl_final, accepted.server_final);
-  if (!co_await client_.send_ahead(last)) co_return std::unexpected(left());
+  if (!co_await client_.send(last)) co_return std::unexpected(left());
   co_return way_in;
 }
 
