@@ -241,9 +241,8 @@ class routes_writer {
       import_.notes.remark(
           at, path,
           "session gives each client a server connection of its own for as long as it stays, counted against "
-          "pool.size; "
-          "with pool.mode: transaction settings, prepared statements and the like follow the client, so that most "
-          "applications that needed session can use it");
+          "pool.size; with pool.mode: transaction settings, prepared statements and the like follow the client, so "
+          "that most applications that needed session can use it");
     }
     return mode;
   }

@@ -137,9 +137,11 @@ constexpr std::array settings{
     pgbouncer_setting{global, "server_login_retry", seconds, "", not_needed,
                       "clients wait at most timeouts.query_wait, and are told why no host let them in"},
     pgbouncer_setting{global, "server_reset_query", text, "", not_needed,
-                      "settings follow the client, and DISCARD ALL is sent when a connection goes to another tenant"},
+                      "settings follow the client, and DISCARD ALL is sent when a connection goes to another tenant, "
+                      "under pool.mode: session to another client"},
     pgbouncer_setting{global, "server_reset_query_always", integer, "", not_needed,
-                      "settings follow the client, and DISCARD ALL is sent when a connection goes to another tenant"},
+                      "settings follow the client, and DISCARD ALL is sent when a connection goes to another tenant, "
+                      "under pool.mode: session to another client"},
     pgbouncer_setting{global, "server_round_robin", integer, "", no_match,
                       "the connection that fits the client best is taken"},
     pgbouncer_setting{global, "server_tls13_ciphers", text, "", no_match, system_tls},

@@ -131,7 +131,8 @@ class client_session final : private pooled_session::host, public lookout::resid
   task<entered_or> try_to_enter();
   task<entered_or> log_in();
   task<entered_ptr> take_over();
-  [[nodiscard]] entered_or come_in(entered_ptr entered);
+  [[nodiscard]] std::optional<server_login::refusal> count_in();
+  void add_cancel_key(std::string& greeting);
   [[nodiscard]] pool_key own_key() const;
   [[nodiscard]] parameters_ptr shared_greeting(std::string_view messages) const;
   task<seldom<ending>> relay_until_end(std::shared_ptr<client_session> self);

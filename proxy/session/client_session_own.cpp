@@ -135,7 +135,11 @@ pool_key client_session::own_key() const {
 // By a connection that somebody has left behind, or by a new one.
 task<client_session::entered_or> client_session::try_to_enter() {
   while (own_->reserved->has_connection()) {
-    if (auto entered = co_await take_over()) co_return come_in(std::move(entered));
+    if (auto full = count_in()) co_return std::unexpected(std::move(*full));
+    if (auto entered = co_await take_over()) {
+      add_cancel_key(entered->greeting);
+      co_return entered;
+    }
     if (auto none = co_await reserve()) {
       server_login::refusal refused;
       refused.told = std::move(*none);
@@ -145,7 +149,9 @@ task<client_session::entered_or> client_session::try_to_enter() {
   auto entered = co_await log_in();
   if (!entered) co_return entered;
   own_->reserved->opened();
-  co_return come_in(std::move(*entered));
+  if (auto full = count_in()) co_return std::unexpected(std::move(*full));
+  add_cancel_key((*entered)->greeting);
+  co_return entered;
 }
 
 // Nothing: it is lost, and so is its place in the budget.
@@ -203,21 +209,23 @@ parameters_ptr client_session::shared_greeting(std::string_view messages) const 
   return reported;
 }
 
-// It has its server.
-client_session::entered_or client_session::come_in(entered_ptr entered) {
-  if (const auto counted_in = meter_.enter(*route_); !counted_in) {
-    server_login::refusal refused;
-    refused.told = ending::too_many_clients(*route_, counted_in.error());
-    return std::unexpected(std::move(refused));
-  }
-  if (own_->target) {
-    const bool long_key = version_ == pgwire::protocol_version{3, 2};
-    const auto key =
-        make_cancel_key(own_->target->server_key.process_id(), long_key ? secret_bytes_3_2 : secret_bytes_3_0);
-    entered->greeting += pgwire::encode_backend_key_data(key);
-    own_->cancel_handle = home_.shared().cancels.add(key, own_->target);
-  }
-  return entered;
+// Why its tenant has no room for one more client. Once it has been counted it stays so.
+std::optional<server_login::refusal> client_session::count_in() {
+  const auto counted_in = meter_.enter(*route_);
+  if (counted_in) return std::nullopt;
+  server_login::refusal refused;
+  refused.told = ending::too_many_clients(*route_, counted_in.error());
+  return refused;
+}
+
+// Whoever has no key for the server's session cannot be given one.
+void client_session::add_cancel_key(std::string& greeting) {
+  if (!own_->target) return;
+  const bool long_key = version_ == pgwire::protocol_version{3, 2};
+  const auto key =
+      make_cancel_key(own_->target->server_key.process_id(), long_key ? secret_bytes_3_2 : secret_bytes_3_0);
+  greeting += pgwire::encode_backend_key_data(key);
+  own_->cancel_handle = home_.shared().cancels.add(key, own_->target);
 }
 
 task<seldom<ending>> client_session::relay_until_end(std::shared_ptr<client_session> self) {

@@ -50,7 +50,7 @@ session_reset::outcome session_reset::on_message(char type, pgwire::byte_view bo
     const auto status = backend::parameter_status::decode(body);
     if (!status) return outcome::failed;
     reported_[std::string(status->name)] = status->value;
-    return outcome::goes_on;
+    return reported_.size() <= most_parameters ? outcome::goes_on : outcome::failed;
   }
   const bool last = next_ == awaits::ready;
   if (!take(type, body)) return outcome::failed;

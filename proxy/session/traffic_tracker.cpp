@@ -161,12 +161,11 @@ void traffic_tracker::server_message(const pgwire::frame& frame) {
 
 void traffic_tracker::note_report(const pgwire::frame& frame) {
   const auto status = pgwire::backend::parameter_status::decode(frame.body);
-  if (!status || frame.truncated) {
-    all_reported_known_ = false;
-    return;
-  }
+  if (!status || frame.truncated) all_reported_known_ = false;
+  if (!all_reported_known_) return;
   if (!reported_) reported_ = std::make_unique<parameter_map>();
   (*reported_)[std::string(status->name)] = status->value;
+  all_reported_known_ = reported_->size() <= most_parameters;
 }
 
 }  // namespace proxy

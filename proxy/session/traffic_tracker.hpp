@@ -44,8 +44,8 @@ class traffic_tracker {
   [[nodiscard]] bool client_terminated() const { return client_terminated_; }
   [[nodiscard]] bool server_at_boundary() const { return server_.at_boundary(); }
   [[nodiscard]] bool client_at_boundary() const { return client_.at_boundary(); }
-  /// What the server has reported of its settings; null: nothing, or what was too long to be kept
-  /// (`all_reported_known`).
+  /// What the server has reported of its settings, null if nothing; it is all, unless something was malformed, too long
+  /// or too much.
   [[nodiscard]] const parameter_map* reported() const { return reported_.get(); }
   [[nodiscard]] bool all_reported_known() const { return all_reported_known_; }
 

@@ -127,17 +127,24 @@ def says(**fields):
     return handler
 
 
+async def let_in(server, reader, writer, standby=False, key=struct.pack("!II", 4711, 0xC0FFEE)):
+    """False: it was a cancel request."""
+    if not await server.read_startup(reader):
+        return False
+    greeting = message(b"R", struct.pack("!I", 0))
+    for name, value in (("server_version", "15.0"), ("client_encoding", "UTF8"),
+                        ("in_hot_standby", "on" if standby else "off")):
+        greeting += message(b"S", f"{name}\0{value}\0".encode())
+    writer.write(greeting + message(b"K", key) + READY)
+    await writer.drain()
+    return True
+
+
 def trusting(standby=False, after_query=None, key=struct.pack("!II", 4711, 0xC0FFEE)):
     """Lets everybody in and answers each Query with an empty result; `after_query(writer)` may do something worse."""
     async def handler(server, reader, writer):
-        if not await server.read_startup(reader):
+        if not await let_in(server, reader, writer, standby, key):
             return
-        greeting = message(b"R", struct.pack("!I", 0))
-        for name, value in (("server_version", "15.0"), ("client_encoding", "UTF8"),
-                            ("in_hot_standby", "on" if standby else "off")):
-            greeting += message(b"S", f"{name}\0{value}\0".encode())
-        writer.write(greeting + message(b"K", key) + READY)
-        await writer.drain()
         while True:
             kind = await reader.readexactly(1)
             length = struct.unpack("!I", await reader.readexactly(4))[0]

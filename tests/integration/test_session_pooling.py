@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 from cluster import PASSWORD
-from fake_server import FakeServer, READY, trusting
+from fake_server import FakeServer, READY, let_in, trusting
 from lodge import eventually, standard_routes
 from test_auth_methods import write_users
 from test_cancel import send_cancel
@@ -208,17 +208,24 @@ def test_a_goodbye_behind_statements_is_the_servers(lodge, postgres):
 
 
 @pytest.mark.parametrize("cut", range(1, 5))
-def test_a_goodbye_in_pieces(lodge, postgres, cut):
-    """What has gone out already cannot be held back."""
-    with lodge.login("trusted.globex", "crm") as session:
-        session.send(TERMINATE[:cut])
-        session.send(TERMINATE[cut:])
-        session.close()
-        eventually(lambda: session.process_id in idle(lodge)
-                   or not postgres.value("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", session.process_id),
-                   "it is free or closed")
-    with lodge.login("trusted.globex", "crm") as after:
-        assert after.value("SELECT name FROM whoami") == "globex"
+def test_a_goodbye_in_pieces(start, cut):
+    """What has gone out already cannot be held back: the rest follows, and the server's session ends."""
+    said = []
+
+    async def handler(server, reader, writer):
+        await let_in(server, reader, writer)
+        for count in (cut, len(TERMINATE) - cut):
+            part = await reader.readexactly(count)
+            with server.changed:
+                said.append(part)
+                server.changed.notify_all()
+    with FakeServer(handler) as server, start(table_of(server.host)) as lodge:
+        with lodge.login("trusted.globex", "crm") as session:
+            session.send(TERMINATE[:cut])
+            server.wait(lambda here: len(said) == 1)
+            session.send(TERMINATE[cut:])
+            server.wait(lambda here: here.open == 0)
+        assert b"".join(said) == TERMINATE
 
 
 def test_a_cancel_request_comes_too_late(lodge, postgres):
@@ -296,6 +303,21 @@ def test_a_login_saved(start, postgres, tmp_path):
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
             psycopg.connect(**app, password="wrong")
         assert len(pids) == 1
+
+
+def test_who_is_refused_takes_no_connection_along(start, postgres):
+    table = table_of(postgres.host)
+    table["defaults"]["limits"] = {"clients": 1}
+    with start(table) as lodge:
+        pid = leaves(lodge, lodge.login("trusted.globex", "crm"))
+        with lodge.login("trusted.globex", "crm", application_name="another") as only:
+            with pytest.raises(ServerError) as caught:
+                lodge.login("trusted.globex", "crm")
+            assert caught.value.sqlstate == "53300"
+            eventually(lambda: pid in idle(lodge), "it is there for the next")
+            leaves(lodge, only)
+        with lodge.login("trusted.globex", "crm") as after:
+            assert after.process_id == pid
 
 
 def test_a_session_that_was_killed_takes_its_connection_along(lodge, postgres):

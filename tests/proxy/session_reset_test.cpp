@@ -83,3 +83,13 @@ TEST_CASE("nothing but the exact answer makes a session as new") {
     CHECK(fed(resetting, said) != outcome::clean);
   }
 }
+
+TEST_CASE("a server that reports settings without end makes no session as new") {
+  session_reset resetting(0.5);
+  std::vector<std::string> reports;
+  for (std::size_t i = 0; i <= proxy::most_parameters; ++i) {
+    reports.push_back(backend::parameter_status{std::to_string(i), "x"}.encode());
+  }
+  CHECK(fed(resetting, reports) == outcome::failed);
+  CHECK(resetting.reported().size() <= proxy::most_parameters + 1);
+}

@@ -218,3 +218,13 @@ TEST_CASE("what is too long to be kept, or no report, is not known") {
   at.server(message('S', body) + ready('I'));
   CHECK_FALSE(at.tracker.all_reported_known());
 }
+
+TEST_CASE("a server that reports settings without end is not remembered without end") {
+  session at;
+  for (std::size_t i = 0; i < 10 * proxy::most_parameters; ++i) {
+    CHECK(at.tracker.all_reported_known() == (i <= proxy::most_parameters));
+    at.server(message('S', std::to_string(i) + std::string("\0x\0", 3)));
+  }
+  CHECK_FALSE(at.tracker.all_reported_known());
+  CHECK(at.tracker.reported()->size() == proxy::most_parameters + 1);
+}
