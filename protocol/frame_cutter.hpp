@@ -40,7 +40,10 @@ class frame_cutter {
 
   /// Other rules from the next piece on, which must allow the same types; what is being gathered goes on by the old
   /// ones.
-  void look_by(const frame_rules& rules) { rules_ = &rules; }
+  void look_by(const frame_rules& rules, std::size_t most_whole) {
+    rules_ = &rules;
+    most_whole_ = most_whole;
+  }
 
   /// The next bytes of the stream, once the chunk before has been used up. They must stay until `peek` has given
   /// nothing, or until `keep`.

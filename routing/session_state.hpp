@@ -61,9 +61,11 @@ class session_state {
   [[nodiscard]] std::uint64_t fingerprint() const { return fingerprint_; }
   /// The same of those settings that `affects_reading`: statements may be shared between sessions that agree in it.
   [[nodiscard]] std::uint64_t reading_fingerprint() const { return reading_fingerprint_; }
-  /// Whether a server ends sessions that wear this and have nothing to do: then nobody else may get the connection,
-  /// which could end under them.
+  /// Whether a server ends sessions that wear this and have nothing to do, or hardly anything: then nobody else may get
+  /// the connection, which could end under them.
   [[nodiscard]] bool ends_when_idle() const { return ends_when_idle_; }
+  /// Whether its statement_timeout is so short that it may end what the lodge says for somebody else.
+  [[nodiscard]] bool hurries() const { return hurries_; }
   friend bool operator==(const session_state& a, const session_state& b) {
     return a.fingerprint_ == b.fingerprint_ && a.role_ == b.role_ && a.tenant_ == b.tenant_ && a.own_ == b.own_;
   }
@@ -77,6 +79,7 @@ class session_state {
   std::uint64_t fingerprint_ = 0;
   std::uint64_t reading_fingerprint_ = 0;
   bool ends_when_idle_ = false;
+  bool hurries_ = false;
 };
 
 /// Whether a setting may change what a statement's text means: where names are looked for, how constants are read, as

@@ -25,9 +25,7 @@ pgwire::frame_rules make_rules(bool every_row) {
   return rules;
 }
 
-}  // namespace
-
-const pgwire::frame_rules& server_stream_rules() {
+const pgwire::frame_rules& stream_rules() {
   static const pgwire::frame_rules rules = make_rules(false);
   return rules;
 }
@@ -37,6 +35,14 @@ const pgwire::frame_rules& every_row_rules() {
   return rules;
 }
 
+}  // namespace
+
+server_session::server_session() : incoming(stream_rules(), most_judged) {}
+
+void server_session::look_at_rows(bool wanted) {
+  incoming.look_by(wanted ? every_row_rules() : stream_rules(), wanted ? most_row : most_judged);
+}
+
 void server_session::doubt_role() {
   if (!worn || worn->find("role") == nullptr) return;
   routing::setting_list tenants = worn->tenant();
@@ -44,7 +50,5 @@ void server_session::doubt_role() {
   worn = std::make_shared<const routing::session_state>(
       routing::session_state(tenants, worn->own()).with("role", std::nullopt));
 }
-
-server_session::server_session() : incoming(server_stream_rules(), most_judged) {}
 
 }  // namespace proxy

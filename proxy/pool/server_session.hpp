@@ -1,6 +1,7 @@
 // What lives in a server's session, as far as the lodge knows: it belongs to the connection and moves with it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -15,6 +16,9 @@ namespace proxy {
 struct server_session {
   server_session();
 
+  /// Whether results are to come row by row, each whole up to `most_row`, or in runs as they are.
+  void look_at_rows(bool wanted);
+
   /// Whatever else it wears, the role is to be put on again.
   void doubt_role();
 
@@ -22,14 +26,14 @@ struct server_session {
   routing::session_state_ptr worn;  ///< null: not known; nothing may run before it has been reset
   std::string tenant;               ///< whose statements ran here last; with `used` only
   bool used = false;                ///< somebody's statements ran here since the last reset
+  bool hurries = false;             ///< what it wears has a statement_timeout that could end the next dressing
   bool suspect = false;             ///< something may have changed that nobody saw: reset before anybody else
   std::uint64_t last_client = 0;    ///< the session that used it last
   parameters_ptr reported = std::make_shared<const parameter_map>();
   server_statements statements;
 };
 
-/// How a server's stream is looked at: results pass in runs, or (`every_row`) row by row.
-const pgwire::frame_rules& server_stream_rules();
-const pgwire::frame_rules& every_row_rules();
+/// In bytes, header included.
+inline constexpr std::size_t most_row = std::size_t{2} * 1024 * 1024;
 
 }  // namespace proxy

@@ -264,8 +264,8 @@ task<ending> pooled_session::leave(seldom<ending> over) {
   // What is pinned goes with the connection: locks and the like are to be gone now, not when somebody else comes.
   const bool reusable = connection_ && traffic_.idle() && traffic_.pins().empty();
   if (reusable) {
-    connection_->session.worn = nullptr;
     traffic_.end_lease();
+    connection_->session.worn = nullptr;
     give_back(clock::now());
   }
   drop_connection();

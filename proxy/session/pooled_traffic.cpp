@@ -5,6 +5,7 @@
 
 #include "protocol/backend_messages.hpp"
 #include "protocol/message_type.hpp"
+#include "protocol/sqlstate.hpp"
 #include "proxy/session/session_reset.hpp"
 
 namespace proxy {
@@ -14,14 +15,19 @@ using pgwire::frame_piece;
 namespace frontend = pgwire::frontend;
 namespace backend = pgwire::backend;
 namespace to_backend = pgwire::frontend_type;
+namespace sqlstate = pgwire::sqlstate;
 
 // No SQL, in any state of any transaction.
 constexpr std::string_view sure_failure = "/* a statement that pglodge refused */ refused";
 
+// Who gives its statements a millisecond gives ours no more, and a busy server may miss that many times in a row.
+constexpr std::uint8_t most_lifts = 200;
+
 }  // namespace
 
 std::size_t pooled_traffic::held_bytes() const {
-  return client_.held_bytes() + (server_ == nullptr ? 0 : server_->incoming.held_bytes()) + named_.held_bytes();
+  return client_.held_bytes() + (server_ == nullptr ? 0 : server_->incoming.held_bytes()) + named_.held_bytes() +
+         changes_.held_bytes();
 }
 
 void pooled_traffic::begin_lease(server_session& server, byte_run& to_server) {
@@ -31,22 +37,49 @@ void pooled_traffic::begin_lease(server_session& server, byte_run& to_server) {
   client_before_ = server.last_client;
   const bool foreign = !server.worn || (server.used && server.tenant != changes_.terms().tenant) ||
                        (server.suspect && server.last_client != session_);
-  if (foreign) {
-    server.statements.clear();
-    run_hidden("DISCARD ALL", owner::dress, to_server);
-    client_before_ = 0;
-  }
-  const bool fits = !foreign && (server.worn == changes_.state() || *server.worn == *changes_.state());
-  if (fits) {
-    server.worn = changes_.state();
-  } else {
-    put_on(foreign ? routing::session_state() : *server.worn, foreign ? random_seed::fresh : random_seed::stays,
-           client_.peek() != nullptr ? reply::with_the_clients : reply::at_once, to_server);
-  }
   server.tenant = changes_.terms().tenant;
   server.used = true;
   server.suspect = server.suspect && !foreign;
   server.last_client = session_;
+  if (foreign) {
+    server.worn = nullptr;
+    server.statements.clear();
+    client_before_ = 0;
+  } else if (server.worn == changes_.state() || *server.worn == *changes_.state()) {
+    server.worn = changes_.state();
+    return;
+  }
+  if (server.hurries) return lift_timeout(to_server);
+  change_clothes(to_server);
+}
+
+// With a ReadyForQuery of its own: it may run into the very timeout that it takes off.
+void pooled_traffic::lift_timeout(byte_run& to_server) {
+  ++lifts_;
+  barrier_ = true;
+  undressed_why_.reset();
+  hidden_query("SET statement_timeout = 0", owner::lift, to_server);
+}
+
+void pooled_traffic::on_lifted(byte_run& to_server) {
+  if (undressed_why_) {
+    undressed_ = undressed_why_->code != sqlstate::query_canceled || lifts_ == most_lifts;
+    if (!undressed_) lift_timeout(to_server);
+    return;
+  }
+  lifts_ = 0;
+  barrier_ = false;
+  if (server_->worn) {
+    server_->worn = std::make_shared<const routing::session_state>(server_->worn->with("statement_timeout", "0"));
+  }
+  change_clothes(to_server);
+}
+
+void pooled_traffic::change_clothes(byte_run& to_server) {
+  const bool foreign = !server_->worn;
+  if (foreign) run_hidden("DISCARD ALL", owner::dress, to_server);
+  put_on(foreign ? routing::session_state() : *server_->worn, foreign ? random_seed::fresh : random_seed::stays,
+         client_.peek() != nullptr ? reply::with_the_clients : reply::at_once, to_server);
 }
 
 void pooled_traffic::put_on(const routing::session_state& worn, random_seed seed, reply when, byte_run& to_server) {
@@ -75,10 +108,12 @@ void pooled_traffic::dressed() {
 }
 
 void pooled_traffic::end_lease() {
+  if (server_ != nullptr) server_->hurries = !server_->worn || server_->worn->hurries();
   server_ = nullptr;
   if (std::exchange(rounds_.open, false)) ++rounds_.ended;  // it came to nothing
   over_ = dressing_ = undressed_ = restoring_ = preparing_ = settling_ = barrier_ = rest_passes_ = copy_in_ =
       stray_sync_ = false;
+  lifts_ = 0;
   copy_ends_ = 0;
   status_ = 'I';
   portals_.clear();
@@ -171,7 +206,7 @@ std::optional<pgwire::error_report> pooled_traffic::note(const pgwire::verdict& 
 // What the transaction has left behind, row by row.
 void pooled_traffic::ask(inventory_request what, int times, byte_run& to_server) {
   asking_.emplace(inventory_query(std::move(what)), times);
-  server_->incoming.look_by(every_row_rules());
+  server_->look_at_rows(true);
   hidden_query(asking_->query.text(), owner::inventory, to_server);
 }
 

@@ -22,8 +22,10 @@
 //
 // Ours by Parse, Bind and Execute. Without a Sync in between, an error in the dressing makes the server skip everything
 // up to the next Sync, the COMMIT and the client's statement included. What the client sends beyond its first Sync or
-// Query waits until the dressing is known to have succeeded. Nothing makes the server answer before the client's
-// message does, so a change of clothes costs no packet of its own. Where no message follows, an empty Query commits.
+// Query waits until the dressing is known to have succeeded. Where the connection wears a statement_timeout that could
+// end the dressing, that is taken off first, and its answer waited for. Nothing makes the server answer before the
+// client's message does, so a change of clothes costs no packet of its own. Where no message follows, an empty Query
+// commits.
 #pragma once
 
 #include <cstddef>
@@ -107,7 +109,8 @@ class pooled_traffic {
   [[nodiscard]] bool server_waits() const { return unsynced_ || copy_in_; }
   /// Outside a transaction with nothing outstanding; a pinned session counts as idle then.
   [[nodiscard]] bool idle() const;
-  /// What it keeps of the client's messages, and of its prepared statements. O(statements).
+  /// What it keeps of the client's messages, of its prepared statements, and of what it has set. O(statements +
+  /// settings).
   [[nodiscard]] std::size_t held_bytes() const;
   /// While idle: frees what is only kept for the next message.
   void keep_little() { answers_.keep_none(); }
@@ -124,7 +127,7 @@ class pooled_traffic {
     over,        ///< the connection may serve somebody else: `end_lease`
     undressed,   ///< dressing failed, nothing of the client's ran: close the connection, then `explain_undressed`
     forbidden,   ///< a function has pinned the session where `pool.pin: refuse` is, or taken it past the guard while it
-                 ///< is pinned: see `forbidden`; close both
+                 ///< is pinned; or its settings are too large to be carried: see `forbidden`; close both
     lost_track,  ///< what the connection holds is not known any more: close it, and the session with it
   };
   /// The next bytes of the server. Also gives what the lodge has to say to the server itself.
@@ -134,14 +137,16 @@ class pooled_traffic {
   void explain_undressed(byte_run& to_client);
   [[nodiscard]] bool leased() const { return server_ != nullptr; }
   /// Whether a message to the client could be put in now.
-  [[nodiscard]] bool server_at_boundary() const { return server_ == nullptr || server_->incoming.at_boundary(); }
+  [[nodiscard]] bool server_at_boundary() const {
+    return server_ == nullptr || server_->incoming.at_boundary() || !reply_passes_;
+  }
   [[nodiscard]] bool server_said_fatal() const { return server_said_fatal_; }
 
   // --- what is known of the session ---
 
   [[nodiscard]] const routing::session_state_ptr& state() const { return changes_.state(); }
   [[nodiscard]] pin_set pins() const { return changes_.pins(); }
-  [[nodiscard]] std::optional<pgwire::error_report> forbidden() const { return changes_.forbidden(); }
+  [[nodiscard]] std::optional<pgwire::error_report> forbidden() const;
   /// What the client has been told of its settings by ParameterStatus.
   [[nodiscard]] const parameters_ptr& told() const { return told_; }
   /// The client's greeting: from now on it hears of every change.
@@ -204,7 +209,8 @@ class pooled_traffic {
   }
   void settle_barrier() {
     settling_ = settling_ && !answers_.empty();
-    barrier_ = dressing_ || restoring_ || preparing_ || settling_ || asking_ || due_ || (move_ && move_->ends);
+    barrier_ =
+        lifts_ != 0 || dressing_ || restoring_ || preparing_ || settling_ || asking_ || due_ || (move_ && move_->ends);
   }
 
   std::optional<pgwire::error_report> note(const pgwire::verdict& verdict, const pgwire::frontend::bind* values,
@@ -215,6 +221,9 @@ class pooled_traffic {
   enum class random_seed : bool { stays, fresh };
   // A server tells what it did at a ReadyForQuery: its own, or that of the client's message, which is to follow.
   enum class reply : bool { at_once, with_the_clients };
+  void lift_timeout(byte_run& to_server);
+  void on_lifted(byte_run& to_server);
+  void change_clothes(byte_run& to_server);
   void put_on(const routing::session_state& worn, random_seed seed, reply when, byte_run& to_server);
   void dress(std::string_view sql, reply when, byte_run& to_server);
   void dressed();
@@ -310,6 +319,7 @@ class pooled_traffic {
   bool discarded_ = false;           // DISCARD ALL was done since the last settling
   bool untold_ = false;              // the server reported what the client is to hear before its next ReadyForQuery
   bool failed_ = false;              // the transaction at hand, as far as it was implicit, has come to nothing
+  std::uint8_t lifts_ = 0;           // how often the last one's timeout was to be taken off, before it is dressed
   bool dressing_ = false;            // begun, and not known to have succeeded
   bool dress_asked_ = false;         // the server was told to say so
   bool undressed_ = false;
@@ -322,6 +332,7 @@ class pooled_traffic {
   bool over_ = false;
   bool lost_track_ = false;
   bool forbidden_ = false;
+  bool too_large_ = false;  // what the session has set
   bool server_said_fatal_ = false;
   bool greeted_ = false;
 

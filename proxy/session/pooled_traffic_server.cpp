@@ -65,7 +65,9 @@ void pooled_traffic::server_piece(const frame_piece& piece, byte_run& to_client,
   switch (piece.type) {
     case 0: break;
     case from_backend::data_row:
-      if (asking_ && secret && piece.ends && !asking_->query.on_row(piece.body())) lost_track_ = true;
+      if (!asking_ || !secret) break;
+      forbidden_ = too_large_ = !piece.ends;
+      lost_track_ = piece.ends && !asking_->query.on_row(piece.body());
       break;
     case from_backend::parse_complete: ends(kind::parse); break;
     case from_backend::bind_complete:
@@ -103,7 +105,9 @@ void pooled_traffic::server_piece(const frame_piece& piece, byte_run& to_client,
       give_answers(to_client);
       return;
     case from_backend::ready_for_query: on_ready(piece, to_client, to_server); return;
-    case from_backend::notification_response: reply_passes_ = !dressing_; break;  // till then they are another's
+    case from_backend::notification_response:
+      reply_passes_ = !dressing_ && lifts_ == 0;
+      break;  // till then they are another's
     default: break;
   }
   if (reply_passes_) to_client.pass(piece.bytes);
@@ -228,6 +232,7 @@ void pooled_traffic::on_ready(const frame_piece& piece, byte_run& to_client, byt
       tell_parameters(to_client);
       to_client.pass(piece.bytes);
       break;
+    case owner::lift: return on_lifted(to_server);
     case owner::dress:
       dressed();
       if (!unsynced_ && std::exchange(untold_, false)) tell_parameters(to_client);

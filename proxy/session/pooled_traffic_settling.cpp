@@ -22,7 +22,7 @@ constexpr int most_cancelled_inventories = 200;
 
 // The answer to `ask`, or an error instead.
 void pooled_traffic::on_inventory(byte_run& to_server) {
-  server_->incoming.look_by(server_stream_rules());
+  server_->look_at_rows(false);
   const auto found = asking_->query.result();
   if (!found) {
     const bool cancelled = asking_->failed_by == sqlstate::query_canceled;
@@ -41,6 +41,15 @@ void pooled_traffic::on_inventory(byte_run& to_server) {
   server_->worn = changes_.strayed() ? nullptr : changes_.state();
   forbidden_ = changes_.forbidden().has_value();
   asking_.reset();
+}
+
+std::optional<pgwire::error_report> pooled_traffic::forbidden() const {
+  if (!too_large_) return changes_.forbidden();
+  return pgwire::error_report{"ERROR",
+                              std::string(sqlstate::program_limit_exceeded),
+                              "the settings of this session are too large to be carried along",
+                              "In transaction pooling, what a transaction sets may have 1 MiB.",
+                              {}};
 }
 
 // After DISCARD ALL.

@@ -61,6 +61,18 @@ pgwire::error_report unspeakable() {
           {}};
 }
 
+// A SELECT gives 1,664 columns at most. To ask for a new setting takes two, and one is needed to take each off or to
+// put it on. Nor is what a session may keep to be without bounds.
+constexpr std::size_t most_settings = 500;
+
+pgwire::error_report too_many() {
+  return {"ERROR",
+          std::string(pgwire::sqlstate::program_limit_exceeded),
+          "too many settings for a session of transaction pooling",
+          "It can have " + std::to_string(most_settings) + " of its own.",
+          {}};
+}
+
 // As servers count in positions, if the text is UTF-8.
 std::size_t characters_of(std::string_view text) {
   return static_cast<std::size_t>(
@@ -85,6 +97,13 @@ void session_changes::set_terms(session_terms_ptr terms) {
   }
   terms_ = std::move(terms);
   state_ = next == *terms_->start ? terms_->start : std::make_shared<const routing::session_state>(std::move(next));
+}
+
+std::size_t session_changes::held_bytes() const {
+  if (!terms_ || state_ == terms_->start) return 0;
+  std::size_t bytes = 0;
+  for (const auto& [name, value] : state_->own()) bytes += sizeof(name) + sizeof(value) + name.size() + value.size();
+  return bytes;
 }
 
 std::optional<pgwire::error_report> session_changes::note(const pgwire::verdict& verdict,
@@ -132,6 +151,7 @@ std::optional<pgwire::error_report> session_changes::note(const pgwire::verdict&
     scanning_dirty_ = scanning_dirty_ || canonical == "client_encoding" || canonical == "standard_conforming_strings";
     if (!change.local) settings.push_back(canonical);
   }
+  if (is_too_much(settings)) return too_many();
   for (std::string& name : settings) note_setting(std::move(name));
   note_traits(verdict, unseen);
   return std::nullopt;
@@ -190,6 +210,17 @@ void session_changes::note_traits(const pgwire::verdict& verdict, bool unseen) {
   }
   pins_due_ |= pins_.both(passing_pins);  // any of it may be what ends a pin
   due_ = due_ || unseen || !pins_due_.empty();
+}
+
+// One text can name thousands. What the session has may be set again in any case.
+bool session_changes::is_too_much(std::vector<std::string>& names) const {
+  std::ranges::sort(names);
+  names.erase(std::ranges::unique(names).begin(), names.end());
+  const auto is_new = [&](const std::string& name) {
+    return std::ranges::find(touched_, name) == touched_.end() && state_->find(name) == nullptr;
+  };
+  const auto added = static_cast<std::size_t>(std::ranges::count_if(names, is_new));
+  return added != 0 && added + touched_.size() + state_->own().size() > most_settings;
 }
 
 void session_changes::note_setting(std::string name) {

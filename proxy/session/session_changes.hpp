@@ -61,12 +61,15 @@ class session_changes {
   [[nodiscard]] std::uint64_t schema_generation() const {
     return tools_.schema_generation.load(std::memory_order_relaxed) + temporary_generation_;
   }
+  /// What the session has set itself. O(settings).
+  [[nodiscard]] std::size_t held_bytes() const;
   /// Something may have happened that no text shows.
   [[nodiscard]] bool unseen() const { return every_setting_due_; }
 
   /// Before a statement runs. `values`: of its parameters, null if it has none or they are not known. `executed`: the
   /// verdicts on statements that it runs by EXECUTE, as far as they are known. Gives the guard's refusal, nothing,
-  /// or that of a place that allows no pins (0A000), or of a setting's name that could not be said again (0A000).
+  /// or that of a place that allows no pins (0A000), or of a setting's name that could not be said again (0A000), or of
+  /// too many settings (54000).
   std::optional<pgwire::error_report> note(const pgwire::verdict& verdict, const pgwire::frontend::bind* values,
                                            std::span<const pgwire::verdict* const> executed = {});
   /// In which encoding the next statement's text and values are, and the database; and the server's
@@ -105,6 +108,7 @@ class session_changes {
 
  private:
   void note_traits(const pgwire::verdict& verdict, bool unseen);
+  bool is_too_much(std::vector<std::string>& names) const;
   void note_setting(std::string name);
 
   statement_tools& tools_;

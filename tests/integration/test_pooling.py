@@ -353,16 +353,54 @@ def test_a_prepared_statement_is_read_in_the_encoding_it_was_prepared_in(one):
             other.rows("DISCARD ALL")
 
 
-def test_a_timeout_of_its_own_does_not_hit_the_lodges_statements(two):
+@pytest.mark.parametrize("other", ("trusted.globex", "trusted.soylent"))
+def test_a_timeout_of_its_own_hits_nobody_else(one, other):
+    with one.login("trusted.globex", "crm") as first, one.login(other, "crm") as second:
+        # To take the ones off and put the others on takes longer than a millisecond.
+        for wire, name in (first, "one"), (second, "other"):
+            for begin in range(0, 400, 100):
+                wire.rows(";".join(f"SET app.{name}{n} = '{n:0500}'" for n in range(begin, begin + 100)))
+        for _ in range(20):
+            first.rows("SET statement_timeout = 1")
+            assert second.value("SELECT 1") == "1"
+            try:
+                first.rows("RESET statement_timeout")
+            except ServerError as error:
+                assert (error.sqlstate, error.severity) == ("57014", "ERROR")
+        assert second.value("SHOW statement_timeout") == "0"
+
+
+def test_a_session_can_have_that_many_settings(two):
     first, second = two
-    for _ in range(40):
-        first.rows("SET statement_timeout = 1")
-        second.rows("SELECT 1")
-        try:
-            first.rows("RESET statement_timeout")
-        except ServerError as error:
-            assert (error.sqlstate, error.severity) == ("57014", "ERROR")
-    assert second.value("SHOW statement_timeout") == "0"
+    first.rows(";".join(f"SET app.n{n} = '{n}'" for n in range(500)))
+    error = refused(first, "SET app.another = '1'")
+    assert (error.sqlstate, error.message) == ("54000", "too many settings for a session of transaction pooling")
+    assert error.detail == "It can have 500 of its own."
+    first.rows("SET app.n7 = 'seven'")
+    assert second.value("SELECT coalesce(current_setting('app.n7', true), '')") == ""
+    assert first.value("SELECT current_setting('app.n7') || current_setting('app.n499')") == "seven499"
+    assert refused(second, ";".join(f"SET app.n{n} = '{n}'" for n in range(2000))).sqlstate == "54000"
+    second.rows(";".join(f"SET app.n = '{n}'" for n in range(2000)))
+    assert second.value("SHOW app.n") == "1999"
+
+
+@pytest.mark.parametrize("length", (40_000, 1_000_000))
+def test_a_large_setting_goes_along(two, length):
+    first, second = two
+    first.send(parse("SELECT set_config('app.large', $1, false)") + bind("x" * length) + execute() + SYNC)
+    assert answers(first) == ([("x" * length,)], [])
+    assert second.value("SELECT length(coalesce(current_setting('app.large', true), ''))") == "0"
+    assert first.value("SELECT length(current_setting('app.large'))") == str(length)
+
+
+def test_one_too_large_ends_the_session(two):
+    first, second = two
+    first.send(parse("SELECT set_config('app.large', $1, false) IS NULL") + bind("x" * 1_100_000) + execute() + SYNC)
+    assert answers(first) == ([("f",)], [])
+    error = first.refusal()
+    assert (error.severity, error.sqlstate) == ("FATAL", "54000")
+    assert error.message == "the settings of this session are too large to be carried along"
+    assert second.value("SELECT length(coalesce(current_setting('app.large', true), ''))") == "0"
 
 
 def test_an_idle_timeout_of_one_is_nobody_elses(two):

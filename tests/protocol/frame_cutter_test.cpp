@@ -142,8 +142,21 @@ TEST_CASE("rules may change between messages") {
   cutter.feed(pgwire::as_bytes(stream));
   static_cast<void>(cutter.peek());
   cutter.pop();
-  cutter.look_by(others);
+  cutter.look_by(others, 64);
   CHECK(drain(cutter).size() == 2);
+}
+
+TEST_CASE("how much is gathered may change between messages") {
+  frame_cutter cutter(rules(), 64);
+  const std::string large = message('Q', std::string(100, 'x'));
+  cutter.feed(pgwire::as_bytes(large));
+  CHECK(drain(cutter).size() == 1);
+  cutter.look_by(rules(), 200);
+  const std::string begin = large.substr(0, 50), end = large.substr(50);
+  cutter.feed(pgwire::as_bytes(begin));
+  CHECK(drain(cutter).empty());
+  cutter.feed(pgwire::as_bytes(end));
+  CHECK(drain(cutter).size() == 1);
 }
 
 TEST_CASE("what was kept is given back") {

@@ -211,6 +211,7 @@ TEST_CASE("a SET is asked of the server after its transaction, and worn from the
   REQUIRE(s.traffic.state()->find("timezone") != nullptr);
   CHECK(*s.traffic.state()->find("timezone") == "Asia/Tokyo");
   CHECK(s.server.worn == s.traffic.state());
+  CHECK(s.traffic.held_bytes() >= std::string_view("timezoneAsia/Tokyo").size());
 }
 
 TEST_CASE("an answer about settings that is none ends what is known of the connection") {
@@ -356,6 +357,67 @@ TEST_CASE("what sequences gave to another session is discarded in one go with th
   CHECK(s.reply(error("57014", "canceling statement due to statement timeout")) == outcome::undressed);
   s.traffic.explain_undressed(s.to_client);
   CHECK(s.told() == error("57014", "canceling statement due to statement timeout") + ready());
+}
+
+TEST_CASE("a short statement_timeout is taken off before anything is said for somebody else") {
+  scene s(terms("globex"));
+  s.server.used = true;
+  const std::string lift = query("SET statement_timeout = 0");
+  const std::string late = error("57014", "canceling statement due to statement timeout");
+  const bool foreign = GENERATE(true, false);
+  CAPTURE(foreign);
+  if (foreign) s.server.tenant = "acme";
+  s.server.worn = std::make_shared<const routing::session_state>(s.traffic.state()->with("statement_timeout", "1ms"));
+  s.server.hurries = true;
+  CHECK(s.client(query("SELECT 1")) == step::waits);
+  CHECK(s.sent() == lift);
+  SECTION("as often as it takes") {
+    for (int i = 0; i < 3; ++i) {
+      CHECK(s.reply(late + ready()) == outcome::leased);
+      CHECK(s.sent() == lift);
+      CHECK(s.told().empty());
+      CHECK(s.advance() == step::waits);
+    }
+    const std::string notice = backend::notification_response{7, "news", "another's"}.encode();
+    CHECK(s.reply(notice + tag("SET") + ready()) == outcome::leased);
+    CHECK(s.told().empty());
+    CHECK((s.sent().find("DISCARD ALL") != std::string::npos) == foreign);
+    s.to_server.clear();
+    CHECK(s.advance() == step::starved);
+    CHECK(s.sent() == query("SELECT 1"));
+    const std::string answer = (foreign ? ran("DISCARD ALL") : std::string()) + dressed + tag("SELECT 1") + ready();
+    CHECK(s.reply(answer) == outcome::over);
+    CHECK(s.told() == tag("SELECT 1") + ready());
+    s.traffic.end_lease();
+    CHECK_FALSE(s.server.hurries);
+  }
+  SECTION("not for ever") {
+    int times = 1;
+    while (s.reply(late + ready()) == outcome::leased) ++times;
+    CHECK(times == 200);
+    s.traffic.explain_undressed(s.to_client);
+    CHECK(s.told() == late + ready());
+  }
+  SECTION("and not against another error") {
+    const std::string why = error("53200", "out of memory");
+    CHECK(s.reply(why + ready()) == outcome::undressed);
+    s.traffic.explain_undressed(s.to_client);
+    CHECK(s.told() == why + ready());
+  }
+}
+
+TEST_CASE("what has been lifted is put on again for a session whose own it is") {
+  scene s(terms("globex", {{"statement_timeout", "1ms"}}));
+  s.server.used = true;
+  s.server.worn = std::make_shared<const routing::session_state>(s.traffic.state()->with("timezone", "CET"));
+  s.server.hurries = true;
+  s.client(query("SELECT 1"));
+  CHECK(s.reply(tag("SET") + ready()) == outcome::leased);
+  CHECK(s.sent().find("set_config('statement_timeout','1ms',false)") != std::string::npos);
+  CHECK(s.advance() == step::starved);
+  CHECK(s.reply(dressed + tag("SELECT 1") + ready()) == outcome::over);
+  s.traffic.end_lease();
+  CHECK(s.server.hurries);
 }
 
 TEST_CASE("another's unnamed statement stays out of reach where what closes it is skipped") {

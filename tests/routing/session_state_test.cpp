@@ -41,6 +41,22 @@ TEST_CASE("a state under which the server ends idle sessions says so") {
   CHECK_FALSE(plain.ends_when_idle());
   CHECK(plain.with("idle_session_timeout", "20ms").ends_when_idle());
   CHECK_FALSE(plain.with("idle_session_timeout", "0").ends_when_idle());
+  CHECK(plain.with("transaction_timeout", "1ms").ends_when_idle());
+  CHECK_FALSE(plain.with("transaction_timeout", "1min").ends_when_idle());
+}
+
+TEST_CASE("a state whose statements have next to no time says so") {
+  const session_state plain({{"search_path", "a"}}, {});
+  CHECK_FALSE(plain.hurries());
+  for (const auto* brief : {"1", "999", "1ms", "999ms", "900000us", "0.5s", "0x10", "0s", "", " 1s", "1 s"}) {
+    CAPTURE(brief);
+    CHECK(plain.with("statement_timeout", brief).hurries());
+  }
+  for (const auto* ample : {"0", "1000", "1000ms", "1s", "30s", "1min", "2h", "1d"}) {
+    CAPTURE(ample);
+    CHECK_FALSE(plain.with("statement_timeout", ample).hurries());
+  }
+  CHECK(session_state({{"statement_timeout", "5ms"}}, {}).hurries());
 }
 
 TEST_CASE("what is read differently decides who may share a prepared statement") {
