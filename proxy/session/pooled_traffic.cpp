@@ -58,7 +58,7 @@ void pooled_traffic::lift_timeout(byte_run& to_server) {
   ++lifts_;
   barrier_ = true;
   undressed_why_.reset();
-  hidden_query("SET statement_timeout = 0", owner::lift, to_server);
+  hidden_query("SET statement_timeout TO 0", owner::lift, to_server);
 }
 
 void pooled_traffic::on_lifted(byte_run& to_server) {

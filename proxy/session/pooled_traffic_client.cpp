@@ -257,8 +257,8 @@ std::vector<routing::dress_step> pooled_traffic::restores_after(const pgwire::ve
 }
 
 void pooled_traffic::forward_query(expected&& entry) {
-  // A simple query closes the unnamed statement.
-  if (unsynced_ && unnamed_.statement) {
+  // A simple query closes the unnamed statement, whatever comes to nothing before it.
+  if ((unsynced_ && unnamed_.statement) || naming_.unnamed()) {
     entry.undo = on_skip::recall_unnamed;
     entry.statement = unnamed_.statement;
   }

@@ -26,11 +26,11 @@ client_statement pooled_traffic::known_as(std::string_view name) const {
 }
 
 // Prepares it under a name of ours, unless it is there already. In a failed transaction the server has to say so, and
-// whether it has failed may not be known yet.
+// whether one has begun and failed is not known while anything is under way.
 void pooled_traffic::parse_at_server(const frontend::parse& what, const statement_ptr& statement, expected&& entry,
                                      byte_run& to_server) {
   const std::uint64_t key = parse_key();
-  const bool may_have_failed = status_ == 'E' || (status_ == 'T' && answers_.owes_ready());
+  const bool may_have_failed = status_ == 'E' || answers_.owes_ready();
   const auto* there = may_have_failed ? nullptr : server_->statements.find(statement, key);
   if (there != nullptr) {
     if (client_statement* const named = named_.find(entry.client_name)) named->shape = there->shape;

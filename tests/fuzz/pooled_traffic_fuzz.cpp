@@ -178,6 +178,7 @@ class scene {
     must(holder_ == who && server_->at_boundary(), "the lease ends within a message");
     must(server_->owes_nothing(), "the lease ends while the server has something to answer");
     of(who).traffic.end_lease();
+    session_->hurries = ++leases_ % 3 == 0;  // as if a session had set a statement_timeout
     holder_ = -1;
     last_holder_ = who;
   }
@@ -209,8 +210,8 @@ class scene {
     if (holder_ == who) {
       const bool reusable = whose.traffic.idle() && whose.traffic.pins().empty();
       if (reusable) {
-        session_->worn = nullptr;
         end_lease(who);
+        session_->worn = nullptr;
       } else {
         drop(who);
       }
@@ -339,6 +340,7 @@ class scene {
   std::atomic<std::uint64_t> generation_{0};
   proxy::statement_tools tools_{generation_, [] { return 0.5; }};
   std::uint64_t sessions_ = 0;
+  unsigned leases_ = 0;
   std::array<std::unique_ptr<client>, 3> clients_;
   std::unique_ptr<server> server_;
   std::unique_ptr<proxy::server_session> session_;

@@ -362,7 +362,7 @@ TEST_CASE("what sequences gave to another session is discarded in one go with th
 TEST_CASE("a short statement_timeout is taken off before anything is said for somebody else") {
   scene s(terms("globex"));
   s.server.used = true;
-  const std::string lift = query("SET statement_timeout = 0");
+  const std::string lift = query("SET statement_timeout TO 0");
   const std::string late = error("57014", "canceling statement due to statement timeout");
   const bool foreign = GENERATE(true, false);
   CAPTURE(foreign);
@@ -431,6 +431,45 @@ TEST_CASE("another's unnamed statement stays out of reach where what closes it i
   s.reply(error("34000", "portal \"none\" does not exist") + ready());
   CHECK(s.advance() == step::starved);
   CHECK(s.sent() == closed + run);
+}
+
+TEST_CASE("a query closes the unnamed statement even if the pipeline before it fails") {
+  scene s(terms("globex"));
+  const std::string parse = frontend::parse{{}, "SELECT 1", {}}.encode(), sync = frontend::sync{}.encode();
+  s.client(parse + sync);
+  CHECK(s.reply(parsed + ready()) == outcome::over);
+  s.traffic.end_lease();
+  const std::string unknown = error("26000", "prepared statement \"s\" does not exist");
+  frontend::bind other;
+  other.statement = "s";
+  const bool closes = GENERATE(true, false);
+  const std::string about = closes ? frontend::close{frontend::target::statement, {}}.encode() : parse;
+  s.client(other.encode() + about + sync + query("SHOW work_mem"));
+  CHECK(s.sent().ends_with(query("SHOW work_mem")));
+  s.reply(unknown + ready() + tag("SHOW") + ready());
+  s.traffic.end_lease();
+  s.client(frontend::bind{}.encode() + sync);
+  CHECK(s.sent().find("SELECT 1") == std::string::npos);
+}
+
+TEST_CASE("the server is asked to parse what it has prepared already, where its transaction may have failed") {
+  scene s(terms("globex"));
+  const std::string named = frontend::parse{"mine", "SELECT 1", {}}.encode(), sync = frontend::sync{}.encode();
+  const std::string unnamed = frontend::parse{{}, "SELECT 1", {}}.encode();
+  for (int i = 0; i < 3; ++i) {  // the third time it is kept
+    s.client(unnamed + sync);
+    s.reply(parsed + ready());
+    s.traffic.end_lease();
+  }
+  const bool by_name = GENERATE(true, false);
+  s.client(query("BEGIN") + query("SELECT fails()"));
+  s.client((by_name ? named : unnamed) + sync);
+  CHECK(s.sent().find("SELECT 1") != std::string::npos);
+  const std::string failed = error("22012", "division by zero"), over_with = error("25P02", "aborted");
+  s.reply(tag("BEGIN") + ready('T'));
+  s.reply(failed + ready('E'));
+  s.reply(over_with + ready('E'));
+  CHECK(s.told() == over_with + ready('E'));
 }
 
 TEST_CASE("what a statement that executes another one gives is not remembered") {

@@ -135,7 +135,9 @@ std::string server::parse(const std::string& body) {
     if (auto why = analyse(*only)) return fail(*why);
   }
   if (prepared_.contains(name)) return fail({"42P05", "prepared statement \"" + name + "\" already exists"});
-  prepared_[name] = {only, false, only && returns_rows(*only)};
+  // Servers know what an EXECUTE gives if its statement was there when it was parsed, and the lodge parses anew.
+  const bool executes = only && only->what == statement::kind::execute;
+  prepared_[name] = {only, false, only && !executes && returns_rows(*only)};
   return backend::parse_complete{}.encode();
 }
 
