@@ -65,8 +65,9 @@ enum class trait : std::uint8_t {
                        ///< replication slots (temporary ones), pg_backup_start(), replication origins
   keeps,             ///< takes something of these that stays after the transaction: PREPARE, LISTEN, a temporary table
                      ///< that is not ON COMMIT DROP, pg_advisory_lock(); not what gives it back
-  unseen,            ///< DO, CALL, functions that run a text, set_config() of a computed name, UPDATE pg_settings, a
-                     ///< text that is hit and cannot be read, and all that is ambiguous
+  unseen,            ///< DO, CALL, functions that run a text, set_config() of a computed name, UPDATE pg_settings
+                     ///< (which is a setting of unknown name, too), a text that is hit and cannot be read, and all
+                     ///< that is ambiguous
   ambiguous,         ///< the text can be read in two ways, with different effects or different statements
   plain_only,        ///< it could be read only with standard_conforming_strings = on
   escaped_only,      ///< it could be read only with standard_conforming_strings = off

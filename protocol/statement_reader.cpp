@@ -324,9 +324,12 @@ class reader {
     return true;
   }
 
-  // The view's rule calls set_config().
+  // The view's rule calls set_config(), for names that the table gives.
   void read_target(const PgQuery__RangeVar* relation) {
-    if (relation != nullptr && is_named(relation->relname, "pg_settings")) add(trait::unseen);
+    if (relation == nullptr || !is_named(relation->relname, "pg_settings")) return;
+    add(trait::unseen);
+    const std::string_view schema = relation->schemaname;
+    if (schema.empty() || schema == "pg_catalog") add_setting(operand(), {operand()}, false, true);
   }
 
   void add(trait one) { out_.traits.add(one); }

@@ -287,9 +287,10 @@ TEST_CASE("set_config() wherever an expression can stand") {
       {"SELECT 'set_config(1, 2, 3)'", ""},
       {"SELECT set_configure('a', 'b', false)", ""},
       {"SELECT set_config FROM t", ""},
-      {"UPDATE pg_settings SET setting = 'b' WHERE name = 'a'", "unseen"},
-      {"UPDATE pg_catalog.\"pg_settings\" SET setting = 'b'", "unseen"},
-      {"WITH x AS (UPDATE U&\"pg\\005fsettings\" SET setting = 'b' RETURNING 1) SELECT 1", "unseen"},
+      {"UPDATE pg_settings SET setting = 'b' WHERE name = 'a'", "0:?=? unseen"},
+      {"UPDATE pg_catalog.\"pg_settings\" SET setting = 'b'", "0:?=? unseen"},
+      {"WITH x AS (UPDATE U&\"pg\\005fsettings\" SET setting = 'b' RETURNING 1) SELECT 1", "0:?=? unseen"},
+      {"UPDATE mine.pg_settings SET setting = 'b'", "unseen"},
       {"SELECT * FROM pg_settings", ""},
   });
 }
