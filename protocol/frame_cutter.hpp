@@ -38,8 +38,7 @@ class frame_cutter {
   /// bytes, else as notice. `rules` must outlive the cutter.
   frame_cutter(const frame_rules& rules, std::size_t most_whole) : rules_(&rules), most_whole_(most_whole) {}
 
-  /// Other rules from the next piece on, which must allow the same types; what is being gathered goes on by the old
-  /// ones.
+  /// Other rules from the next piece on, which must allow the same types. Between messages.
   void look_by(const frame_rules& rules, std::size_t most_whole) {
     rules_ = &rules;
     most_whole_ = most_whole;

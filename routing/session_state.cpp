@@ -50,18 +50,20 @@ std::uint64_t mix(std::uint64_t seed, std::string_view text) {
   return (seed ^ std::hash<std::string_view>{}(text)) * 0x9E3779B97F4A7C15U + (seed >> 29);
 }
 
-// Whether a timeout is on and under a second; in PostgreSQL's words (19.1.1), milliseconds if it names no unit. What is
-// put otherwise than in a whole number counts as short: that costs time, and the other way round might cost an error.
+// Whether a timeout is on and under a second; in PostgreSQL's words (19.1.1), milliseconds if it names no unit. A
+// fraction counts as short: that costs time, and the other way round might cost an error.
 bool is_short(const std::string* timeout) {
   if (timeout == nullptr) return false;
   const std::string_view text = *timeout;
   std::uint64_t number = 0;
-  const auto [unit, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (failed != std::errc()) return true;
-  if (number == 0 && unit == text.data() + text.size()) return false;
-  const std::string_view in(unit, text.data() + text.size());
-  const bool in_seconds_or_more = in == "s" || in == "min" || in == "h" || in == "d";
-  return in_seconds_or_more ? number < 1 : number < 1000 || !(in.empty() || in == "ms");
+  std::string_view unit(end, text.data() + text.size());
+  while (unit.starts_with(' ')) unit.remove_prefix(1);
+  const bool whole = unit.empty() || unit.find_first_not_of("abcdefghijklmnopqrstuvwxyz") == std::string_view::npos;
+  if (whole && number == 0) return false;
+  const bool in_seconds_or_more = unit == "s" || unit == "min" || unit == "h" || unit == "d";
+  return !in_seconds_or_more && (number < 1000 || !(unit.empty() || unit == "ms"));
 }
 
 }  // namespace
@@ -152,7 +154,8 @@ void session_state::seal() {
   if (role_.empty() && tenant_.empty() && own_.empty()) fingerprint_ = 0;
   const std::string* timeout = find("idle_session_timeout");
   ends_when_idle_ = (timeout != nullptr && *timeout != "0") || is_short(find("transaction_timeout"));
-  hurries_ = is_short(find("statement_timeout"));
+  const std::string* deferrable = find("default_transaction_deferrable");
+  hampers_ = is_short(find("statement_timeout")) || (deferrable != nullptr && *deferrable != "off");
   reading_fingerprint_ = mix(2, role_);
   for (const auto& [name, value] : tenant_) {
     if (affects_reading(name) && find_in(own_, name) == own_.end()) {

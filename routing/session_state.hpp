@@ -64,8 +64,9 @@ class session_state {
   /// Whether a server ends sessions that wear this and have nothing to do, or hardly anything: then nobody else may get
   /// the connection, which could end under them.
   [[nodiscard]] bool ends_when_idle() const { return ends_when_idle_; }
-  /// Whether its statement_timeout is so short that it may end what the lodge says for somebody else.
-  [[nodiscard]] bool hurries() const { return hurries_; }
+  /// Whether its statement_timeout is so short that it may end what is said for the next session, or its transactions
+  /// may have to wait for others' (SET TRANSACTION, DEFERRABLE).
+  [[nodiscard]] bool hampers() const { return hampers_; }
   friend bool operator==(const session_state& a, const session_state& b) {
     return a.fingerprint_ == b.fingerprint_ && a.role_ == b.role_ && a.tenant_ == b.tenant_ && a.own_ == b.own_;
   }
@@ -79,7 +80,7 @@ class session_state {
   std::uint64_t fingerprint_ = 0;
   std::uint64_t reading_fingerprint_ = 0;
   bool ends_when_idle_ = false;
-  bool hurries_ = false;
+  bool hampers_ = false;
 };
 
 /// Whether a setting may change what a statement's text means: where names are looked for, how constants are read, as

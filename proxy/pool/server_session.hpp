@@ -26,7 +26,6 @@ struct server_session {
   routing::session_state_ptr worn;  ///< null: not known; nothing may run before it has been reset
   std::string tenant;               ///< whose statements ran here last; with `used` only
   bool used = false;                ///< somebody's statements ran here since the last reset
-  bool hurries = false;             ///< what it wears has a statement_timeout that could end the next dressing
   bool suspect = false;             ///< something may have changed that nobody saw: reset before anybody else
   std::uint64_t last_client = 0;    ///< the session that used it last
   parameters_ptr reported = std::make_shared<const parameter_map>();

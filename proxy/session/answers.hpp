@@ -27,7 +27,7 @@ struct put_in {
 
 struct expected_answer {
   enum class kind : std::uint8_t { parse, bind, describe, execute, close, sync, query, function_call, answer };
-  enum class owner : std::uint8_t { client, lift, dress, restore, inventory, helper };
+  enum class owner : std::uint8_t { client, undress, dress, restore, inventory, helper };
   enum class on_skip : std::uint8_t { nothing, forget_name, recall_name, recall_unnamed };
 
   kind what;

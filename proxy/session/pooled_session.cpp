@@ -17,6 +17,10 @@ namespace {
 // A client that sends without end lets the other sessions of its worker run after this many rounds.
 constexpr int rounds_before_yield = 8;
 
+// One that sends its transactions ahead, without waiting for an answer, has others wait no longer than this before it
+// makes room.
+constexpr std::chrono::milliseconds long_turn{30};
+
 // How long a client has for what was answered, once its session is over.
 constexpr std::chrono::seconds most_lingering{2};
 
@@ -83,7 +87,10 @@ task<seldom<ending>> pooled_session::get_parameters(parameters_ptr& told) {
     refused.report = std::move(*unfit);
     co_return refused.as_fatal();
   }
-  told = pool_->greeting(place_->wish.key, *traffic_.state());
+  // What a connection reports may be what functions left there: it is told within the tenant only.
+  pool_key like = place_->wish.key;
+  like.start = place_->wish.tenant;
+  told = pool_->greeting(like, *traffic_.state());
   if (told) co_return std::nullopt;
   if (auto why = co_await lease()) co_return why->as_fatal();
   if (connection_) connection_->send(home_.runs().to_server);
@@ -100,7 +107,7 @@ task<seldom<ending>> pooled_session::get_parameters(parameters_ptr& told) {
     co_return refused.as_fatal();
   }
   if (!told) told = traffic_.told();
-  pool_->remember_greeting(place_->wish.key, *traffic_.state(), told);
+  pool_->remember_greeting(like, *traffic_.state(), told);
   co_return std::nullopt;
 }
 
@@ -195,6 +202,8 @@ pooled_traffic::step pooled_session::advance(bool dressing) {
   auto& [to_server, to_client] = home_.runs();
   if (!dressing) to_server.clear();
   to_client.clear();
+  traffic_.make_room(connection_ && !traffic_.answered() && meter_.leased_for(clock::now()) >= long_turn &&
+                     pool_->count().waiting > 0);
   const auto next = traffic_.advance(to_server, to_client);
   follow_rounds();
   if (connection_) connection_->send(to_server);
@@ -264,8 +273,8 @@ task<ending> pooled_session::leave(seldom<ending> over) {
   // What is pinned goes with the connection: locks and the like are to be gone now, not when somebody else comes.
   const bool reusable = connection_ && traffic_.idle() && traffic_.pins().empty();
   if (reusable) {
-    traffic_.end_lease();
     connection_->session.worn = nullptr;
+    traffic_.end_lease();
     give_back(clock::now());
   }
   drop_connection();
@@ -352,6 +361,7 @@ bool pooled_session::rests() const {
 std::optional<clock::time_point> pooled_session::on_tick(clock::time_point now) {
   if (login_) login_->on_tick(now);
   keep_limits(now);
+  keep_dressing_short(now);
   tell_of_waiting(now);
   if (now >= greeting_until_ && !end_) {
     leave_now(ending::fatal(sqlstate::query_canceled, "the startup took too long", "timeouts.startup has passed."));

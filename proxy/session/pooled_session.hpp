@@ -93,7 +93,7 @@ class pooled_session final : private lessee {
     return to_client_.empty() && !client_cut_ && traffic_.server_at_boundary();
   }
 
-  /// In bytes, what this session alone keeps in memory. O(prepared statements).
+  /// In bytes, what this session alone keeps in memory. O(prepared statements + settings).
   [[nodiscard]] std::size_t held() const {
     const std::size_t to_server = connection_ ? connection_->unsent() : 0;
     return traffic_.held_bytes() + to_server + to_client_.size() + (early_ ? early_->capacity() : 0);
@@ -115,6 +115,7 @@ class pooled_session final : private lessee {
   // In pooled_server.cpp.
   void on_server(std::span<const std::byte> chunk) override;
   void on_server_lost() override;
+  void come_undressed(byte_run& to_client);
   void on_server_sent() override { wake(); }
   [[nodiscard]] bool has_room() const override;
 
@@ -146,6 +147,7 @@ class pooled_session final : private lessee {
 
   // In pooled_limits.cpp.
   void keep_limits(clock::time_point now);
+  void keep_dressing_short(clock::time_point now);
   task<std::optional<ending>> keep_pace();
   void settle_lease(clock::time_point now);
   void watch_statements();
@@ -234,6 +236,7 @@ class pooled_session final : private lessee {
   std::uint32_t seen_transactions_ = 0;  ///< at the latest tick
   std::uint64_t pinned_version_ = 0;     ///< of the table by which a pinned session was looked at last
   int rounds_ = 0;                       ///< of reading the client without a pause
+  moment dresses_since_;                 ///< as the ticks see it
   /// For its turn, for a connection or to be released.
   moment waiting_since_;
   bool waits_for_rate_ = false;  ///< and not for a connection yet

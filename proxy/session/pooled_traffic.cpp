@@ -21,7 +21,7 @@ namespace sqlstate = pgwire::sqlstate;
 constexpr std::string_view sure_failure = "/* a statement that pglodge refused */ refused";
 
 // Who gives its statements a millisecond gives ours no more, and a busy server may miss that many times in a row.
-constexpr std::uint8_t most_lifts = 200;
+constexpr std::uint8_t most_undressings = 200;
 
 }  // namespace
 
@@ -37,47 +37,50 @@ void pooled_traffic::begin_lease(server_session& server, byte_run& to_server) {
   client_before_ = server.last_client;
   const bool foreign = !server.worn || (server.used && server.tenant != changes_.terms().tenant) ||
                        (server.suspect && server.last_client != session_);
+  const bool hampered = !server.worn || server.worn->hampers();
   server.tenant = changes_.terms().tenant;
   server.used = true;
   server.suspect = server.suspect && !foreign;
   server.last_client = session_;
   if (foreign) {
     server.worn = nullptr;
-    server.statements.clear();
-    client_before_ = 0;
   } else if (server.worn == changes_.state() || *server.worn == *changes_.state()) {
     server.worn = changes_.state();
     return;
   }
-  if (server.hurries) return lift_timeout(to_server);
+  if (hampered) return undress(to_server);
   change_clothes(to_server);
 }
 
-// With a ReadyForQuery of its own: it may run into the very timeout that it takes off.
-void pooled_traffic::lift_timeout(byte_run& to_server) {
-  ++lifts_;
+// With a ReadyForQuery of its own: it may run into the very timeout that it takes off. No RESET takes a snapshot, as
+// all else does, so it waits for nobody.
+void pooled_traffic::undress(byte_run& to_server) {
+  ++undressings_;
   barrier_ = true;
   undressed_why_.reset();
-  hidden_query("SET statement_timeout TO 0", owner::lift, to_server);
+  server_->worn = nullptr;
+  hidden_query("RESET ALL", owner::undress, to_server);
 }
 
-void pooled_traffic::on_lifted(byte_run& to_server) {
+void pooled_traffic::on_reset(byte_run& to_server) {
   if (undressed_why_) {
-    undressed_ = undressed_why_->code != sqlstate::query_canceled || lifts_ == most_lifts;
-    if (!undressed_) lift_timeout(to_server);
+    undressed_ = undressed_why_->code != sqlstate::query_canceled || undressings_ == most_undressings;
+    if (!undressed_) undress(to_server);
     return;
   }
-  lifts_ = 0;
-  barrier_ = false;
-  if (server_->worn) {
-    server_->worn = std::make_shared<const routing::session_state>(server_->worn->with("statement_timeout", "0"));
-  }
+  undressings_ = 0;
+  barrier_ = false;  // what dresses goes together with the client's message
+  cancelled_for_.reset();
   change_clothes(to_server);
 }
 
 void pooled_traffic::change_clothes(byte_run& to_server) {
   const bool foreign = !server_->worn;
-  if (foreign) run_hidden("DISCARD ALL", owner::dress, to_server);
+  if (foreign) {
+    server_->statements.clear();
+    client_before_ = 0;
+    run_hidden("DISCARD ALL", owner::dress, to_server);
+  }
   put_on(foreign ? routing::session_state() : *server_->worn, foreign ? random_seed::fresh : random_seed::stays,
          client_.peek() != nullptr ? reply::with_the_clients : reply::at_once, to_server);
 }
@@ -108,12 +111,11 @@ void pooled_traffic::dressed() {
 }
 
 void pooled_traffic::end_lease() {
-  if (server_ != nullptr) server_->hurries = !server_->worn || server_->worn->hurries();
   server_ = nullptr;
   if (std::exchange(rounds_.open, false)) ++rounds_.ended;  // it came to nothing
   over_ = dressing_ = undressed_ = restoring_ = preparing_ = settling_ = barrier_ = rest_passes_ = copy_in_ =
       stray_sync_ = false;
-  lifts_ = 0;
+  undressings_ = 0;
   copy_ends_ = 0;
   status_ = 'I';
   portals_.clear();
@@ -122,6 +124,8 @@ void pooled_traffic::end_lease() {
   naming_ = {};
   answers_.clear();
 }
+
+void pooled_traffic::give_up_dressing(pgwire::error_report why) { undressed_why_ = std::move(why); }
 
 void pooled_traffic::explain_undressed(byte_run& to_client) {
   bool answered = false;
@@ -173,13 +177,13 @@ void pooled_traffic::tell_error(const pgwire::error_report& what, byte_run& to_c
 void pooled_traffic::refuse_at_server(pgwire::error_report why, bool simple, byte_run& to_server) {
   expected entry{simple ? kind::query : kind::parse};
   entry.refusal = std::make_shared<pgwire::error_report>(std::move(why));
-  server_->statements.unnamed.reset();
-  server_->statements.unnamed_unknown = unsynced_;
   if (simple) {
     to_server.insert(frontend::query{sure_failure}.encode());
-    unnamed_ = {};
+    close_unnamed(entry);
     unsynced_ = false;
   } else {
+    server_->statements.unnamed.reset();
+    server_->statements.unnamed_unknown = unsynced_;
     to_server.insert(frontend::parse{{}, sure_failure, {}}.encode());
   }
   push(std::move(entry));

@@ -22,8 +22,8 @@
 //
 // Ours by Parse, Bind and Execute. Without a Sync in between, an error in the dressing makes the server skip everything
 // up to the next Sync, the COMMIT and the client's statement included. What the client sends beyond its first Sync or
-// Query waits until the dressing is known to have succeeded. Where the connection wears a statement_timeout that could
-// end the dressing, that is taken off first, and its answer waited for. Nothing makes the server answer before the
+// Query waits until the dressing is known to have succeeded. Where the connection wears what could end the dressing or
+// keep it waiting, all is taken off first, and the answer waited for. Nothing makes the server answer before the
 // client's message does, so a change of clothes costs no packet of its own. Where no message follows, an empty Query
 // commits.
 #pragma once
@@ -95,6 +95,8 @@ class pooled_traffic {
   /// The next bytes of the client; they must stay until `keep_client`, or until `advance` says starved.
   void feed_client(std::span<const std::byte> chunk) { client_.feed(chunk); }
   void keep_client() { client_.keep(); }
+  /// Whether somebody else is to have his turn: what was sent is finished, and nothing more begun before that.
+  void make_room(bool wanted) { makes_room_ = wanted; }
   /// Frees what was kept, once it has been sent.
   void release_client() { client_.release(); }
   /// Deals with as much as can be dealt with now.
@@ -133,6 +135,10 @@ class pooled_traffic {
   /// The next bytes of the server. Also gives what the lodge has to say to the server itself.
   outcome from_server(std::span<const std::byte> chunk, byte_run& to_client, byte_run& to_server);
   void end_lease();
+  /// It has begun, and is not known to have succeeded: nothing of the client's runs.
+  [[nodiscard]] bool dresses() const { return dressing_ || undressings_ != 0; }
+  /// While it dresses: as if it had failed for this. Close the connection, then `explain_undressed`.
+  void give_up_dressing(pgwire::error_report why);
   /// After undressed: the lease is gone; tells the client, whose message came to nothing.
   void explain_undressed(byte_run& to_client);
   [[nodiscard]] bool leased() const { return server_ != nullptr; }
@@ -195,6 +201,7 @@ class pooled_traffic {
 
   [[nodiscard]] bool on_query(const pgwire::frame_piece& piece, byte_run& to_server);
   void forward_query(expected&& entry);
+  void close_unnamed(expected& by);
   void on_parse(const pgwire::frame_piece& piece, byte_run& to_server);
   [[nodiscard]] bool on_bind(const pgwire::frame_piece& piece, byte_run& to_server);
   [[nodiscard]] bool on_describe(const pgwire::frame_piece& piece, byte_run& to_server);
@@ -209,8 +216,8 @@ class pooled_traffic {
   }
   void settle_barrier() {
     settling_ = settling_ && !answers_.empty();
-    barrier_ =
-        lifts_ != 0 || dressing_ || restoring_ || preparing_ || settling_ || asking_ || due_ || (move_ && move_->ends);
+    barrier_ = undressings_ != 0 || dressing_ || restoring_ || preparing_ || settling_ || asking_ || due_ ||
+               (move_ && move_->ends);
   }
 
   std::optional<pgwire::error_report> note(const pgwire::verdict& verdict, const pgwire::frontend::bind* values,
@@ -221,8 +228,8 @@ class pooled_traffic {
   enum class random_seed : bool { stays, fresh };
   // A server tells what it did at a ReadyForQuery: its own, or that of the client's message, which is to follow.
   enum class reply : bool { at_once, with_the_clients };
-  void lift_timeout(byte_run& to_server);
-  void on_lifted(byte_run& to_server);
+  void undress(byte_run& to_server);
+  void on_reset(byte_run& to_server);
   void change_clothes(byte_run& to_server);
   void put_on(const routing::session_state& worn, random_seed seed, reply when, byte_run& to_server);
   void dress(std::string_view sql, reply when, byte_run& to_server);
@@ -319,7 +326,7 @@ class pooled_traffic {
   bool discarded_ = false;           // DISCARD ALL was done since the last settling
   bool untold_ = false;              // the server reported what the client is to hear before its next ReadyForQuery
   bool failed_ = false;              // the transaction at hand, as far as it was implicit, has come to nothing
-  std::uint8_t lifts_ = 0;           // how often the last one's timeout was to be taken off, before it is dressed
+  std::uint8_t undressings_ = 0;     // how often the last state was to be taken off, before anything is put on
   bool dressing_ = false;            // begun, and not known to have succeeded
   bool dress_asked_ = false;         // the server was told to say so
   bool undressed_ = false;
@@ -329,6 +336,7 @@ class pooled_traffic {
   bool stray_sync_ = false;  // the client has sent a Sync into its COPY data
   bool settling_ = false;    // what was sent may change what the next statement means
   bool barrier_ = false;     // nothing of the client goes out until the server has caught up
+  bool makes_room_ = false;  // others wait: what is under way is to come to its end first
   bool over_ = false;
   bool lost_track_ = false;
   bool forbidden_ = false;

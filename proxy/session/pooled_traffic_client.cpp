@@ -5,6 +5,7 @@
 
 #include "protocol/backend_messages.hpp"
 #include "protocol/message_type.hpp"
+#include "protocol/sqlstate.hpp"
 #include "proxy/session/bind_head.hpp"
 #include "proxy/session/statement_names.hpp"
 
@@ -60,6 +61,12 @@ bool leaves_nothing(std::uint32_t function) {
     case 3460: return true;
     default: return false;
   }
+}
+
+pgwire::error_report too_many_resets() {
+  return {"ERROR", std::string(pgwire::sqlstate::program_limit_exceeded),
+          "too many statements of this text reset settings",
+          "Behind each, what the session starts with is put on again.", "Send them in several texts."};
 }
 
 // Which statements it means may depend on whether the server has done what it was told before.
@@ -180,6 +187,7 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
     }
   }
   if (server_ == nullptr) return step::needs_lease;
+  if (makes_room_ && !unsynced_ && !answers_.empty()) return step::waits;
   over_ = false;
   const bool moves = move_ && !move_->sent && (piece.type == to_backend::query || piece.type == to_backend::bind);
   if (moves) move_->sent = true;
@@ -228,6 +236,10 @@ bool pooled_traffic::on_query(const frame_piece& piece, byte_run& to_server) {
     if (session_changes::resets(*verdict) && verdict->statements.size() > 1 &&
         !verdict->traits.has(pgwire::trait::ambiguous)) {
       rewritten = changes_.with_restores(text, *verdict, entry.ours);
+      if (!rewritten) {
+        refuse_at_server(too_many_resets(), true, to_server);
+        return true;
+      }
     } else {
       auto steps = restores_after(*verdict);
       entry.hold_ready = restoring_ = !steps.empty();
@@ -256,15 +268,19 @@ std::vector<routing::dress_step> pooled_traffic::restores_after(const pgwire::ve
   return steps;
 }
 
-void pooled_traffic::forward_query(expected&& entry) {
-  // A simple query closes the unnamed statement, whatever comes to nothing before it.
+// A simple query closes the unnamed statement, whatever comes to nothing before it.
+void pooled_traffic::close_unnamed(expected& by) {
   if ((unsynced_ && unnamed_.statement) || naming_.unnamed()) {
-    entry.undo = on_skip::recall_unnamed;
-    entry.statement = unnamed_.statement;
+    by.undo = on_skip::recall_unnamed;
+    by.statement = unnamed_.statement;
   }
   unnamed_ = {};
   server_->statements.unnamed.reset();
   server_->statements.unnamed_unknown = unsynced_;
+}
+
+void pooled_traffic::forward_query(expected&& entry) {
+  close_unnamed(entry);
   push(std::move(entry));
   unsynced_ = false;
   ran_ = true;

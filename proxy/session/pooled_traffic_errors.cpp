@@ -70,9 +70,9 @@ void pooled_traffic::on_error(const frame_piece& piece, byte_run& to_client) {
   }
   reply_passes_ = false;
   switch (at->whose) {
-    case owner::lift:
+    case owner::undress:
     case owner::dress:
-      undressed_ = at->whose == owner::dress;  // a lift is tried again
+      undressed_ = at->whose == owner::dress;  // a reset is tried again
       undressed_why_ = pgwire::error_report{
           "ERROR", std::string(sqlstate::internal_error), "the session's state could not be set", {}, {}};
       if (fields) {

@@ -67,8 +67,9 @@ void pooled_traffic::on_parse(const frame_piece& piece, byte_run& to_server) {
   entry.undo = on_skip::recall_unnamed;
   entry.statement = std::exchange(unnamed_, client_statement{statement, false}).statement;
   // Behind what is under way the server has to be asked in any case: see parse_at_server.
-  const bool promotes = changes_.terms().prepare == routing::prepare_mode::repeated && !answers_.owes_ready();
-  if (promotes && !statement->verdict && tools_.seen.count(statement->hash) >= promote_at) {
+  const bool promotes = changes_.terms().prepare == routing::prepare_mode::repeated;
+  const bool comes_often = promotes && !statement->verdict && tools_.seen.count(statement->hash) >= promote_at;
+  if (comes_often && !answers_.owes_ready()) {
     unnamed_.at_server = true;
     parse_at_server(*what, statement, std::move(entry), to_server);
     return;

@@ -105,9 +105,7 @@ void pooled_traffic::server_piece(const frame_piece& piece, byte_run& to_client,
       give_answers(to_client);
       return;
     case from_backend::ready_for_query: on_ready(piece, to_client, to_server); return;
-    case from_backend::notification_response:
-      reply_passes_ = !dressing_ && lifts_ == 0;
-      break;  // till then they are another's
+    case from_backend::notification_response: reply_passes_ = !dresses(); break;  // till then they are another's
     default: break;
   }
   if (reply_passes_) to_client.pass(piece.bytes);
@@ -232,7 +230,7 @@ void pooled_traffic::on_ready(const frame_piece& piece, byte_run& to_client, byt
       tell_parameters(to_client);
       to_client.pass(piece.bytes);
       break;
-    case owner::lift: return on_lifted(to_server);
+    case owner::undress: return on_reset(to_server);
     case owner::dress:
       dressed();
       if (!unsynced_ && std::exchange(untold_, false)) tell_parameters(to_client);

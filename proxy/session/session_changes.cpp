@@ -65,6 +65,9 @@ pgwire::error_report unspeakable() {
 // put it on. Nor is what a session may keep to be without bounds.
 constexpr std::size_t most_settings = 500;
 
+// A text that resets a thousand times would become a thousand times what a session starts with.
+constexpr std::size_t most_rewritten = std::size_t{1} << 20;
+
 pgwire::error_report too_many() {
   return {"ERROR",
           std::string(pgwire::sqlstate::program_limit_exceeded),
@@ -151,7 +154,9 @@ std::optional<pgwire::error_report> session_changes::note(const pgwire::verdict&
     scanning_dirty_ = scanning_dirty_ || canonical == "client_encoding" || canonical == "standard_conforming_strings";
     if (!change.local) settings.push_back(canonical);
   }
-  if (is_too_much(settings)) return too_many();
+  std::ranges::sort(settings);  // one text can name one thousands of times
+  settings.erase(std::ranges::unique(settings).begin(), settings.end());
+  if (are_too_many(settings)) return too_many();
   for (std::string& name : settings) note_setting(std::move(name));
   note_traits(verdict, unseen);
   return std::nullopt;
@@ -212,15 +217,13 @@ void session_changes::note_traits(const pgwire::verdict& verdict, bool unseen) {
   due_ = due_ || unseen || !pins_due_.empty();
 }
 
-// One text can name thousands. What the session has may be set again in any case.
-bool session_changes::is_too_much(std::vector<std::string>& names) const {
-  std::ranges::sort(names);
-  names.erase(std::ranges::unique(names).begin(), names.end());
-  const auto is_new = [&](const std::string& name) {
-    return std::ranges::find(touched_, name) == touched_.end() && state_->find(name) == nullptr;
-  };
-  const auto added = static_cast<std::size_t>(std::ranges::count_if(names, is_new));
-  return added != 0 && added + touched_.size() + state_->own().size() > most_settings;
+// Together with what the session has, and what its transaction has touched. Known names may be set again in any case.
+bool session_changes::are_too_many(std::span<const std::string> names) const {
+  const auto has = [&](const std::string& name) { return state_->find(name) != nullptr; };
+  const auto touched = [&](const std::string& name) { return std::ranges::find(touched_, name) != touched_.end(); };
+  const auto added = std::ranges::count_if(names, [&](const auto& name) { return !has(name) && !touched(name); });
+  const auto other = std::ranges::count_if(touched_, [&](const auto& name) { return !has(name); });
+  return added > 0 && static_cast<std::size_t>(added + other) + state_->own().size() > most_settings;
 }
 
 void session_changes::note_setting(std::string name) {
@@ -258,8 +261,8 @@ std::vector<routing::dress_step> session_changes::restores(const pgwire::verdict
   return steps;
 }
 
-std::string session_changes::with_restores(std::string_view text, const pgwire::verdict& verdict,
-                                           std::vector<put_in>& put_in) const {
+std::optional<std::string> session_changes::with_restores(std::string_view text, const pgwire::verdict& verdict,
+                                                          std::vector<put_in>& put_in) const {
   std::string rewritten;
   std::size_t copied = 0;  // of the text
   std::size_t characters = 0;
@@ -275,6 +278,7 @@ std::string session_changes::with_restores(std::string_view text, const pgwire::
     put_in.push_back({number++, characters, characters_of(restore)});
     characters += characters_of(restore);
     rewritten.append(before) += restore;
+    if (rewritten.size() > most_rewritten) return std::nullopt;
     copied = span.end;
   }
   return rewritten.append(text.substr(copied));

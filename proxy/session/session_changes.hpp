@@ -84,8 +84,9 @@ class session_changes {
   /// What puts the session's own start in the place of the server's defaults, after such a statement.
   [[nodiscard]] std::vector<routing::dress_step> restores(const pgwire::verdict& verdict) const;
   /// The text of several statements, each that resets followed at once by what restores; `put_in` is told what was.
-  [[nodiscard]] std::string with_restores(std::string_view text, const pgwire::verdict& verdict,
-                                          std::vector<put_in>& put_in) const;
+  /// Nothing: it would be too long.
+  [[nodiscard]] std::optional<std::string> with_restores(std::string_view text, const pgwire::verdict& verdict,
+                                                         std::vector<put_in>& put_in) const;
 
   /// DISCARD ALL has been done: the session stands for its start again.
   void discarded();
@@ -108,7 +109,7 @@ class session_changes {
 
  private:
   void note_traits(const pgwire::verdict& verdict, bool unseen);
-  bool is_too_much(std::vector<std::string>& names) const;
+  [[nodiscard]] bool are_too_many(std::span<const std::string> names) const;
   void note_setting(std::string name);
 
   statement_tools& tools_;

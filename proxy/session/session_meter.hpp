@@ -43,6 +43,8 @@ class session_meter {
     busy_since_ = now;
   }
   void lease_ended(clock::time_point now);
+  /// How long the latest has lasted.
+  [[nodiscard]] clock::duration leased_for(clock::time_point now) const { return now - leased_at_; }
 
   /// Looks where the session is with its rounds. Gives how long one took that has ended since the last look. `now`
   /// spares a look at the clock, where there is need of one.

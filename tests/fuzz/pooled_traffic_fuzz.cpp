@@ -178,7 +178,10 @@ class scene {
     must(holder_ == who && server_->at_boundary(), "the lease ends within a message");
     must(server_->owes_nothing(), "the lease ends while the server has something to answer");
     of(who).traffic.end_lease();
-    session_->hurries = ++leases_ % 3 == 0;  // as if a session had set a statement_timeout
+    if (++leases_ % 3 == 0 && session_->worn) {  // as if the session had set it
+      session_->worn =
+          std::make_shared<const routing::session_state>(session_->worn->with("default_transaction_deferrable", "on"));
+    }
     holder_ = -1;
     last_holder_ = who;
   }
@@ -210,8 +213,8 @@ class scene {
     if (holder_ == who) {
       const bool reusable = whose.traffic.idle() && whose.traffic.pins().empty();
       if (reusable) {
-        end_lease(who);
         session_->worn = nullptr;
+        end_lease(who);
       } else {
         drop(who);
       }

@@ -1,16 +1,18 @@
 """Transaction pooling: many sessions over few server connections, none of which can tell that it has no server of its own."""
 
+import contextlib
 import statistics
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import psycopg2
 import pytest
 from cluster import BIN
 from lodge import eventually, standard_routes
 from test_attacks import SYNC, answers, bind, execute, parse, pbe
-from wire import Closed, ServerError, cancel_request, message, query, startup
+from wire import Closed, ServerError, cancel_request, columns, message, query, startup
 
 TRUST = {"auth": {"method": "trust"}, "timeouts": {"server_idle": "1s"}, "log": {"level": "info"}}
 
@@ -314,7 +316,6 @@ def test_startup_options_follow_the_client_and_are_its_defaults(one):
     ("BEGIN; SET work_mem = '7MB'; SET LOCAL work_mem = '8MB'; COMMIT", "7MB"),
     ("SELECT set_config('work_mem', '7MB', false)", "7MB"), ("SELECT set_config('work_mem', '7MB', true)", "4MB"),
     ("DO $$ BEGIN SET work_mem = '7MB'; END $$", "7MB"),
-    ("UPDATE pg_settings SET setting = '7168' WHERE name = 'work_mem'", "7MB"),
     ("SET work_mem = '7MB'; SELECT 1/0", "4MB"), ("SET work_mem = '7MB'; RESET ALL; SET app.a = '1'", "4MB"),
 ])
 def test_what_counts_is_what_was_committed(two, how, expected):
@@ -376,7 +377,7 @@ def test_a_session_can_have_that_many_settings(two):
     error = refused(first, "SET app.another = '1'")
     assert (error.sqlstate, error.message) == ("54000", "too many settings for a session of transaction pooling")
     assert error.detail == "It can have 500 of its own."
-    first.rows("SET app.n7 = 'seven'")
+    first.rows("; ".join(["SET app.n7 = 'seven'"] * 2 + [f"SET app.n{n} = '{n}'" for n in range(100, 499)]))
     assert second.value("SELECT coalesce(current_setting('app.n7', true), '')") == ""
     assert first.value("SELECT current_setting('app.n7') || current_setting('app.n499')") == "seven499"
     assert refused(second, ";".join(f"SET app.n{n} = '{n}'" for n in range(2000))).sqlstate == "54000"
@@ -401,6 +402,112 @@ def test_one_too_large_ends_the_session(two):
     assert (error.severity, error.sqlstate) == ("FATAL", "54000")
     assert error.message == "the settings of this session are too large to be carried along"
     assert second.value("SELECT length(coalesce(current_setting('app.large', true), ''))") == "0"
+
+
+@pytest.fixture
+def pair(start_lodge, postgres):
+    """A pool of two connections, and little patience with what is said before a client's statement."""
+    return start_lodge(pooled(postgres, 2, wait="10s"), {**TRUST, "timeouts": {"server_idle": "10s", "connect": "1s"}})
+
+
+@pytest.fixture
+def hidden(postgres):
+    """A function that sets what no text shows."""
+    with closing(postgres.connect("saas")) as admin:
+        admin.cursor().execute("CREATE OR REPLACE FUNCTION public.hidden(name text, value text) RETURNS text LANGUAGE plpgsql"
+                               " AS 'BEGIN RETURN set_config(name, value, false); END'")
+
+
+DEFERRABLE = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY, DEFERRABLE"
+
+
+@pytest.mark.parametrize("also", ("SELECT 1", "SET statement_timeout = '1s'"))
+@pytest.mark.parametrize("other", ("trusted.globex", "trusted.soylent"))
+def test_nobody_waits_for_the_snapshot_of_another(pair, also, other):
+    """What is said before a statement would wait until a serializable transaction elsewhere is over."""
+    with pair.login(other, "crm") as victim, pair.login("trusted.globex", "crm") as reader, \
+         pair.login("trusted.globex", "crm") as writer:
+        reader.rows(DEFERRABLE)
+        reader.rows(also)
+        reader.rows("BEGIN")  # so that the writer gets the other connection
+        writer.rows("BEGIN ISOLATION LEVEL SERIALIZABLE")
+        writer.rows("SELECT name FROM whoami")
+        reader.rows("COMMIT")
+        victim.socket.settimeout(5)
+        assert victim.value("SELECT 1") == "1"
+        assert victim.value("SHOW default_transaction_deferrable") == "off"
+
+
+def test_what_is_said_before_a_statement_does_not_take_for_ever(pair, hidden):
+    with pair.login("trusted.soylent", "crm") as victim, pair.login("trusted.globex", "crm") as reader, \
+         pair.login("trusted.globex", "crm") as writer:
+        for name, value in ("isolation", "serializable"), ("read_only", "on"), ("deferrable", "on"):
+            reader.rows(f"SELECT public.hidden('default_transaction_{name}', '{value}')")
+        reader.rows("BEGIN")
+        writer.rows("BEGIN ISOLATION LEVEL SERIALIZABLE")
+        writer.rows("SELECT name FROM whoami")
+        reader.rows("COMMIT")
+        error = refused(victim, "SELECT 1")
+        assert (error.severity, error.sqlstate, error.detail) == ("ERROR", "08006", "timeouts.connect has passed.")
+        assert victim.value("SELECT 1") == "1"  # by another connection
+
+
+@pytest.mark.parametrize("what", (query("SELECT 1"), pbe("SELECT 1") + SYNC))
+def test_who_sends_ahead_makes_room(one, what):
+    with one.login("trusted.globex", "crm") as hasty, one.login("trusted.soylent", "crm") as victim:
+        over = threading.Event()
+
+        def write():
+            with contextlib.suppress(OSError):
+                while not over.is_set():
+                    hasty.send(what * 20)
+
+        def read():
+            with contextlib.suppress(OSError):
+                while hasty.socket.recv(65536):
+                    pass
+
+        with ThreadPoolExecutor(2) as threads:
+            for each in write, read:
+                threads.submit(each)
+            try:
+                for _ in range(5):
+                    assert victim.value("SELECT 1") == "1"
+            finally:
+                over.set()
+                hasty.socket.shutdown(2)
+
+
+def test_what_was_sent_ahead_is_answered_in_order(one):
+    with one.login("trusted.globex", "crm") as hasty, one.login("trusted.soylent", "crm") as other:
+        with ThreadPoolExecutor(1) as threads:
+            busy = threads.submit(lambda: [other.value(f"SELECT {n}") for n in range(200)])
+            hasty.send(b"".join(query(f"SELECT {n}") for n in range(5000)))
+            found = [columns(hasty.until(b"D")[-1][1])[0] for _ in range(5000)]
+            assert found == [str(n) for n in range(5000)]
+            assert busy.result() == [str(n) for n in range(200)]
+
+
+def test_a_greeting_tells_nothing_of_another_tenant(start_lodge, postgres, hidden):
+    table = pooled(postgres)
+    for name in "globex", "soylent":
+        table["tenants"][name] = {"schema": None, "guard": True}
+    lodge = start_lodge(table, TRUST)
+    with lodge.login("trusted.globex", "crm") as first:
+        first.rows("SELECT public.hidden('timezone', 'Asia/Tokyo'), public.hidden('standard_conforming_strings', 'off')")
+    with lodge.login("trusted.globex", "crm"):
+        pass
+    with lodge.login("trusted.soylent", "crm") as second:
+        assert second.parameters["standard_conforming_strings"] == "on"
+        assert second.parameters["TimeZone"] != "Asia/Tokyo"
+
+
+def test_resets_do_not_become_large(one):
+    with one.login("trusted.globex", "crm", options="-c app.large=" + "y" * 8000) as wire:
+        error = refused(wire, "RESET ALL;" * 6500)
+        assert (error.sqlstate, error.message) == ("54000", "too many statements of this text reset settings")
+        wire.rows("RESET ALL;" * 20)
+        assert wire.value("SELECT length(current_setting('app.large'))") == "8000"
 
 
 def test_an_idle_timeout_of_one_is_nobody_elses(two):

@@ -362,13 +362,12 @@ TEST_CASE("what sequences gave to another session is discarded in one go with th
 TEST_CASE("a short statement_timeout is taken off before anything is said for somebody else") {
   scene s(terms("globex"));
   s.server.used = true;
-  const std::string lift = query("SET statement_timeout TO 0");
+  const std::string lift = query("RESET ALL");
   const std::string late = error("57014", "canceling statement due to statement timeout");
   const bool foreign = GENERATE(true, false);
   CAPTURE(foreign);
   if (foreign) s.server.tenant = "acme";
   s.server.worn = std::make_shared<const routing::session_state>(s.traffic.state()->with("statement_timeout", "1ms"));
-  s.server.hurries = true;
   CHECK(s.client(query("SELECT 1")) == step::waits);
   CHECK(s.sent() == lift);
   SECTION("as often as it takes") {
@@ -379,17 +378,16 @@ TEST_CASE("a short statement_timeout is taken off before anything is said for so
       CHECK(s.advance() == step::waits);
     }
     const std::string notice = backend::notification_response{7, "news", "another's"}.encode();
-    CHECK(s.reply(notice + tag("SET") + ready()) == outcome::leased);
+    CHECK(s.reply(notice + tag("RESET") + ready()) == outcome::leased);
     CHECK(s.told().empty());
-    CHECK((s.sent().find("DISCARD ALL") != std::string::npos) == foreign);
+    CHECK(s.sent().find("DISCARD ALL") != std::string::npos);
     s.to_server.clear();
     CHECK(s.advance() == step::starved);
     CHECK(s.sent() == query("SELECT 1"));
-    const std::string answer = (foreign ? ran("DISCARD ALL") : std::string()) + dressed + tag("SELECT 1") + ready();
+    const std::string answer = ran("DISCARD ALL") + dressed + tag("SELECT 1") + ready();
     CHECK(s.reply(answer) == outcome::over);
     CHECK(s.told() == tag("SELECT 1") + ready());
-    s.traffic.end_lease();
-    CHECK_FALSE(s.server.hurries);
+    CHECK(s.server.worn == s.traffic.state());
   }
   SECTION("not for ever") {
     int times = 1;
@@ -406,18 +404,42 @@ TEST_CASE("a short statement_timeout is taken off before anything is said for so
   }
 }
 
-TEST_CASE("what has been lifted is put on again for a session whose own it is") {
+TEST_CASE("what was taken off is put on again for a session whose own it is") {
   scene s(terms("globex", {{"statement_timeout", "1ms"}}));
   s.server.used = true;
   s.server.worn = std::make_shared<const routing::session_state>(s.traffic.state()->with("timezone", "CET"));
-  s.server.hurries = true;
   s.client(query("SELECT 1"));
-  CHECK(s.reply(tag("SET") + ready()) == outcome::leased);
+  CHECK(s.reply(tag("RESET") + ready()) == outcome::leased);
   CHECK(s.sent().find("set_config('statement_timeout','1ms',false)") != std::string::npos);
   CHECK(s.advance() == step::starved);
-  CHECK(s.reply(dressed + tag("SELECT 1") + ready()) == outcome::over);
+  CHECK(s.reply(ran("DISCARD ALL") + dressed + tag("SELECT 1") + ready()) == outcome::over);
+}
+
+TEST_CASE("a dressing that takes too long is given up like one that failed") {
+  scene s(terms("globex"));
+  s.server.used = true;
+  s.server.tenant = "acme";
+  s.client(query("SELECT 1"));
+  CHECK(s.traffic.dresses());
+  s.traffic.give_up_dressing({"ERROR", "08006", "too long", {}, {}});
+  s.traffic.explain_undressed(s.to_client);
+  CHECK(s.told() == error("08006", "too long") + ready());
+  CHECK_FALSE(s.traffic.dresses());
+  CHECK_FALSE(s.traffic.leased());
+}
+
+TEST_CASE("where others wait, no transaction is begun behind those that are under way") {
+  scene s(terms("globex"));
+  s.client(query("SELECT 1"));
+  s.traffic.make_room(true);
+  CHECK(s.client(query("SELECT 2") + query("SELECT 3")) == step::waits);
+  CHECK(s.sent().empty());
+  s.traffic.keep_client();
+  CHECK(s.reply(tag("SELECT 1") + ready()) == outcome::over);
   s.traffic.end_lease();
-  CHECK(s.server.hurries);
+  s.traffic.make_room(false);
+  CHECK(s.advance() == step::starved);
+  CHECK(s.sent() == query("SELECT 2") + query("SELECT 3"));
 }
 
 TEST_CASE("another's unnamed statement stays out of reach where what closes it is skipped") {
@@ -434,7 +456,7 @@ TEST_CASE("another's unnamed statement stays out of reach where what closes it i
 }
 
 TEST_CASE("a query closes the unnamed statement even if the pipeline before it fails") {
-  scene s(terms("globex"));
+  scene s(terms("globex", {}, true));
   const std::string parse = frontend::parse{{}, "SELECT 1", {}}.encode(), sync = frontend::sync{}.encode();
   s.client(parse + sync);
   CHECK(s.reply(parsed + ready()) == outcome::over);
@@ -442,11 +464,10 @@ TEST_CASE("a query closes the unnamed statement even if the pipeline before it f
   const std::string unknown = error("26000", "prepared statement \"s\" does not exist");
   frontend::bind other;
   other.statement = "s";
-  const bool closes = GENERATE(true, false);
+  const bool closes = GENERATE(true, false), refused = GENERATE(true, false);
   const std::string about = closes ? frontend::close{frontend::target::statement, {}}.encode() : parse;
-  s.client(other.encode() + about + sync + query("SHOW work_mem"));
-  CHECK(s.sent().ends_with(query("SHOW work_mem")));
-  s.reply(unknown + ready() + tag("SHOW") + ready());
+  s.client(other.encode() + about + sync + query(refused ? "SET ROLE another" : "SHOW work_mem"));
+  s.reply(unknown + ready() + (refused ? error("42601", "as it should") : tag("SHOW")) + ready());
   s.traffic.end_lease();
   s.client(frontend::bind{}.encode() + sync);
   CHECK(s.sent().find("SELECT 1") == std::string::npos);

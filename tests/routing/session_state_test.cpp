@@ -45,18 +45,20 @@ TEST_CASE("a state under which the server ends idle sessions says so") {
   CHECK_FALSE(plain.with("transaction_timeout", "1min").ends_when_idle());
 }
 
-TEST_CASE("a state whose statements have next to no time says so") {
+TEST_CASE("a state that could end the next dressing, or keep it waiting, says so") {
   const session_state plain({{"search_path", "a"}}, {});
-  CHECK_FALSE(plain.hurries());
-  for (const auto* brief : {"1", "999", "1ms", "999ms", "900000us", "0.5s", "0x10", "0s", "", " 1s", "1 s"}) {
+  CHECK_FALSE(plain.hampers());
+  for (const auto* brief : {"1", "999", "1ms", "999ms", "900000us", "0.5s", "0x10", "", " 1s", "1.5min"}) {
     CAPTURE(brief);
-    CHECK(plain.with("statement_timeout", brief).hurries());
+    CHECK(plain.with("statement_timeout", brief).hampers());
   }
-  for (const auto* ample : {"0", "1000", "1000ms", "1s", "30s", "1min", "2h", "1d"}) {
+  for (const auto* ample : {"0", "1000", "1000ms", "1s", "30s", "1min", "2h", "1d", "0s", "0ms", "1 s", "5 min"}) {
     CAPTURE(ample);
-    CHECK_FALSE(plain.with("statement_timeout", ample).hurries());
+    CHECK_FALSE(plain.with("statement_timeout", ample).hampers());
   }
-  CHECK(session_state({{"statement_timeout", "5ms"}}, {}).hurries());
+  CHECK(session_state({{"statement_timeout", "5ms"}}, {}).hampers());
+  CHECK(plain.with("default_transaction_deferrable", "on").hampers());
+  CHECK_FALSE(plain.with("default_transaction_deferrable", "off").hampers());
 }
 
 TEST_CASE("what is read differently decides who may share a prepared statement") {

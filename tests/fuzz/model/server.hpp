@@ -124,7 +124,7 @@ class server {
   std::deque<message> before_it_;
   int client_ = -1;  // of the message at hand
 
-  unsigned lifts_ = 0;
+  unsigned resets_ = 0;
   session now_, began_;
   std::vector<savepoint> savepoints_;
   block block_ = block::none;
