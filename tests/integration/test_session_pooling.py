@@ -300,6 +300,7 @@ def test_a_login_saved(start, postgres, tmp_path):
         for _ in range(3):
             with psycopg.connect(**app, password=PASSWORD) as one:
                 pids.add(one.execute("SELECT pg_backend_pid()").fetchone()[0])
+            eventually(lambda: pids & set(idle(lodge)), "it is there for the next")
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
             psycopg.connect(**app, password="wrong")
         assert len(pids) == 1
