@@ -105,7 +105,9 @@ void session_changes::set_terms(session_terms_ptr terms) {
 std::size_t session_changes::held_bytes() const {
   if (!terms_ || state_ == terms_->start) return 0;
   std::size_t bytes = 0;
-  for (const auto& [name, value] : state_->own()) bytes += sizeof(name) + sizeof(value) + name.size() + value.size();
+  for (const auto& setting : state_->own()) {
+    bytes += sizeof(setting) + setting.first.size() + setting.second.size();
+  }
   return bytes;
 }
 
