@@ -1,6 +1,5 @@
 // What a pooled session may use, and what is counted and told of it.
 #include "protocol/error_response.hpp"
-#include "protocol/sqlstate.hpp"
 #include "proxy/session/forward_cancel.hpp"
 #include "proxy/session/pooled_session.hpp"
 #include "proxy/session/slow_statement.hpp"
@@ -50,25 +49,6 @@ void pooled_session::keep_limits(clock::time_point now) {
   ending over;
   over.report = time_limits::report(what, limits);
   leave_now(std::move(over));
-}
-
-// What a server does before it serves: it could wait there for somebody else's transaction.
-void pooled_session::keep_dressing_short(clock::time_point now) {
-  if (!connection_ || !traffic_.dresses()) return dresses_since_.reset();
-  if (!dresses_since_) dresses_since_ = now;
-  if (now - *dresses_since_ < home_.current()->settings->timeouts.connect) return;
-  dresses_since_.reset();
-  if (auto cancel = cancel_.own_request()) send_cancel(home_.context(), std::move(*cancel));
-  traffic_.give_up_dressing({"ERROR",
-                             std::string(pgwire::sqlstate::connection_failure),
-                             "a server connection was not ready for this session in time",
-                             "timeouts.connect has passed.",
-                             {}});
-  byte_run& to_client = home_.runs().to_client;
-  to_client.clear();
-  come_undressed(to_client);
-  send_to_client(to_client);
-  wake();
 }
 
 // Rates come before a place in the queue, so that nobody holds a connection and waits for them.

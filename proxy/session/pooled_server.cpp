@@ -35,7 +35,12 @@ void pooled_session::on_server(std::span<const std::byte> chunk) {
       traffic_.end_lease();
       give_back(now);
       break;
-    case outcome::undressed: come_undressed(to_client); break;
+    case outcome::undressed:
+      desk::say_bounded_of(around_.log_level(), spdlog::level::warn, "{}: a server connection could not be dressed: {}",
+                           around_.name(), traffic_.undressed_why()->message);
+      traffic_.explain_undressed(to_client);
+      drop_connection();
+      break;
     case outcome::forbidden: {
       drop_connection();
       ending why = ending::fatal({}, {});
@@ -54,13 +59,6 @@ void pooled_session::on_server(std::span<const std::byte> chunk) {
   send_to_client(to_client);
   if (!end_) become_due();
   wake();
-}
-
-void pooled_session::come_undressed(byte_run& to_client) {
-  desk::say_bounded_of(around_.log_level(), spdlog::level::warn, "{}: a server connection could not be dressed: {}",
-                       around_.name(), traffic_.undressed_why()->message);
-  traffic_.explain_undressed(to_client);
-  drop_connection();
 }
 
 void pooled_session::on_server_lost() {

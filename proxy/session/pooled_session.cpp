@@ -361,7 +361,6 @@ bool pooled_session::rests() const {
 std::optional<clock::time_point> pooled_session::on_tick(clock::time_point now) {
   if (login_) login_->on_tick(now);
   keep_limits(now);
-  keep_dressing_short(now);
   tell_of_waiting(now);
   if (now >= greeting_until_ && !end_) {
     leave_now(ending::fatal(sqlstate::query_canceled, "the startup took too long", "timeouts.startup has passed."));

@@ -115,7 +115,6 @@ class pooled_session final : private lessee {
   // In pooled_server.cpp.
   void on_server(std::span<const std::byte> chunk) override;
   void on_server_lost() override;
-  void come_undressed(byte_run& to_client);
   void on_server_sent() override { wake(); }
   [[nodiscard]] bool has_room() const override;
 
@@ -147,7 +146,6 @@ class pooled_session final : private lessee {
 
   // In pooled_limits.cpp.
   void keep_limits(clock::time_point now);
-  void keep_dressing_short(clock::time_point now);
   task<std::optional<ending>> keep_pace();
   void settle_lease(clock::time_point now);
   void watch_statements();
@@ -236,7 +234,6 @@ class pooled_session final : private lessee {
   std::uint32_t seen_transactions_ = 0;  ///< at the latest tick
   std::uint64_t pinned_version_ = 0;     ///< of the table by which a pinned session was looked at last
   int rounds_ = 0;                       ///< of reading the client without a pause
-  moment dresses_since_;                 ///< as the ticks see it
   /// For its turn, for a connection or to be released.
   moment waiting_since_;
   bool waits_for_rate_ = false;  ///< and not for a connection yet

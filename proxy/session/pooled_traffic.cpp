@@ -125,8 +125,6 @@ void pooled_traffic::end_lease() {
   answers_.clear();
 }
 
-void pooled_traffic::give_up_dressing(pgwire::error_report why) { undressed_why_ = std::move(why); }
-
 void pooled_traffic::explain_undressed(byte_run& to_client) {
   bool answered = false;
   bool asked = false;

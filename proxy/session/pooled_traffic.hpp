@@ -135,10 +135,6 @@ class pooled_traffic {
   /// The next bytes of the server. Also gives what the lodge has to say to the server itself.
   outcome from_server(std::span<const std::byte> chunk, byte_run& to_client, byte_run& to_server);
   void end_lease();
-  /// It has begun, and is not known to have succeeded: nothing of the client's runs.
-  [[nodiscard]] bool dresses() const { return dressing_ || undressings_ != 0; }
-  /// While it dresses: as if it had failed for this. Close the connection, then `explain_undressed`.
-  void give_up_dressing(pgwire::error_report why);
   /// After undressed: the lease is gone; tells the client, whose message came to nothing.
   void explain_undressed(byte_run& to_client);
   [[nodiscard]] bool leased() const { return server_ != nullptr; }
@@ -228,6 +224,7 @@ class pooled_traffic {
   enum class random_seed : bool { stays, fresh };
   // A server tells what it did at a ReadyForQuery: its own, or that of the client's message, which is to follow.
   enum class reply : bool { at_once, with_the_clients };
+  [[nodiscard]] bool dresses() const { return dressing_ || undressings_ != 0; }
   void undress(byte_run& to_server);
   void on_reset(byte_run& to_server);
   void change_clothes(byte_run& to_server);

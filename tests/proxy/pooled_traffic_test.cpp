@@ -415,19 +415,6 @@ TEST_CASE("what was taken off is put on again for a session whose own it is") {
   CHECK(s.reply(ran("DISCARD ALL") + dressed + tag("SELECT 1") + ready()) == outcome::over);
 }
 
-TEST_CASE("a dressing that takes too long is given up like one that failed") {
-  scene s(terms("globex"));
-  s.server.used = true;
-  s.server.tenant = "acme";
-  s.client(query("SELECT 1"));
-  CHECK(s.traffic.dresses());
-  s.traffic.give_up_dressing({"ERROR", "08006", "too long", {}, {}});
-  s.traffic.explain_undressed(s.to_client);
-  CHECK(s.told() == error("08006", "too long") + ready());
-  CHECK_FALSE(s.traffic.dresses());
-  CHECK_FALSE(s.traffic.leased());
-}
-
 TEST_CASE("where others wait, no transaction is begun behind those that are under way") {
   scene s(terms("globex"));
   s.client(query("SELECT 1"));
