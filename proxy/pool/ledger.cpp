@@ -7,11 +7,6 @@ namespace proxy {
 
 namespace {
 
-// How long a tenant may have a connection again and again while others wait that have some, too. To dress a connection
-// costs the server about as much as a small statement. With 8 tenants on 16 connections a fifth of the leases needed it
-// at 10 ms, a seventh does now, and longer turns save nothing more.
-constexpr std::chrono::milliseconds longest_turn{30};
-
 // As many as PgBouncer's default_pool_size.
 constexpr std::size_t most_left{20};
 

@@ -13,6 +13,9 @@
 
 namespace proxy {
 
+/// Of those that are looked at one by one, header included, in bytes.
+inline constexpr std::size_t most_row = std::size_t{2} * 1024 * 1024;
+
 struct server_session {
   server_session();
 
@@ -31,8 +34,5 @@ struct server_session {
   parameters_ptr reported = std::make_shared<const parameter_map>();
   server_statements statements;
 };
-
-/// In bytes, header included.
-inline constexpr std::size_t most_row = std::size_t{2} * 1024 * 1024;
 
 }  // namespace proxy

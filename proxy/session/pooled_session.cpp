@@ -17,10 +17,6 @@ namespace {
 // A client that sends without end lets the other sessions of its worker run after this many rounds.
 constexpr int rounds_before_yield = 8;
 
-// One that sends its transactions ahead, without waiting for an answer, has others wait no longer than this before it
-// makes room.
-constexpr std::chrono::milliseconds long_turn{30};
-
 // How long a client has for what was answered, once its session is over.
 constexpr std::chrono::seconds most_lingering{2};
 
@@ -202,7 +198,7 @@ pooled_traffic::step pooled_session::advance(bool dressing) {
   auto& [to_server, to_client] = home_.runs();
   if (!dressing) to_server.clear();
   to_client.clear();
-  traffic_.make_room(connection_ && !traffic_.answered() && meter_.leased_for(clock::now()) >= long_turn &&
+  traffic_.make_room(connection_ && !traffic_.answered() && meter_.leased_for(clock::now()) >= longest_turn &&
                      pool_->count().waiting > 0);
   const auto next = traffic_.advance(to_server, to_client);
   follow_rounds();
