@@ -49,6 +49,19 @@ void frame_cutter::keep() {
   chunk_ = mine.kept;
 }
 
+void frame_cutter::put_back(std::span<const std::byte> given) {
+  keep();
+  std::vector<std::byte> all(given.begin(), given.end());
+  all.insert(all.end(), memory_->held.begin(), memory_->held.end());
+  all.insert(all.end(), chunk_.begin(), chunk_.end());
+  memory_->held = std::vector<std::byte>();
+  memory_->kept = std::move(all);
+  chunk_ = memory_->kept;
+  piece_.reset();
+  piece_is_held_ = false;
+  fault_.reset();  // it is found again
+}
+
 bool frame_cutter::check(const std::byte* header) {
   const char type = static_cast<char>(*header);
   const auto& rule = rules_->of[static_cast<unsigned char>(type)];

@@ -59,6 +59,10 @@ class frame_cutter {
   /// Copies what is left of the chunk, so that its bytes may go. What `peek` gave must be asked for again.
   void keep();
 
+  /// What was given last, up to the end of a message, is to be given again, before what is left: a copy of it. No
+  /// message may be half given.
+  void put_back(std::span<const std::byte> given);
+
   /// Frees the memory of pieces that were popped. Nothing may be left of what was fed.
   void release() {
     if (!memory_) return;

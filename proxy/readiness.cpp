@@ -138,6 +138,11 @@ void readiness::watch::cancel() {
   }
 }
 
+void readiness::watch::wake_reader() {
+  place& reader = seats_[static_cast<std::size_t>(seat::reader)];
+  if (reader.waiting) loop_.complete_later(std::exchange(reader.waiting, nullptr), {});
+}
+
 void readiness::watch::unsure() {
   ready_ = false;
   register_again(registered_);

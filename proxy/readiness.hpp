@@ -75,6 +75,8 @@ class readiness final : public asio::execution_context::service {
     /// Every wait ends with operation_aborted.
     void end();
     void cancel();
+    /// The reader's wait ends, as if it were over.
+    void wake_reader();
 
     /// A read has found nothing more: who waits from now on waits for news.
     void drained() { ready_ = false; }

@@ -105,6 +105,8 @@ class transport {
 
   /// Says that no more will be written; reading goes on.
   void shut_write();
+  /// Who waits to read goes on, as if there were something.
+  void wake_reader() { watch_.wake_reader(); }
   /// Ends every wait of this transport with operation_aborted.
   void cancel();
   void close();

@@ -22,6 +22,7 @@ std::optional<grant> ledger::ask(const connection_wish& wish, waiter& who) {
                 .state = wish.state,
                 .worker = wish.worker,
                 .only = wish.only,
+                .takes_no_idle = wish.takes_no_idle(),
                 .own = wish.own,
                 .since = wish.since};
   const bool other_terms = adopt(asked.of, {wish.tenant_connections, wish.tenant_minimum, wish.weight});
@@ -104,7 +105,7 @@ void ledger::serve_same_tenant(const connection& one, time_point now, grants& se
 // One who can be served: so there is an idle connection to close wherever there is no room for one more.
 grant ledger::serve(request&& wish) {
   grant given{.how = grant::kind::use, .who = wish.who};
-  connection* one = wish.own ? nullptr : choose_idle(wish);
+  connection* one = wish.takes_no_idle ? nullptr : choose_idle(wish);
   if (one != nullptr) {
     leave_idle(*one);
   } else {

@@ -164,6 +164,7 @@ class ledger {
     std::uint64_t state = 0;
     unsigned worker = 0;
     connection_id only = 0;
+    bool takes_no_idle = false;
     bool own = false;
     time_point since;
   };

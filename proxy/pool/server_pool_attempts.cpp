@@ -126,7 +126,7 @@ void server_pool::lend_to_put_off() {
   std::size_t looked_at = 0;
   for (auto at = put_off_.begin(); at != put_off_.end() && looked_at < most_looked_at; ++at, ++looked_at) {
     pool_seat& seat = *at->seat;
-    if (seat.wish_.own || !ledger_.has_idle(seat.wish_.key)) continue;
+    if (seat.wish_.takes_no_idle() || !ledger_.has_idle(seat.wish_.key)) continue;
     const auto held = call_off(seat);
     carry_out(ledger_.closed(*held));
     const auto granted = ledger_.ask(seat.wish_, seat);

@@ -33,6 +33,7 @@ cancel_registry::handle::~handle() {
 bool cancel_registry::handle::aim(std::shared_ptr<const cancel_target> target) {
   const std::scoped_lock lock(slot_->mutex);
   slot_->target.swap(target);
+  if (slot_->target) slot_->requested = false;
   return slot_->under_way > 0 || !slot_->doubtful.empty();
 }
 
@@ -61,6 +62,7 @@ std::optional<cancel_registry::request> cancel_registry::handle::own_request() c
   if (!slot_) return std::nullopt;
   const std::scoped_lock lock(slot_->mutex);
   if (!slot_->target) return std::nullopt;
+  slot_->requested = true;
   ++slot_->under_way;
   return request(slot_, slot_->target);
 }
@@ -90,10 +92,8 @@ std::optional<cancel_registry::request> cancel_registry::find(const pgwire::canc
   }
   if (!found) return std::nullopt;
   const std::scoped_lock lock(found->mutex);
-  if (!found->target) {
-    found->requested = found->waiting;
-    return std::nullopt;
-  }
+  found->requested = found->waiting || found->target;
+  if (!found->target) return std::nullopt;
   ++found->under_way;
   return request(found, found->target);
 }

@@ -41,7 +41,7 @@ class cancel_registry {
     std::mutex mutex;
     std::shared_ptr<const cancel_target> target;                 ///< null: the session holds no server
     bool waiting = false;                                        ///< it has a statement that waits for one
-    std::atomic<bool> requested = false;                         ///< which shall not run any more
+    std::atomic<bool> requested = false;                         ///< since it began to wait, or was given a server
     unsigned under_way = 0;                                      ///< cancel requests to it
     std::vector<std::shared_ptr<const cancel_target>> doubtful;  ///< that a request may still reach
   };
@@ -83,8 +83,10 @@ class cancel_registry {
     /// What the key cancels from now on; null: nothing. Of a handle that holds an entry. Gives whether a request is
     /// on its way to what it cancelled before, or may be.
     bool aim(std::shared_ptr<const cancel_target> target);
-    /// A statement waits for a server, or does not any more: a cancel request meanwhile is kept for `requested`.
+    /// A statement waits for a server, or does not any more.
     void set_waiting(bool waiting);
+    /// Whether a cancel request has come since it began to wait or was aimed, whichever was later: what has not run by
+    /// now shall not.
     [[nodiscard]] bool requested() const { return slot_->requested; }
     /// Whether a request is on its way to the target, or to one before.
     [[nodiscard]] bool busy() const;

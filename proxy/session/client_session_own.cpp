@@ -302,7 +302,8 @@ void client_session::keep_limits(clock::time_point now) {
   at.waits = at.waits || own_->relaying->pausing();
   const exceeded what = own_->time.look(at, limits, now);
   // A stream of changes is no statement, though one began it.
-  const bool streams = what == exceeded::query_time && replication_ != replication_kind::none;
+  const bool about_statement = what == exceeded::query_time || what == exceeded::unheeded;
+  const bool streams = about_statement && replication_ != replication_kind::none;
   if (what != exceeded::none && !streams && at.running) {
     // A server notices that its client is gone when it next talks to it: what runs is told to stop in either case.
     if (auto request = own_->cancel_handle.own_request(); request && request->is_only()) {
@@ -311,7 +312,7 @@ void client_session::keep_limits(clock::time_point now) {
       send_cancel(home_.context(), std::move(*request));
     }
   }
-  if (what != exceeded::none && what != exceeded::query_time) {
+  if (what != exceeded::none && what != exceeded::query_time && !streams) {
     ending over;
     over.report = time_limits::report(what, limits);
     end_with(std::move(over));

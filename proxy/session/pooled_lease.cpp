@@ -64,6 +64,7 @@ pooled_session::question pooled_session::ask() {
 connection_wish& pooled_session::wish() {
   connection_wish& made = place_->wish;
   made.state = traffic_.state()->fingerprint();
+  made.fresh = traffic_.begins_again();
   made.only = traffic_.wants_last_connection() ? last_connection_ : 0;
   made.since = asked_at_;
   return made;

@@ -24,6 +24,7 @@ void pooled_session::on_server(std::span<const std::byte> chunk) {
   auto& [to_server, to_client] = home_.runs();
   to_server.clear();
   to_client.clear();
+  if (cancel_.requested()) traffic_.note_cancel();
   const outcome state = traffic_.from_server(chunk, to_client, to_server);
   follow_rounds(now);
   connection_->send(to_server);
@@ -38,7 +39,11 @@ void pooled_session::on_server(std::span<const std::byte> chunk) {
     case outcome::undressed:
       desk::say_bounded_of(around_.log_level(), spdlog::level::warn, "{}: a server connection could not be dressed: {}",
                            around_.name(), traffic_.undressed_why()->message);
-      traffic_.explain_undressed(to_client);
+      if (traffic_.begin_again()) {
+        client_.wake_reader();
+      } else {
+        traffic_.explain_undressed(to_client);
+      }
       drop_connection();
       break;
     case outcome::forbidden: {

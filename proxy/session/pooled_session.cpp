@@ -88,16 +88,18 @@ task<seldom<ending>> pooled_session::get_parameters(parameters_ptr& told) {
   like.start = place_->wish.tenant;
   told = pool_->greeting(like, *traffic_.state());
   if (told) co_return std::nullopt;
-  if (auto why = co_await lease()) co_return why->as_fatal();
-  if (connection_) connection_->send(home_.runs().to_server);
-  greeting_until_ = clock::now() + home_.current()->settings->timeouts.startup;
-  if (connection_ && traffic_.idle()) {  // it was worn already
-    told = connection_->session.reported;
-    traffic_.end_lease();
-    give_back(clock::now());
-  }
-  while (connection_ && !end_) co_await sleep();
-  if (end_) co_return *end_;
+  do {
+    if (auto why = co_await lease()) co_return why->as_fatal();
+    if (connection_) connection_->send(home_.runs().to_server);
+    greeting_until_ = clock::now() + home_.current()->settings->timeouts.startup;
+    if (connection_ && traffic_.idle()) {  // it was worn already
+      told = connection_->session.reported;
+      traffic_.end_lease();
+      give_back(clock::now());
+    }
+    while (connection_ && !end_) co_await sleep();
+    if (end_) co_return *end_;
+  } while (traffic_.begins_again());
   if (const auto* why = traffic_.undressed_why()) {
     refused.report = *why;
     co_return refused.as_fatal();
@@ -236,7 +238,7 @@ pooled_session::reading pooled_session::read_client() {
   for (;;) {
     // What the server or the client has not taken yet is the measure of how much more is read.
     if (!end_ && ((connection_ && !connection_->sent()) || !to_client_.empty())) return reading::waits_lodge;
-    if (end_ || (when_idle_ && traffic_.idle())) return reading::fed;
+    if (end_ || (when_idle_ && traffic_.idle()) || traffic_.begins_again()) return reading::fed;
     if (client_closed_) {
       return traffic_.answered() || traffic_.server_waits() ? reading::over : reading::waits_lodge;
     }

@@ -20,6 +20,13 @@ namespace sqlstate = pgwire::sqlstate;
 // No SQL, in any state of any transaction.
 constexpr std::string_view sure_failure = "/* a statement that pglodge refused */ refused";
 
+// Of what a client says at once, which is kept until its connection is dressed.
+constexpr std::size_t most_said_again = std::size_t{64} * 1024;
+
+pgwire::error_report cancelled_by_client() {
+  return {"ERROR", std::string(sqlstate::query_canceled), "canceling statement due to user request", {}, {}};
+}
+
 // Who gives its statements a millisecond gives ours no more, and a busy server may miss that many times in a row.
 constexpr std::uint8_t most_undressings = 200;
 
@@ -27,17 +34,18 @@ constexpr std::uint8_t most_undressings = 200;
 
 std::size_t pooled_traffic::held_bytes() const {
   return client_.held_bytes() + (server_ == nullptr ? 0 : server_->incoming.held_bytes()) + named_.held_bytes() +
-         changes_.held_bytes();
+         changes_.held_bytes() + (attempt_ ? attempt_->said.capacity() : 0);
 }
 
 void pooled_traffic::begin_lease(server_session& server, byte_run& to_server) {
   server_ = &server;
   status_ = 'I';
-  over_ = undressed_ = held_ = ran_ = false;
+  over_ = undressed_ = held_ = ran_ = cancelled_ = begins_again_ = false;
   client_before_ = server.last_client;
   const bool foreign = !server.worn || (server.used && server.tenant != changes_.terms().tenant) ||
                        (server.suspect && server.last_client != session_);
   const bool hampered = !server.worn || server.worn->hampers();
+  const bool fresh = !server.used;
   server.tenant = changes_.terms().tenant;
   server.used = true;
   server.suspect = server.suspect && !foreign;
@@ -48,8 +56,16 @@ void pooled_traffic::begin_lease(server_session& server, byte_run& to_server) {
     server.worn = changes_.state();
     return;
   }
+  if (!fresh) attempt_.emplace();
   if (hampered) return undress(to_server);
   change_clothes(to_server);
+}
+
+// Of a message that is done with.
+void pooled_traffic::note_attempt(const frame_piece& piece) {
+  if (!attempt_->fits) return;
+  attempt_->fits = piece.ends && attempt_->said.size() + piece.bytes.size() <= most_said_again;
+  if (attempt_->fits) attempt_->said += pgwire::as_text(piece.bytes);
 }
 
 // With a ReadyForQuery of its own: it may run into the very timeout that it takes off. No RESET takes a snapshot, as
@@ -63,14 +79,17 @@ void pooled_traffic::undress(byte_run& to_server) {
 }
 
 void pooled_traffic::on_reset(byte_run& to_server) {
+  if (cancelled_ && !undressed_why_) {  // too late for this, and in time for what was to follow
+    auto why = cancelled_for_.take();
+    undressed_why_ = why ? *std::move(why) : cancelled_by_client();
+  }
   if (undressed_why_) {
-    undressed_ = undressed_why_->code != sqlstate::query_canceled || undressings_ == most_undressings;
+    undressed_ = undressed_why_->code != sqlstate::query_canceled || undressings_ == most_undressings || cancelled_;
     if (!undressed_) undress(to_server);
     return;
   }
   undressings_ = 0;
   barrier_ = false;  // what dresses goes together with the client's message
-  cancelled_for_.reset();
   change_clothes(to_server);
 }
 
@@ -105,6 +124,7 @@ void pooled_traffic::dress(std::string_view sql, reply when, byte_run& to_server
 
 void pooled_traffic::dressed() {
   dressing_ = false;
+  attempt_.reset();
   server_->worn = changes_.state();
   untold_ = true;
   settle_barrier();
@@ -122,7 +142,25 @@ void pooled_traffic::end_lease() {
   own_names_.reset();
   behind_rest_.reset();
   naming_ = {};
+  attempt_.reset();
   answers_.clear();
+}
+
+bool pooled_traffic::begin_again() {
+  if (!attempt_ || !attempt_->fits || cancelled_) return false;
+  undo_names();
+  for (const expected& entry : answers_.waiting()) {
+    if (entry.whose == owner::client) undo(entry, false);
+  }
+  changes_.nothing_happened();
+  end_move(true);
+  counted_ += attempt_->statements;
+  client_.put_back(pgwire::as_bytes(attempt_->said));
+  end_lease();
+  skipping_ = unsynced_ = false;
+  undressed_why_.reset();
+  begins_again_ = true;
+  return true;
 }
 
 void pooled_traffic::explain_undressed(byte_run& to_client) {
@@ -155,12 +193,14 @@ void pooled_traffic::explain_undressed(byte_run& to_client) {
 void pooled_traffic::refuse(pgwire::error_report why, byte_run& to_server, byte_run& to_client) {
   const frame_piece* piece = client_.peek();
   why.severity = "ERROR";
+  begins_again_ = false;
   end_move(true);
   if (piece == nullptr) {
     tell_error(why, to_client);
     skipping_ = true;
   } else {
     count_statement(*piece);
+    counted_ = 0;
     deny(std::move(why), *piece, to_server, to_client);
     client_.pop();
   }

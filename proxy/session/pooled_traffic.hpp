@@ -127,7 +127,8 @@ class pooled_traffic {
   enum class outcome {
     leased,      ///< it goes on
     over,        ///< the connection may serve somebody else: `end_lease`
-    undressed,   ///< dressing failed, nothing of the client's ran: close the connection, then `explain_undressed`
+    undressed,   ///< dressing failed, nothing of the client's ran: `begin_again` or `explain_undressed`, and close the
+                 ///< connection
     forbidden,   ///< a function has pinned the session where `pool.pin: refuse` is, or taken it past the guard while it
                  ///< is pinned; or its settings are too large to be carried: see `forbidden`; close both
     lost_track,  ///< what the connection holds is not known any more: close it, and the session with it
@@ -135,6 +136,14 @@ class pooled_traffic {
   /// The next bytes of the server. Also gives what the lodge has to say to the server itself.
   outcome from_server(std::span<const std::byte> chunk, byte_run& to_client, byte_run& to_server);
   void end_lease();
+  /// A cancel request was sent to this lease's server: it may have hit what dresses, and then it stays at that.
+  void note_cancel() { cancelled_ = true; }
+  /// After undressed: the lease is gone, and what the client has said since it began is as if it were yet to be said.
+  /// False, and nothing has changed: the connection was new, so that no other would do better, it was a cancel request, or
+  /// too much was said.
+  [[nodiscard]] bool begin_again();
+  /// Until the next lease, which should be of a new connection: the client waits for it already.
+  [[nodiscard]] bool begins_again() const { return begins_again_; }
   /// After undressed: the lease is gone; tells the client, whose message came to nothing.
   void explain_undressed(byte_run& to_client);
   [[nodiscard]] bool leased() const { return server_ != nullptr; }
@@ -225,6 +234,7 @@ class pooled_traffic {
   // A server tells what it did at a ReadyForQuery: its own, or that of the client's message, which is to follow.
   enum class reply : bool { at_once, with_the_clients };
   [[nodiscard]] bool dresses() const { return dressing_ || undressings_ != 0; }
+  void note_attempt(const pgwire::frame_piece& piece);
   void undress(byte_run& to_server);
   void on_reset(byte_run& to_server);
   void change_clothes(byte_run& to_server);
@@ -327,6 +337,8 @@ class pooled_traffic {
   bool dressing_ = false;            // begun, and not known to have succeeded
   bool dress_asked_ = false;         // the server was told to say so
   bool undressed_ = false;
+  bool cancelled_ = false;
+  bool begins_again_ = false;
   bool held_ = false;        // the client's first message of the lease waits for the dressing
   bool restoring_ = false;   // a client's ReadyForQuery is held until a restore is done
   bool preparing_ = false;   // a client's statement is being prepared again, and compared with what it was
@@ -340,6 +352,15 @@ class pooled_traffic {
   bool too_large_ = false;  // what the session has set
   bool server_said_fatal_ = false;
   bool greeted_ = false;
+
+  // Of a lease of a connection that somebody had before, until it is known to be dressed.
+  struct attempt {
+    std::string said = {};         // by the client, as it came
+    std::uint32_t statements = 0;  // of them, as they are counted
+    bool fits = true;              // all of it is here
+  };
+  seldom<attempt> attempt_;
+  std::uint32_t counted_ = 0;  // statements that will come again
 
   client_statements named_;
   client_statement unnamed_;

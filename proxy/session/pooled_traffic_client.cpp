@@ -118,6 +118,7 @@ pooled_traffic::step pooled_traffic::consider_all(byte_run& to_server, byte_run&
       return *stop;
     }
     count_statement(*piece);
+    if (attempt_) note_attempt(*piece);
     client_.pop();
   }
 }
@@ -126,9 +127,14 @@ void pooled_traffic::count_statement(const frame_piece& piece) {
   const bool runs =
       piece.type == to_backend::query || piece.type == to_backend::execute || piece.type == to_backend::function_call;
   if (!piece.begins || !runs || skipping_) return;
+  rounds_.open = server_ != nullptr;
+  if (attempt_) ++attempt_->statements;
+  if (counted_ > 0) {
+    --counted_;
+    return;
+  }
   ++tally_.statements;
   ++steps_;
-  rounds_.open = server_ != nullptr;
 }
 
 std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& piece, byte_run& to_server,

@@ -35,10 +35,11 @@ std::string sets_seed(double fraction) { return "pg_catalog.setseed('" + text_of
 
 session_reset::session_reset(double seed) : seed_(text_of(seed)) {}
 
-// DISCARD ALL stands alone, since it refuses to be one of several. The seed, which nobody knows, comes back: so no
-// answer to somebody else's statement is taken for this one's.
+// First what might keep the rest waiting for a snapshot, which RESET does not take. DISCARD ALL stands alone, since it
+// refuses to be one of several. The seed, which nobody knows, comes back: so no answer to somebody else's statement is
+// taken for this one's.
 std::string session_reset::request() const {
-  return pgwire::frontend::query{"DISCARD ALL"}.encode() +
+  return pgwire::frontend::query{"RESET ALL"}.encode() + pgwire::frontend::query{"DISCARD ALL"}.encode() +
          pgwire::frontend::query{"SELECT pg_catalog.setseed('" + seed_ + "'), '" + seed_ +
                                  "', pg_catalog.pg_my_temp_schema()"}
              .encode();
@@ -60,6 +61,12 @@ session_reset::outcome session_reset::on_message(char type, pgwire::byte_view bo
 // Whether this is what has to come next.
 bool session_reset::take(char type, pgwire::byte_view body) {
   switch (next_) {
+    case awaits::unhampered:
+      next_ = awaits::ready_to_discard;
+      return type == from_backend::command_complete && is_tag(body, "RESET");
+    case awaits::ready_to_discard:
+      next_ = awaits::discarded;
+      return type == from_backend::ready_for_query && is_idle(body);
     case awaits::discarded:
       next_ = awaits::ready_again;
       return type == from_backend::command_complete && is_tag(body, "DISCARD ALL");

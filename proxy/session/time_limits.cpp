@@ -6,7 +6,8 @@
 namespace proxy {
 namespace {
 
-// A cancel request that has done nothing by then was lost.
+// A cancel request that has done nothing by then was lost; or the server does not listen to any, as while it waits for
+// COPY data, or for its client to take a result.
 constexpr std::chrono::seconds time_for_a_cancel{5};
 
 bool is_over(const moment& since, std::chrono::milliseconds limit, clock::time_point now) {
@@ -47,9 +48,9 @@ time_limits::exceeded time_limits::look(const traffic_moment& now_at, const term
   }
   if (!at_.in_transaction && is_over(idle_, by.idle, now)) return exceeded::idle;
   if (!is_over(running_, limit(&limits::query_time), now)) return exceeded::none;
-  const bool again = told_ && !told_again_ && now - *told_ >= time_for_a_cancel;
-  if (told_ && !again) return exceeded::none;
-  told_again_ = again;
+  if (told_ && now - *told_ < time_for_a_cancel) return exceeded::none;
+  if (told_again_) return exceeded::unheeded;
+  told_again_ = told_.has_value();
   told_ = now;
   return exceeded::query_time;
 }
@@ -69,6 +70,8 @@ pgwire::error_report time_limits::report(exceeded what, const terms& by) {
   switch (what) {
     case exceeded::query_time:
       return of_limit("ERROR", "57014", &limits::query_time, "query_time", "canceling statement due to the ", "");
+    case exceeded::unheeded:
+      return of_limit("FATAL", "57014", &limits::query_time, "query_time", closing, " on statements");
     case exceeded::transaction_time:
       return of_limit("FATAL", "25P04", &limits::transaction_time, "transaction_time", closing, " on transactions");
     case exceeded::idle_in_transaction:

@@ -26,15 +26,22 @@ struct traffic_moment {
 
 class time_limits {
  public:
-  enum class exceeded : std::uint8_t { none, query_time, transaction_time, idle_in_transaction, idle };
+  enum class exceeded : std::uint8_t {
+    none,
+    query_time,  ///< the statement is to be cancelled
+    unheeded,    ///< it was, to no effect: the server waits for the client, perhaps
+    transaction_time,
+    idle_in_transaction,
+    idle
+  };
 
   /// Those in force: the shortest of each kind, whoever has it, and `timeouts.idle`; 0 is none.
   struct terms {
     routing::limits_in_force limits;
     std::chrono::milliseconds idle;
   };
-  /// The limit that is exceeded. That of a statement's time is told once, and once more a while later, since a cancel
-  /// request may be lost; others again as long as nothing moves.
+  /// The limit that is exceeded. That of a statement's time is told once, once more five seconds later, since a cancel
+  /// request may be lost, and another five seconds later as unheeded; others again as long as nothing moves.
   exceeded look(const traffic_moment& now_at, const terms& by, clock::time_point now);
 
   /// Since when it is idle, as of the latest look.

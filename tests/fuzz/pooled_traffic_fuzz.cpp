@@ -6,6 +6,7 @@
 //
 // - each statement of a client's runs in the very state in which its own server would have run it;
 // - each client is told what its own server says, in this order, and when nothing is under way, all of it;
+// - that holds also where a connection could not be dressed, and another one takes its place;
 // - nobody waits for a server that has nothing to say; and a session whose own server would have nothing left in it has
 //   given the connection back, and nothing is expected of that.
 #include <algorithm>
@@ -142,7 +143,9 @@ class scene {
           }
           holder_ = who;
           byte_run dress;
+          const bool fresh = !session_->used;
           whose.traffic.begin_lease(*session_, dress);
+          if (!fresh && !dress.empty() && ++dressings_ % 5 == 0) server_->fail_after(dressings_ / 5 % 4);
           pass(who, dress, to_client);
           break;
         }
@@ -264,7 +267,16 @@ class scene {
     switch (what) {
       case outcome::leased: return true;
       case outcome::over: end_lease(who); return true;
-      case outcome::undressed: must(false, "a connection could not be dressed"); return false;
+      case outcome::undressed:
+        if (whose.traffic.begin_again()) {
+          whose.last = step::needs_lease;
+          drop(who);
+          lend();
+        } else {  // a piece of COPY data, to which nobody listens
+          drop(who);
+          begin(who, chosen_.next());
+        }
+        return false;
       case outcome::forbidden: must(false, "a pin is forbidden"); return false;
       case outcome::lost_track:
         // Whether the server took a Sync among COPY data for one cannot be known if the COPY failed; and what ends the
@@ -343,7 +355,7 @@ class scene {
   std::atomic<std::uint64_t> generation_{0};
   proxy::statement_tools tools_{generation_, [] { return 0.5; }};
   std::uint64_t sessions_ = 0;
-  unsigned leases_ = 0;
+  unsigned leases_ = 0, dressings_ = 0;
   std::array<std::unique_ptr<client>, 3> clients_;
   std::unique_ptr<server> server_;
   std::unique_ptr<proxy::server_session> session_;

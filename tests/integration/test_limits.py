@@ -265,6 +265,25 @@ def test_a_statement_that_runs_for_too_long_is_cancelled(open_lodge, mode):
         assert wire.value("SELECT name FROM whoami") == "soylent"
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("cut", (b"", message(b"d", b"1\n2\n")[:6]))
+def test_a_statement_that_waits_for_its_client_ends_the_session(open_lodge, postgres, mode, cut):
+    """A server that waits for COPY data hears of no cancel request."""
+    lodge = open_lodge(mode, query_time="500ms")
+    with enter(lodge) as wire:
+        wire.rows("CREATE TABLE IF NOT EXISTS copied (n int)")
+        wire.send(query("COPY copied FROM STDIN"))
+        wire.until(b"G")
+        wire.send(cut)
+        wire.socket.settimeout(30)
+        with pytest.raises(ServerError) as caught:
+            wire.until(b"Z")
+        assert (caught.value.severity, caught.value.sqlstate) == ("FATAL", "57014")
+        assert caught.value.message == "terminating connection due to the tenant's limit on statements"
+        eventually(lambda: postgres.value("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY copied%' "
+                                          "AND state = 'active'") == 0, "the server has ended it")
+
+
 def test_a_clients_own_cancel_is_told_as_such(open_lodge):
     lodge = open_lodge(query_time="60s")
     with enter(lodge) as wire, ThreadPoolExecutor(1) as pool:

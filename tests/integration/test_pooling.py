@@ -447,19 +447,68 @@ def test_a_first_statement_may_take_its_time(pair, what):
         assert answers(wire) == ([("",)], [])
 
 
-def test_what_a_function_left_is_bounded_by_query_time(start_lodge, postgres, hidden):
-    """A statement that waits for another's snapshot, since nothing showed that it would."""
-    lodge = start_lodge(pooled(postgres, 2, wait="10s", query_time="1s"), TRUST)
-    with lodge.login("trusted.soylent", "crm") as victim, lodge.login("trusted.globex", "crm") as reader, \
-         lodge.login("trusted.globex", "crm") as writer:
+@contextlib.contextmanager
+def waiting_for_a_snapshot(lodge):
+    """Of two connections one is busy, and whoever gets the other waits, since nothing showed that it would."""
+    with lodge.login("trusted.globex", "crm") as reader, lodge.login("trusted.globex", "crm") as writer:
         for name, value in ("isolation", "serializable"), ("read_only", "on"), ("deferrable", "on"):
             reader.rows(f"SELECT public.hidden('default_transaction_{name}', '{value}')")
         reader.rows("BEGIN")
         writer.rows("BEGIN ISOLATION LEVEL SERIALIZABLE")
         writer.rows("SELECT name FROM whoami")
         reader.rows("COMMIT")
-        assert refused(victim, "SELECT 1").sqlstate == "57014"
+        yield
+
+
+def test_what_a_function_left_is_bounded_by_query_time(start_lodge, postgres, hidden):
+    lodge = start_lodge(pooled(postgres, 2, wait="10s", query_time="1s"), TRUST)
+    with lodge.login("trusted.soylent", "crm") as victim, waiting_for_a_snapshot(lodge):
+        error = refused(victim, "SELECT 1")
+        assert error.sqlstate == "57014" and "limits.query_time is 1000ms" in error.detail
         assert victim.value("SELECT 1") == "1"  # by another connection
+
+
+def test_what_a_client_cancels_is_not_tried_again(start_lodge, postgres, hidden):
+    lodge = start_lodge(pooled(postgres, 2, wait="10s"), TRUST)
+    with lodge.login("trusted.soylent", "crm") as victim, waiting_for_a_snapshot(lodge):
+        victim.send(query("SELECT 1"))
+        # It waits within what is said for it, so there is nothing to see at the server but that.
+        eventually(lambda: postgres.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SafeSnapshot'"),
+                   "it waits for the snapshot")
+        cancel(lodge, victim)
+        ((why,),) = [answers(victim)[1]]
+        assert why.sqlstate == "57014"
+        assert victim.value("SELECT 2") == "2"
+
+
+@pytest.mark.parametrize("what", (query("SELECT 1"), pbe("SELECT 1") + SYNC))
+def test_a_timeout_that_nobody_saw_hits_nobody_else(one, hidden, what):
+    """What dresses the connection fails by it; then another one is taken."""
+    with one.login("trusted.globex", "crm") as first, one.login("trusted.soylent", "crm") as victim:
+        for begin in range(0, 400, 100):
+            victim.rows(";".join(f"SET app.other{n} = '{n:0500}'" for n in range(begin, begin + 100)))
+        for _ in range(20):
+            first.rows("SELECT public.hidden('statement_timeout', '1')")
+            victim.send(what)
+            assert answers(victim) == ([("1",)], [])
+        assert victim.value("SHOW statement_timeout") == "0"
+        assert victim.value("SELECT current_setting('app.other7')") == f"{7:0500}"
+
+
+def test_an_idle_timeout_that_nobody_saw_ends_nobody_else(one, hidden):
+    with one.login("trusted.globex", "crm") as first, one.login("trusted.soylent", "crm") as victim:
+        for after in range(40):
+            first.rows("SELECT public.hidden('idle_session_timeout', '2')")
+            time.sleep(after / 10_000)
+            assert victim.value("SELECT 1") == "1"
+
+
+def test_temporary_buffers_are_no_matter_of_another_session(two):
+    first, second = two
+    first.rows("SET temp_buffers = '1MB'")
+    second.rows("CREATE TEMP TABLE t AS SELECT 1; DROP TABLE t")
+    assert first.value("SHOW temp_buffers") == "1MB"
+    assert first.value("SELECT 1") == "1"
 
 
 @pytest.mark.parametrize("what", (query("SELECT 1"), pbe("SELECT 1") + SYNC))

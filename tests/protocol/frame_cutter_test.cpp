@@ -169,3 +169,47 @@ TEST_CASE("what was kept is given back") {
   cutter.release();
   CHECK(cutter.held_bytes() == 0);
 }
+
+TEST_CASE("what is put back is given again, and then what was left") {
+  const std::string first = message('Q', "select 1") + message('d', "data"), second = message('Q', "select 2");
+  const std::string stream = first + second + message('S', "") + message('Q', "select 3");
+  // However much there was of what follows, and whether it was looked at or not.
+  const auto end = GENERATE_COPY(range(first.size(), stream.size() + 1));
+  const bool looks = GENERATE(true, false);
+  const bool cut = GENERATE(true, false);
+  frame_cutter cutter(rules(), 64);
+  const std::string begun = first.substr(0, 3), rest = stream.substr(cut ? 3 : 0, end - (cut ? 3 : 0));
+  if (cut) {
+    cutter.feed(pgwire::as_bytes(begun));
+    CHECK(drain(cutter).empty());
+  }
+  cutter.feed(pgwire::as_bytes(rest));
+  std::string given;
+  while (given.size() < first.size()) {
+    const auto* piece = cutter.peek();
+    REQUIRE(piece != nullptr);
+    given += pgwire::as_text(piece->bytes);
+    cutter.pop();
+  }
+  if (looks) static_cast<void>(cutter.peek());
+  cutter.put_back(pgwire::as_bytes(given));
+  std::string again;
+  for (const auto& piece : drain(cutter)) again += piece.bytes;
+  const std::string last = stream.substr(end);
+  cutter.feed(pgwire::as_bytes(last));
+  for (const auto& piece : drain(cutter)) again += piece.bytes;
+  CHECK(again == stream);
+  CHECK(cutter.at_boundary());
+}
+
+TEST_CASE("a fault behind what is put back is found again") {
+  frame_cutter cutter(rules(), 64);
+  const std::string good = message('Q', "select 1"), stream = good + message('!', "");
+  cutter.feed(pgwire::as_bytes(stream));
+  CHECK(drain(cutter).size() == 1);
+  REQUIRE(cutter.fault());
+  cutter.put_back(pgwire::as_bytes(good));
+  CHECK_FALSE(cutter.fault());
+  CHECK(drain(cutter).size() == 1);
+  CHECK(cutter.fault());
+}

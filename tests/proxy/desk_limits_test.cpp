@@ -99,7 +99,7 @@ TEST_CASE("time limits: each begins anew when something moves", "[limits]") {
   CHECK(look({.in_transaction = true, .transactions = 1, .steps = 40}, 1h) == exceeded::none);
 }
 
-TEST_CASE("time limits: a cancel is asked for twice at most", "[limits]") {
+TEST_CASE("time limits: a cancel is asked for twice, and what does not heed it is told as such", "[limits]") {
   routing::limits limits;
   limits.query_time = 1s;
   time_limits watch;
@@ -110,7 +110,9 @@ TEST_CASE("time limits: a cancel is asked for twice at most", "[limits]") {
   CHECK(look(1s) == exceeded::query_time);
   CHECK(look(2s) == exceeded::none);
   CHECK(look(6s) == exceeded::query_time);
-  CHECK(look(60s) == exceeded::none);
+  CHECK(look(10s) == exceeded::none);
+  CHECK(look(11s) == exceeded::unheeded);
+  CHECK(look(60s) == exceeded::unheeded);
   CHECK(look(61s, 2) == exceeded::none);
   CHECK(look(62s, 2) == exceeded::query_time);
 }

@@ -185,6 +185,18 @@ TEST_CASE("ledger: one for its client alone is a new one, and an idle one makes 
   CHECK(books.give_back(3, 1, start) == ledger::grants{{kind::use, 5, 3, 0}});
 }
 
+TEST_CASE("ledger: one that nobody had before is no idle one, and is given back as any") {
+  seated_ledger books(2);
+  const auto made = stock(books, {by(1, "a"), by(2, "a")});
+  auto fresh = by(3, "a");
+  fresh.fresh = true;
+  CHECK(books.ask(fresh) == grant{kind::replace, 3, 3, made[0]});
+  books.opened(3, start);
+  CHECK(books.give_back(3, 1, start).empty());
+  CHECK_FALSE(books.connections().front().own);
+  CHECK(books.ask(by(4, "a"))->how == kind::use);
+}
+
 TEST_CASE("ledger: in a full place one of its own makes room, whoever is older elsewhere") {
   seated_ledger books(9);
   const auto elsewhere = stock(books, {by(1, "a")});

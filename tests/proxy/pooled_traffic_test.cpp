@@ -415,6 +415,116 @@ TEST_CASE("what was taken off is put on again for a session whose own it is") {
   CHECK(s.reply(ran("DISCARD ALL") + dressed + tag("SELECT 1") + ready()) == outcome::over);
 }
 
+namespace {
+
+// What went out on a connection that could not be dressed, and the session begins again on a new one.
+void take_a_new_one(scene& s) {
+  REQUIRE(s.traffic.begin_again());
+  CHECK_FALSE(s.traffic.leased());
+  CHECK(s.traffic.begins_again());
+  CHECK(s.told().empty());
+  s.server = proxy::server_session();
+  s.server.worn = std::make_shared<const routing::session_state>();
+  s.to_server.clear();
+}
+
+}  // namespace
+
+TEST_CASE("a connection that somebody had before and cannot be dressed is given up, and nothing was said") {
+  scene s(terms("globex"));
+  s.server.used = true;
+  s.server.tenant = "acme";
+  const std::string why = error("53200", "out of memory");
+  const std::string pipeline = frontend::parse{"a", "SELECT 1", {}}.encode() + frontend::bind{{}, "a"}.encode() +
+                               frontend::execute{}.encode() + frontend::sync{}.encode();
+  const auto said = GENERATE_COPY(query("SELECT 1"), pipeline);
+  const bool behind = GENERATE(true, false);
+  const std::string next = behind ? query("SELECT 2") : std::string();
+  const bool fatal = GENERATE(true, false);
+  CHECK(s.client(said + next) == (behind ? step::waits : step::starved));
+  const std::string first_time = s.sent();
+  const auto statements = s.traffic.tally().statements;
+  s.traffic.keep_client();
+  const std::string ending = pgwire::encode_error({"FATAL", "57P05", "idle-session timeout", {}, {}});
+  CHECK(s.reply(parsed + bound + (fatal ? ending : why)) == outcome::undressed);
+  take_a_new_one(s);
+
+  CHECK(s.advance() == (behind ? step::waits : step::starved));
+  CHECK_FALSE(s.traffic.begins_again());
+  CHECK(s.sent().find("DISCARD ALL") == std::string::npos);
+  CHECK(first_time.find("SELECT 1") != std::string::npos);
+  CHECK(s.sent().substr(s.sent().find("COMMIT")) == first_time.substr(first_time.find("COMMIT")));
+  CHECK(s.traffic.tally().statements == statements);
+  s.traffic.keep_client();
+  SECTION("it goes on") {
+    CHECK(s.reply(dressed) == outcome::leased);
+    CHECK(s.advance() == step::starved);
+    CHECK((s.sent().find("SELECT 2") != std::string::npos) == behind);
+    CHECK(s.traffic.tally().statements == statements + (behind ? 1 : 0));
+  }
+  SECTION("but what fails on a new one, too, is the client's error") {
+    CHECK(s.reply(why) == outcome::undressed);
+    CHECK_FALSE(s.traffic.begin_again());
+    s.traffic.explain_undressed(s.to_client);
+    CHECK(s.told() == why + ready());
+  }
+}
+
+TEST_CASE("what is cut in the middle of a message is read again from that message's beginning") {
+  scene s(terms("globex"));
+  s.server.used = true;
+  s.server.tenant = "acme";
+  const std::string first = frontend::parse{{}, "SELECT 1", {}}.encode() + frontend::flush{}.encode();
+  const std::string rest = frontend::bind{}.encode() + frontend::execute{}.encode() + frontend::sync{}.encode();
+  const auto cut = GENERATE_COPY(range(std::size_t{0}, rest.size()));
+  CHECK(s.client(first + rest.substr(0, cut)) == step::starved);
+  CHECK(s.reply(error("53200", "out of memory")) == outcome::undressed);
+  take_a_new_one(s);
+  CHECK(s.advance() == step::starved);
+  const std::string sent = s.sent();
+  CHECK(s.client(rest.substr(cut)) == step::starved);
+  CHECK((sent + s.sent()).ends_with(first + rest));
+  CHECK(s.reply(dressed + ran("SELECT 1") + ready()) == outcome::over);
+  CHECK(s.told() == ran("SELECT 1") + ready());
+}
+
+TEST_CASE("a reset of its own that fails by something else than a timeout is tried on a new connection") {
+  scene s(terms("globex"));
+  s.server.used = true;
+  s.server.worn = nullptr;
+  CHECK(s.client(query("SELECT 1")) == step::waits);
+  s.traffic.keep_client();
+  CHECK(s.reply(error("53200", "out of memory") + ready()) == outcome::undressed);
+  take_a_new_one(s);
+  CHECK(s.advance() == step::starved);
+  CHECK(s.sent().ends_with(query("SELECT 1")));
+}
+
+TEST_CASE("no more is kept of what a client says at first than 64 KiB") {
+  scene s(terms("globex"));
+  s.server.used = true;
+  s.server.tenant = "acme";
+  const std::size_t most = std::size_t{64} * 1024;
+  const auto length = GENERATE_COPY(most, most + 1);
+  const std::string said = query("SELECT '" + std::string(length - query("SELECT ''").size(), 'x') + "'");
+  REQUIRE(said.size() == length);
+  CHECK(s.client(said) == step::starved);
+  CHECK(s.traffic.held_bytes() < 2 * most);
+  CHECK(s.reply(error("53200", "out of memory")) == outcome::undressed);
+  CHECK(s.traffic.begin_again() == (length == most));
+}
+
+TEST_CASE("a dressing that follows the client's own statements is not taken for the first one") {
+  scene s(terms("globex"));
+  s.server.used = true;
+  s.server.last_client = 1;
+  CHECK(s.client(query("DISCARD ALL")) == step::starved);
+  s.reply(tag("DISCARD ALL") + ready());
+  const std::string why = error("53200", "out of memory");
+  CHECK(s.reply(why) == outcome::undressed);
+  CHECK_FALSE(s.traffic.begin_again());
+}
+
 TEST_CASE("where others wait, no transaction is begun behind those that are under way") {
   scene s(terms("globex"));
   s.client(query("SELECT 1"));

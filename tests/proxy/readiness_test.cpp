@@ -158,6 +158,28 @@ TEST_CASE("a wait that is called off or whose watch ends is told so", "[readines
   CHECK(*one.woken == asio::error::operation_aborted);
 }
 
+TEST_CASE("a reader is woken for another reason, and a writer waits on", "[readiness]") {
+  house in;
+  line one(in);
+  const std::string much(std::size_t{1} << 20, 'x');
+  while (::send(one.ends[0], much.data(), much.size(), 0) > 0) {
+  }
+  bool room = false;
+  one.near.wait(seat::writer, readable_or_writable::writable, [&](error_code) { room = true; });
+  one.await();
+  one.near.wake_reader();
+  CHECK_FALSE(one.woken);
+  in.loop.poll();
+  REQUIRE(one.woken);
+  CHECK_FALSE(*one.woken);
+  CHECK_FALSE(room);
+  one.near.wake_reader();  // nobody waits
+  in.loop.poll();
+  one.await();
+  in.loop.poll();
+  CHECK_FALSE(one.woken);
+}
+
 TEST_CASE("a wait on what is not watched fails", "[readiness]") {
   house in;
   readiness::watch none(in.set);

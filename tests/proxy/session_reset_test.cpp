@@ -12,6 +12,7 @@ using proxy::session_reset;
 using outcome = session_reset::outcome;
 namespace backend = pgwire::backend;
 
+const std::string unhampered = backend::command_complete{"RESET"}.encode();
 const std::string discarded = backend::command_complete{"DISCARD ALL"}.encode();
 const std::string ready = backend::ready_for_query{}.encode();
 const std::string columns = backend::row_description{{{"setseed"}, {"?column?"}, {"pg_my_temp_schema"}}}.encode();
@@ -36,9 +37,10 @@ outcome fed(session_reset& resetting, const std::vector<std::string>& messages) 
 TEST_CASE("a session is as new when the server says what it was asked for") {
   session_reset resetting(0.25);
   const std::string asked = resetting.request();
+  CHECK(asked.find("RESET ALL") < asked.find("DISCARD ALL"));
   CHECK(asked.find("DISCARD ALL") != std::string::npos);
   CHECK(asked.find("pg_catalog.setseed('0.25'), '0.25'") != std::string::npos);
-  CHECK(fed(resetting, {discarded, ready, columns, row("0.25"), seeded}) == outcome::goes_on);
+  CHECK(fed(resetting, {unhampered, ready, discarded, ready, columns, row("0.25"), seeded}) == outcome::goes_on);
   CHECK(fed(resetting, {ready}) == outcome::clean);
   CHECK(resetting.reported().empty());
 }
@@ -48,13 +50,13 @@ TEST_CASE("what a server says besides is heard while a session is reset") {
   const auto report = [](std::string_view value) { return backend::parameter_status{"TimeZone", value}.encode(); };
   const std::string notice = backend::notice_response{{{'S', "NOTICE"}, {'M', "late"}}}.encode();
   const std::string notified = backend::notification_response{1, "channel", "late"}.encode();
-  CHECK(fed(resetting, {notified, report("UTC"), discarded, notice, report("Asia/Tokyo"), ready, columns, row("0.5"),
-                        seeded, ready}) == outcome::clean);
+  CHECK(fed(resetting, {notified, report("UTC"), unhampered, ready, discarded, notice, report("Asia/Tokyo"), ready,
+                        columns, row("0.5"), seeded, ready}) == outcome::clean);
   CHECK(resetting.reported() == proxy::parameter_map{{"TimeZone", "Asia/Tokyo"}});
 }
 
 TEST_CASE("nothing but the exact answer makes a session as new") {
-  const std::vector<std::string> exact{discarded, ready, columns, row("0.5"), seeded, ready};
+  const std::vector<std::string> exact{unhampered, ready, discarded, ready, columns, row("0.5"), seeded, ready};
   const std::string error = backend::error_response{{{'S', "ERROR"}, {'C', "57014"}, {'M', "no"}}}.encode();
   const std::string open = backend::ready_for_query{backend::transaction_status::in_transaction}.encode();
   const std::vector<std::string> wrong{error,

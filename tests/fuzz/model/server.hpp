@@ -37,6 +37,8 @@ class server {
   /// Takes the next message, if there is a whole one, and answers it; the answer may be nothing.
   std::string take_one();
 
+  /// What comes after so many messages fails.
+  void fail_after(unsigned messages) { fails_in_ = messages + 1; }
   /// It ended the connection.
   [[nodiscard]] bool gone() const { return gone_; }
   [[nodiscard]] bool has_message() const { return !gone_ && !before_it_.empty(); }
@@ -141,6 +143,7 @@ class server {
   statement_ptr copied_by_;
   copy copying_ = copy::no;
   bool extended_ = false, skips_ = false, unsynced_ = false, gone_ = false;
+  unsigned fails_in_ = 0;  // 1: the next one; 0: none
 };
 
 }  // namespace fuzz_model
