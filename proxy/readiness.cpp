@@ -8,7 +8,6 @@
 #include <boost/asio/post.hpp>
 #include <cerrno>
 #include <system_error>
-#include <vector>
 
 namespace proxy {
 namespace {
@@ -33,6 +32,7 @@ readiness::readiness(asio::execution_context& loop)
     : service(loop),
       loop_(static_cast<asio::io_context&>(loop)),
       set_(new_set()),
+      room_(most_at_once),
       edge_(loop_, set_, [](void* self) { static_cast<readiness*>(self)->on_edge(); }, this) {}
 
 readiness::~readiness() { ::close(set_); }
@@ -58,17 +58,16 @@ std::optional<std::string> readiness::open_ring(ring_use use) {
 }
 
 void readiness::on_edge() {
-  std::array<epoll_event, most_at_once> room{};
-  const int n = ::epoll_wait(set_, room.data(), static_cast<int>(room.size()), 0);
+  const int n = ::epoll_wait(set_, room_.data(), static_cast<int>(room_.size()), 0);
   if (n <= 0) return;
   served_.note(static_cast<std::size_t>(n));
-  batch_ = std::span(room).first(static_cast<std::size_t>(n));
+  batch_ = std::span(room_).first(static_cast<std::size_t>(n));
   for (const epoll_event& event : batch_) {
     if (event.data.ptr != nullptr) static_cast<watch*>(event.data.ptr)->on_events(event.events);
   }
   batch_ = {};
   // There may be more, and no edge will tell. Timers and posts have their turn first.
-  if (static_cast<std::size_t>(n) == room.size()) asio::post(loop_, [this] { on_edge(); });
+  if (static_cast<std::size_t>(n) == room_.size()) asio::post(loop_, [this] { on_edge(); });
 }
 
 // A socket that goes while events are handed out may have one among those to come.

@@ -26,6 +26,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "proxy/io.hpp"
 #include "proxy/io_ring.hpp"
@@ -137,7 +138,8 @@ class readiness final : public asio::execution_context::service {
   asio::io_context& loop_;
   int set_;  ///< the epoll descriptor
   standing_watch edge_;
-  std::span<epoll_event> batch_;  ///< what is being handed out
+  std::vector<epoll_event> room_;  ///< for what one look finds
+  std::span<epoll_event> batch_;   ///< what is being handed out
   boost::intrusive::list<watch, boost::intrusive::constant_time_size<false>> watches_;
   look_size served_;
   std::unique_ptr<io_ring> ring_;

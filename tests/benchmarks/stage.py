@@ -127,8 +127,6 @@ auth_type = {'scram-sha-256' if users else 'trust'}
 auth_file = {folder}/users.txt
 pool_mode = {mode}
 max_client_conn = 20000
-log_connections = 0
-log_disconnections = 0
 logfile = {folder}/log
 """)
     as_user = []

@@ -53,6 +53,14 @@ def lodge(start_lodge, postgres):
 
 
 @pytest.fixture
+def hidden(postgres):
+    """A function that sets what no text shows."""
+    with contextlib.closing(postgres.connect("saas")) as admin:
+        admin.cursor().execute("CREATE OR REPLACE FUNCTION public.hidden(name text, value text) RETURNS text LANGUAGE plpgsql"
+                               " AS 'BEGIN RETURN set_config(name, value, false); END'")
+
+
+@pytest.fixture
 def many_descriptors():
     """As many as this process may have at all."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

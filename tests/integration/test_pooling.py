@@ -410,14 +410,6 @@ def pair(start_lodge, postgres):
     return start_lodge(pooled(postgres, 2, wait="10s"), {**TRUST, "timeouts": {"server_idle": "10s", "connect": "1s"}})
 
 
-@pytest.fixture
-def hidden(postgres):
-    """A function that sets what no text shows."""
-    with closing(postgres.connect("saas")) as admin:
-        admin.cursor().execute("CREATE OR REPLACE FUNCTION public.hidden(name text, value text) RETURNS text LANGUAGE plpgsql"
-                               " AS 'BEGIN RETURN set_config(name, value, false); END'")
-
-
 DEFERRABLE = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY, DEFERRABLE"
 
 

@@ -371,3 +371,18 @@ def test_a_change_fails_when_there_is_nowhere_to_go_back_to(start_lodge, postgre
         with pytest.raises(ServerError) as caught:
             session.rows("SELECT 1")
         assert (caught.value.sqlstate, caught.value.severity) == ("3D000", "FATAL")
+
+
+def test_a_change_of_tenant_by_a_connection_that_cannot_be_dressed(lodge, hidden):
+    """What names the tenant goes out on one that a timeout of somebody else's is in force on, and then on a new one."""
+    with lodge.login("trusted.globex", "crm") as first, lodge.login("trusted", "crm") as victim:
+        victim.rows("SET app.tenant = 'globex'")
+        for begin in range(0, 400, 100):
+            victim.rows(";".join(f"SET app.other{n} = '{n:0500}'" for n in range(begin, begin + 100)))
+        for tenant in ("soylent", "globex") * 10:
+            for sends in query(f"SET app.tenant = '{tenant}'"), pbe("SELECT name FROM whoami") + SYNC:
+                first.rows("SELECT public.hidden('statement_timeout', '1')")
+                victim.send(sends)
+                rows, errors = answers(victim)
+                assert not errors
+            assert rows == [(tenant,)]
