@@ -32,8 +32,9 @@ readiness::readiness(asio::execution_context& loop)
     : service(loop),
       loop_(static_cast<asio::io_context&>(loop)),
       set_(new_set()),
-      room_(most_at_once),
-      edge_(loop_, set_, [](void* self) { static_cast<readiness*>(self)->on_edge(); }, this) {}
+      edge_(
+          loop_, set_, [](void* self) { static_cast<readiness*>(self)->on_edge(); }, this),
+      room_(most_at_once) {}
 
 readiness::~readiness() { ::close(set_); }
 

@@ -1,10 +1,11 @@
 // What passes between a client and whichever server connection it has on loan: sans I/O, fed with both streams.
 //
 // It answers: may this be forwarded, and changed into what; does it need a lease; may the lease end. What the session
-// stands for is kept by session_changes. The files: the lease (this one's), and what lies between two transactions
-// (_settling); the client's stream (_client), its pipelines (_pipeline) and what it says of its tenant (_tenant); the
-// server's stream (_server) and its errors (_errors); and, between them, the client's prepared statements at whichever
-// server (_statements), and under the names that SQL calls them by (_names).
+// stands for is kept by session_changes. The files: the lease (this one's), how its connection comes to wear that
+// (_dressing), and what lies between two transactions (_settling); the client's stream (_client), its pipelines
+// (_pipeline) and what it says of its tenant (_tenant); the server's stream (_server) and its errors (_errors); and,
+// between them, the client's prepared statements at whichever server (_statements), and under the names that SQL calls
+// them by (_names).
 //
 // Two ideas carry it.
 //
@@ -137,10 +138,10 @@ class pooled_traffic {
   outcome from_server(std::span<const std::byte> chunk, byte_run& to_client, byte_run& to_server);
   void end_lease();
   /// A cancel request was sent to this lease's server: it may have hit what dresses, and then it stays at that.
-  void note_cancel() { cancelled_ = true; }
+  void note_cancel() { dressing_.cancelled = true; }
   /// After undressed: the lease is gone, and what the client has said since it began is as if it were yet to be said.
-  /// False, and nothing has changed: the connection was new, so that no other would do better, it was a cancel request, or
-  /// too much was said.
+  /// False, and nothing has changed: the connection was new, so that no other would do better, it was a cancel request,
+  /// or too much was said.
   [[nodiscard]] bool begin_again();
   /// Until the next lease, which should be of a new connection: the client waits for it already.
   [[nodiscard]] bool begins_again() const { return begins_again_; }
@@ -221,8 +222,7 @@ class pooled_traffic {
   }
   void settle_barrier() {
     settling_ = settling_ && !answers_.empty();
-    barrier_ = undressings_ != 0 || dressing_ || restoring_ || preparing_ || settling_ || asking_ || due_ ||
-               (move_ && move_->ends);
+    barrier_ = dresses() || restoring_ || preparing_ || settling_ || asking_ || due_ || (move_ && move_->ends);
   }
 
   std::optional<pgwire::error_report> note(const pgwire::verdict& verdict, const pgwire::frontend::bind* values,
@@ -233,14 +233,15 @@ class pooled_traffic {
   enum class random_seed : bool { stays, fresh };
   // A server tells what it did at a ReadyForQuery: its own, or that of the client's message, which is to follow.
   enum class reply : bool { at_once, with_the_clients };
-  [[nodiscard]] bool dresses() const { return dressing_ || undressings_ != 0; }
-  void note_attempt(const pgwire::frame_piece& piece);
+  [[nodiscard]] bool dresses() const { return dressing_.under_way || dressing_.resets != 0; }
+  void note_first_words(const pgwire::frame_piece& piece);
   void undress(byte_run& to_server);
   void on_reset(byte_run& to_server);
   void change_clothes(byte_run& to_server);
   void put_on(const routing::session_state& worn, random_seed seed, reply when, byte_run& to_server);
   void dress(std::string_view sql, reply when, byte_run& to_server);
   void dressed();
+  void not_dressed(const pgwire::error_fields* why, bool for_good);
   void refuse_at_server(pgwire::error_report why, bool simple, byte_run& to_server);
   struct readiness {
     std::string name;      // at the server
@@ -294,6 +295,21 @@ class pooled_traffic {
   void undo(const expected& entry, bool failed);
   void drop_skipped();
 
+  // Of a lease. Its reasons for failing outlive it.
+  struct dressing {
+    std::uint8_t resets = 0;  // how often the last state was to be taken off, before anything is put on
+    bool under_way = false;   // begun, and not known to have succeeded
+    bool asked = false;       // the server was told to say so
+    bool cancelled = false;   // a cancel request is on its way, which may hit it
+    bool failed = false;
+  };
+  // What the client has said to a connection that somebody had before, until that is known to be dressed.
+  struct first_words {
+    std::string said = {};         // as it came
+    std::uint32_t statements = 0;  // in it, as they are counted
+    bool fits = true;              // all of it is here
+  };
+
   const std::uint64_t session_;
   statement_tools& tools_;
   session_changes changes_;
@@ -318,6 +334,12 @@ class pooled_traffic {
   server_session* server_ = nullptr;
   std::uint64_t client_before_ = 0;  // who had the connection before this lease
 
+  dressing dressing_;
+  seldom<pgwire::error_report> undressed_why_;
+  seldom<first_words> first_words_;
+  std::uint32_t counted_ = 0;  // statements that come again, and were counted already
+  bool begins_again_ = false;
+
   expected_answers answers_;
   names_in_doubt naming_;
 
@@ -333,34 +355,19 @@ class pooled_traffic {
   bool discarded_ = false;           // DISCARD ALL was done since the last settling
   bool untold_ = false;              // the server reported what the client is to hear before its next ReadyForQuery
   bool failed_ = false;              // the transaction at hand, as far as it was implicit, has come to nothing
-  std::uint8_t undressings_ = 0;     // how often the last state was to be taken off, before anything is put on
-  bool dressing_ = false;            // begun, and not known to have succeeded
-  bool dress_asked_ = false;         // the server was told to say so
-  bool undressed_ = false;
-  bool cancelled_ = false;
-  bool begins_again_ = false;
-  bool held_ = false;        // the client's first message of the lease waits for the dressing
-  bool restoring_ = false;   // a client's ReadyForQuery is held until a restore is done
-  bool preparing_ = false;   // a client's statement is being prepared again, and compared with what it was
-  bool stray_sync_ = false;  // the client has sent a Sync into its COPY data
-  bool settling_ = false;    // what was sent may change what the next statement means
-  bool barrier_ = false;     // nothing of the client goes out until the server has caught up
-  bool makes_room_ = false;  // others wait: what is under way is to come to its end first
+  bool held_ = false;                // the client's first message of the lease waits for the dressing
+  bool restoring_ = false;           // a client's ReadyForQuery is held until a restore is done
+  bool preparing_ = false;           // a client's statement is being prepared again, and compared with what it was
+  bool stray_sync_ = false;          // the client has sent a Sync into its COPY data
+  bool settling_ = false;            // what was sent may change what the next statement means
+  bool barrier_ = false;             // nothing of the client goes out until the server has caught up
+  bool makes_room_ = false;          // others wait: what is under way is to come to its end first
   bool over_ = false;
   bool lost_track_ = false;
   bool forbidden_ = false;
   bool too_large_ = false;  // what the session has set
   bool server_said_fatal_ = false;
   bool greeted_ = false;
-
-  // Of a lease of a connection that somebody had before, until it is known to be dressed.
-  struct attempt {
-    std::string said = {};         // by the client, as it came
-    std::uint32_t statements = 0;  // of them, as they are counted
-    bool fits = true;              // all of it is here
-  };
-  seldom<attempt> attempt_;
-  std::uint32_t counted_ = 0;  // statements that will come again
 
   client_statements named_;
   client_statement unnamed_;
@@ -383,7 +390,6 @@ class pooled_traffic {
   round_text shown_;
   seldom<pgwire::error_report> cancelled_for_;
 
-  seldom<pgwire::error_report> undressed_why_;
   std::optional<traffic_fault> fault_;
 };
 

@@ -97,9 +97,9 @@ pooled_traffic::pooled_traffic(std::uint64_t session, statement_tools& tools)
 pooled_traffic::step pooled_traffic::advance(byte_run& to_server, byte_run& to_client) {
   const step next = consider_all(to_server, to_client);
   // Nothing else makes the server say how the dressing went.
-  const bool unasked = next == step::waits && dressing_ && !dress_asked_ && !answers_.owes_ready();
+  const bool unasked = next == step::waits && dressing_.under_way && !dressing_.asked && !answers_.owes_ready();
   if (unasked) to_server.insert(frontend::flush{}.encode());
-  dress_asked_ = dress_asked_ || unasked;
+  dressing_.asked = dressing_.asked || unasked;
   // What is put in goes out together with what the server says next, if it is to say anything.
   if (answers_.only_put_in()) give_answers(to_client);
   return next;
@@ -118,7 +118,7 @@ pooled_traffic::step pooled_traffic::consider_all(byte_run& to_server, byte_run&
       return *stop;
     }
     count_statement(*piece);
-    if (attempt_) note_attempt(*piece);
+    if (first_words_) note_first_words(*piece);
     client_.pop();
   }
 }
@@ -128,7 +128,7 @@ void pooled_traffic::count_statement(const frame_piece& piece) {
       piece.type == to_backend::query || piece.type == to_backend::execute || piece.type == to_backend::function_call;
   if (!piece.begins || !runs || skipping_) return;
   rounds_.open = server_ != nullptr;
-  if (attempt_) ++attempt_->statements;
+  if (first_words_) ++first_words_->statements;
   if (counted_ > 0) {
     --counted_;
     return;
@@ -220,7 +220,8 @@ bool pooled_traffic::on_query(const frame_piece& piece, byte_run& to_server) {
   const auto text = frontend::query::text_in(piece.body());
   const auto verdict = tools_.verdicts.of(text);
   const std::vector<std::string> names = verdict ? statements_named_by(*verdict) : std::vector<std::string>();
-  if (!names.empty() && dressing_) {  // what helps has a Sync of its own, behind which the client's statement would run
+  if (!names.empty() &&
+      dressing_.under_way) {  // what helps has a Sync of its own, behind which the client's statement would run
     barrier_ = held_ = true;
     return false;
   }

@@ -61,8 +61,8 @@ void pooled_traffic::on_error(const frame_piece& piece, byte_run& to_client) {
                                  : pgwire::result<pgwire::error_fields>(pgwire::error_fields{});
   const bool fatal = fields && pgwire::is_fatal(*fields);
   expected* const at = answers_.front();
-  const bool dressing = at != nullptr && (at->whose == owner::undress || at->whose == owner::dress);
-  if ((fatal && !dressing) || at == nullptr) {
+  const bool of_dressing = at != nullptr && (at->whose == owner::undress || at->whose == owner::dress);
+  if ((fatal && !of_dressing) || at == nullptr) {
     ++tally_.errors;
     server_said_fatal_ = server_said_fatal_ || fatal;
     reply_passes_ = true;
@@ -72,17 +72,7 @@ void pooled_traffic::on_error(const frame_piece& piece, byte_run& to_client) {
   reply_passes_ = false;
   switch (at->whose) {
     case owner::undress:
-    case owner::dress:
-      undressed_ = fatal || at->whose == owner::dress;  // a reset is tried again
-      undressed_why_ = pgwire::error_report{
-          "ERROR", std::string(sqlstate::internal_error), "the session's state could not be set", {}, {}};
-      if (fields) {
-        undressed_why_ = pgwire::error_report{"ERROR", std::string(fields->code), std::string(fields->message),
-                                              std::string(fields->detail), std::string(fields->hint)};
-        const auto why = fields->code == sqlstate::query_canceled ? cancelled_for_.take() : std::nullopt;
-        if (why) undressed_why_ = *why;
-      }
-      return;
+    case owner::dress: not_dressed(fields ? &*fields : nullptr, fatal || at->whose == owner::dress); return;
     case owner::inventory: asking_->failed_by = fields ? std::string(fields->code) : std::string(); return;
     case owner::restore: lost_track_ = true; return;
     case owner::helper: {

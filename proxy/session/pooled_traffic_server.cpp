@@ -35,7 +35,7 @@ pooled_traffic::outcome pooled_traffic::hear_server(std::span<const std::byte> c
   while (const frame_piece* piece = stream.peek()) {
     server_piece(*piece, to_client, to_server);
     stream.pop();
-    if (undressed_) return outcome::undressed;
+    if (dressing_.failed) return outcome::undressed;
     if (lost_track_) return outcome::lost_track;
     if (forbidden_) return outcome::forbidden;
   }
@@ -120,7 +120,7 @@ void pooled_traffic::on_executed(byte_run& to_server) {
   if (discarded) return dress_again(to_server);
   const expected* const next = answers_.front();
   const bool was_last = next == nullptr || next->whose != owner::dress;
-  if (dressed_some && was_last && dressing_) dressed();
+  if (dressed_some && was_last && dressing_.under_way) dressed();
 }
 
 void pooled_traffic::on_tag(const frame_piece& piece) {
@@ -159,7 +159,7 @@ void pooled_traffic::on_parameter(const frame_piece& piece, byte_run& to_client)
   const bool readable = piece.ends && status;
   const expected* at = answers_.front();
   const bool held = at != nullptr && (at->whose != owner::client || at->hold_ready);
-  reply_passes_ = !held && !dressing_ && !untold_;
+  reply_passes_ = !held && !dressing_.under_way && !untold_;
   if (readable) {
     const auto known = server_->reported->find(status->name);
     if (known == server_->reported->end() || known->second != status->value) {

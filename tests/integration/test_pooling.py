@@ -5,7 +5,6 @@ import statistics
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 
 import psycopg2
 import pytest
