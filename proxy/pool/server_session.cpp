@@ -39,9 +39,9 @@ const pgwire::frame_rules& every_row_rules() {
 
 server_session::server_session() : incoming(stream_rules(), most_judged) {}
 
-void server_session::look_at_rows(bool wanted) {
-  incoming.look_by(wanted ? every_row_rules() : stream_rules(), wanted ? most_row : most_judged);
-}
+void server_session::look_at_rows() { incoming.look_by(every_row_rules(), most_row); }
+
+void server_session::let_rows_pass() { incoming.look_by(stream_rules(), most_judged); }
 
 void server_session::doubt_role() {
   if (!worn || worn->find("role") == nullptr) return;

@@ -19,8 +19,10 @@ inline constexpr std::size_t most_row = std::size_t{2} * 1024 * 1024;
 struct server_session {
   server_session();
 
-  /// Whether results are to come row by row, each whole up to `most_row`, or in runs as they are.
-  void look_at_rows(bool wanted);
+  /// Results come row by row from now on, each whole up to `most_row`.
+  void look_at_rows();
+  /// And in runs again, as they are.
+  void let_rows_pass();
 
   /// Whatever else it wears, the role is to be put on again.
   void doubt_role();

@@ -99,7 +99,7 @@ std::optional<pgwire::error_report> pooled_traffic::note(const pgwire::verdict& 
 // What the transaction has left behind, row by row.
 void pooled_traffic::ask(inventory_request what, int times, byte_run& to_server) {
   asking_.emplace(inventory_query(std::move(what)), times);
-  server_->look_at_rows(true);
+  server_->look_at_rows();
   hidden_query(asking_->query.text(), owner::inventory, to_server);
 }
 

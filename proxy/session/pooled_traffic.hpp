@@ -295,6 +295,10 @@ class pooled_traffic {
   void undo(const expected& entry, bool failed);
   void drop_skipped();
 
+  // How often something of the lodge's own is tried that a timeout or a cancel request has hit. Who gives its
+  // statements a millisecond gives ours no more, and a busy server may miss that many times in a row.
+  static constexpr std::uint8_t most_cancelled = 200;
+
   // Of a lease. Its reasons for failing outlive it.
   struct dressing {
     std::uint8_t resets = 0;  // how often the last state was to be taken off, before anything is put on

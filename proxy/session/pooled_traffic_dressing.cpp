@@ -17,14 +17,11 @@ namespace backend = pgwire::backend;
 namespace sqlstate = pgwire::sqlstate;
 
 // Of what a client says at once, which is kept until its connection is dressed.
-constexpr std::size_t most_said_again = std::size_t{64} * 1024;
+constexpr std::size_t most_said_again = std::size_t{1024} * 1024;
 
 pgwire::error_report cancelled_by_client() {
   return {"ERROR", std::string(sqlstate::query_canceled), "canceling statement due to user request", {}, {}};
 }
-
-// Who gives its statements a millisecond gives ours no more, and a busy server may miss that many times in a row.
-constexpr std::uint8_t most_resets = 200;
 
 }  // namespace
 
@@ -76,7 +73,7 @@ void pooled_traffic::on_reset(byte_run& to_server) {
   }
   if (undressed_why_) {
     dressing_.failed =
-        undressed_why_->code != sqlstate::query_canceled || dressing_.resets == most_resets || dressing_.cancelled;
+        undressed_why_->code != sqlstate::query_canceled || dressing_.resets == most_cancelled || dressing_.cancelled;
     if (!dressing_.failed) undress(to_server);
     return;
   }

@@ -13,20 +13,18 @@ namespace {
 namespace backend = pgwire::backend;
 namespace sqlstate = pgwire::sqlstate;
 
-// How often it is asked what a transaction has left behind, before that counts as unknown. A client that gives its
-// statements a millisecond gives ours no more, and a busy server may miss that many times in a row.
+// How often it is asked what a transaction has left behind, before that counts as unknown.
 constexpr int most_inventories = 5;
-constexpr int most_cancelled_inventories = 200;
 
 }  // namespace
 
 // The answer to `ask`, or an error instead.
 void pooled_traffic::on_inventory(byte_run& to_server) {
-  server_->look_at_rows(false);
+  server_->let_rows_pass();
   const auto found = asking_->query.result();
   if (!found) {
     const bool cancelled = asking_->failed_by == sqlstate::query_canceled;
-    const int most = cancelled ? most_cancelled_inventories : most_inventories;
+    const int most = cancelled ? most_cancelled : most_inventories;
     const int times = asking_->times;
     auto again = times > most ? std::nullopt : changes_.ask_again(asking_->query.request(), asking_->failed_by);
     lost_track_ = !again;

@@ -3,6 +3,7 @@
 
     run.py --seeds 1000                     pools of 1 and of 3, one report for each kind of difference
     run.py --seed 4711                      one scenario, shown
+    run.py --against spoilt                 the same while somebody makes dressing fail as often as he can
     run.py --against direct --seeds 3000    the test of this test: the server against itself, which must find nothing
     run.py --against pgbouncer              Debian's PgBouncer, to see what a difference looks like
     run.py --postgres-port 5599 --against 127.0.0.1:6432    another pooler, which knows the tenants by database name
@@ -26,7 +27,9 @@ sys.dont_write_bytecode = True
 
 from generate import CLASSES, UNCOUNTED, generate  # noqa: E402
 from judge import Judge  # noqa: E402
-from world import TENANTS, Direct, Postgres, ThroughLodge, ThroughPgbouncer, ThroughPooler  # noqa: E402
+from world import TENANTS, Direct, Postgres, ThroughLodge, ThroughPgbouncer, ThroughPooler, ThroughSpoiltLodge  # noqa: E402
+
+THROUGH = {"lodge": ThroughLodge, "spoilt": ThroughSpoiltLodge, "pgbouncer": ThroughPgbouncer}
 
 
 def arguments():
@@ -36,7 +39,7 @@ def arguments():
     parser.add_argument("--seed", type=int, help="only this one, and show it")
     parser.add_argument("--pool", default="1,3", help="sizes of the pool (1,3)")
     parser.add_argument("--jobs", type=int, default=2, help="processes, each with a PostgreSQL of its own (2)")
-    parser.add_argument("--against", default="lodge", help="lodge | direct | pgbouncer | HOST:PORT")
+    parser.add_argument("--against", default="lodge", help="lodge | spoilt | direct | pgbouncer | HOST:PORT")
     parser.add_argument("--postgres-port", type=int, help="the PostgreSQL's port, for a pooler that was set up for it; one job")
     parser.add_argument("--without", default="", help=f"classes to leave out, of: {', '.join(CLASSES)}")
     parser.add_argument("--tenants", default=",".join(TENANTS), help=f"whose clients come ({','.join(TENANTS)})")
@@ -65,8 +68,8 @@ def worlds(options, postgres):
         for size in [int(size) for size in options.pool.split(",")]:
             if options.against == "direct":
                 return [Direct(postgres, "direct once more")]
-            if options.against in ("lodge", "pgbouncer"):
-                world = (ThroughLodge if options.against == "lodge" else ThroughPgbouncer)(postgres, size)
+            if options.against in THROUGH:
+                world = THROUGH[options.against](postgres, size)
                 made.append(world)
                 world.start()
             else:

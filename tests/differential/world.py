@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 
 from cluster import Cluster, free_port  # noqa: E402
 from lodge import Lodge, eventually  # noqa: E402
-from wire import ServerError, Wire  # noqa: E402
+from wire import Closed, ServerError, Wire  # noqa: E402
 
 ROLE = "trusted"
 PGBOUNCER = "/usr/sbin/pgbouncer"
@@ -90,6 +91,14 @@ BEGIN
   PERFORM lo_unlink(oid) FROM pg_largeobject_metadata;
   RETURN dropped;
 END $$;
+-- What no text shows: tables that take longer to drop than the timeout allows.
+CREATE FUNCTION harness.spoil() RETURNS void LANGUAGE plpgsql SET client_min_messages = error AS $$
+BEGIN
+  FOR n IN 1..30 LOOP
+    EXECUTE format('CREATE TEMP TABLE IF NOT EXISTS spoilt_%s ()', n);
+  END LOOP;
+  PERFORM set_config('statement_timeout', '1', false);
+END $$;
 """
 
 SETUP_TENANT = """
@@ -141,6 +150,7 @@ LEFTOVERS = """
 SELECT 'an advisory lock' FROM pg_locks WHERE locktype = 'advisory'
 UNION ALL SELECT 'a transaction, ' || state || ': ' || left(query, 60) FROM pg_stat_activity
   WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND (xact_start IS NOT NULL OR state LIKE 'idle in%')
+  AND query NOT LIKE '%harness.spoil()%'
 """
 
 
@@ -210,11 +220,12 @@ class Postgres:
             time.sleep(0.002)
 
     def end_sessions(self):
-        """Of all clients, whoever holds them, and waits until they are gone."""
+        """Of all clients, whoever holds them, and waits until those are gone that were there."""
         admin = self.admin("postgres")
-        sessions = f"FROM pg_stat_activity WHERE usename = '{ROLE}' AND backend_type = 'client backend'"
-        admin.rows(f"SELECT pg_terminate_backend(pid) {sessions}")
-        eventually(lambda: not admin.rows(f"SELECT 1 {sessions}"), "all sessions are gone", 5)
+        there = admin.rows(f"SELECT pid FROM pg_stat_activity WHERE usename = '{ROLE}' AND backend_type = 'client backend'")
+        pids = ",".join(pid for pid, in there) or "0"
+        admin.rows(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid IN ({pids})")
+        eventually(lambda: not admin.rows(f"SELECT 1 FROM pg_stat_activity WHERE pid IN ({pids})"), "all sessions are gone", 5)
 
     def stop(self):
         for admin in self.admins.values():
@@ -281,6 +292,40 @@ class ThroughLodge(World):
             self.lodge.finish(check=False)
         finally:
             shutil.rmtree(self.lodge.folder, ignore_errors=True)
+
+
+class ThroughSpoiltLodge(ThroughLodge):
+    """The same, while somebody's functions leave behind, again and again, what the next one's connection cannot be dressed by."""
+
+    def __init__(self, postgres, size):
+        super().__init__(postgres, size)
+        self.name += ", spoilt"
+        routes = yaml.safe_load(self.routes)
+        self.spoilers = {f"spoiler_{dbname}": {"database": dbname, "guard": False} for dbname in routes["databases"]}
+        routes["tenants"] |= self.spoilers
+        self.routes = routes
+        self.over, self.threads = threading.Event(), []
+
+    def start(self):
+        super().start()
+        self.threads = [threading.Thread(target=self.spoil, args=(tenant,), daemon=True) for tenant in self.spoilers]
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def spoil(self, tenant):
+        while not self.over.is_set():
+            # Its own statements fail by it, too, and its connections are ended now and then.
+            with contextlib.suppress(ServerError, OSError, Closed), Wire(self.address, 20) as wire:
+                wire.login(f"{ROLE}.{tenant}", "crm")
+                while not self.over.wait(0.03):
+                    wire.rows("SELECT harness.spoil()")
+
+    def stop(self):
+        self.over.set()
+        for thread in self.threads:
+            thread.join(30)
+        super().stop()
 
 
 class ThroughPooler(World):
