@@ -59,6 +59,7 @@ void frame_cutter::put_back(std::span<const std::byte> given) {
   chunk_ = memory_->kept;
   piece_.reset();
   piece_is_held_ = false;
+  missing_ = 0;
   fault_.reset();  // it is found again
 }
 

@@ -76,6 +76,7 @@ task<ending> console_session::converse() {
       case step::goes_on: co_await yield(); break;
       case step::asks: {
         busy_ = true;
+        cancel_.forget_requests();
         cancel_.set_waiting(true);
         answer made = co_await clerk_.carry_out(talk_.asked());
         cancel_.set_waiting(false);

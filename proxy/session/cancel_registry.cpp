@@ -33,14 +33,12 @@ cancel_registry::handle::~handle() {
 bool cancel_registry::handle::aim(std::shared_ptr<const cancel_target> target) {
   const std::scoped_lock lock(slot_->mutex);
   slot_->target.swap(target);
-  if (slot_->target) slot_->requested = false;
   return slot_->under_way > 0 || !slot_->doubtful.empty();
 }
 
 void cancel_registry::handle::set_waiting(bool waiting) {
   const std::scoped_lock lock(slot_->mutex);
   slot_->waiting = waiting;
-  slot_->requested = false;
 }
 
 bool cancel_registry::handle::busy() const {
@@ -92,7 +90,7 @@ std::optional<cancel_registry::request> cancel_registry::find(const pgwire::canc
   }
   if (!found) return std::nullopt;
   const std::scoped_lock lock(found->mutex);
-  found->requested = found->waiting || found->target;
+  if (found->waiting || found->target) found->requested = true;
   if (!found->target) return std::nullopt;
   ++found->under_way;
   return request(found, found->target);

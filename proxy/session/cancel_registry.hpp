@@ -41,7 +41,7 @@ class cancel_registry {
     std::mutex mutex;
     std::shared_ptr<const cancel_target> target;                 ///< null: the session holds no server
     bool waiting = false;                                        ///< it has a statement that waits for one
-    std::atomic<bool> requested = false;                         ///< since it began to wait, or was given a server
+    std::atomic<bool> requested = false;                         ///< see handle::requested
     unsigned under_way = 0;                                      ///< cancel requests to it
     std::vector<std::shared_ptr<const cancel_target>> doubtful;  ///< that a request may still reach
   };
@@ -85,9 +85,11 @@ class cancel_registry {
     bool aim(std::shared_ptr<const cancel_target> target);
     /// A statement waits for a server, or does not any more.
     void set_waiting(bool waiting);
-    /// Whether a cancel request has come since it began to wait or was aimed, whichever was later: what has not run by
-    /// now shall not.
+    /// Whether a cancel request has come, while the key was aimed or a statement waited, since `forget_requests`: what
+    /// has not run by now shall not.
     [[nodiscard]] bool requested() const { return slot_->requested; }
+    /// Another statement begins.
+    void forget_requests() { slot_->requested = false; }
     /// Whether a request is on its way to the target, or to one before.
     [[nodiscard]] bool busy() const;
     /// Whether a request has ended of which nobody knows whether it will still arrive there. Told once.

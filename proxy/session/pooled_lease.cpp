@@ -71,6 +71,7 @@ connection_wish& pooled_session::wish() {
 }
 
 pooled_session::waiting_for::waiting_for(pooled_session& who) : who_(who) {
+  if (!who_.traffic_.begins_again()) who_.cancel_.forget_requests();
   who_.cancel_.set_waiting(true);
   who_.waiting_since_ = who_.asked_ ? who_.asked_at_ : clock::now();
   who_.told_of_waiting_ = false;
@@ -93,9 +94,9 @@ task<seldom<ending>> pooled_session::lease() {
   co_return co_await wait_for_lease();
 }
 
-// For a statement of the client's, which is marked as waiting.
+// For a statement of the client's, which is marked as waiting. One that comes again has had its turn.
 task<seldom<ending>> pooled_session::lease_in_turn() {
-  if (!asked_ && meter_.is_paced(where().limits)) {
+  if (!asked_ && !traffic_.begins_again() && meter_.is_paced(where().limits)) {
     if (auto refused = co_await keep_pace()) co_return std::move(*refused);
   }
   co_return co_await wait_for_lease();
@@ -129,7 +130,7 @@ task<seldom<ending>> pooled_session::wait_for_lease() {
   const auto until = (asked ? asked_at_ : clock::now()) + most_waiting();
   for (;;) {
     if (!asked) {
-      if (when_idle_) co_return *when_idle_;
+      if (when_idle_ && !traffic_.begins_again()) co_return *when_idle_;
       if (auto gone = follow_table()) co_return std::move(*gone);
       if (auto gone = co_await hold()) co_return std::move(gone);
       // Whoever may be served at once is, however little it may wait.
@@ -249,6 +250,7 @@ void pooled_session::begin(connection_ptr connection, clock::time_point now) {
   meter_.lease_began(now);
   last_connection_ = connection_->id();
   connection_->lend(*this);
+  if (!waiting_since_) cancel_.forget_requests();
   cancel_.aim(connection_->cancel());
   byte_run& to_server = home_.runs().to_server;
   to_server.clear();
@@ -279,7 +281,7 @@ task<void> pooled_session::return_when_safe(std::shared_ptr<server_pool> pool, c
 void pooled_session::drop_connection() {
   if (!connection_) return;
   client_cut_ = client_cut_ || !traffic_.server_at_boundary();
-  traffic_.end_lease();
+  if (traffic_.leased()) traffic_.end_lease();
   cancel_.aim(nullptr);
   connection_->end_lease();
   connection_->close();

@@ -89,6 +89,7 @@ task<seldom<ending>> pooled_session::get_parameters(parameters_ptr& told) {
   told = pool_->greeting(like, *traffic_.state());
   if (told) co_return std::nullopt;
   do {
+    greeting_until_ = clock::time_point::max();
     if (auto why = co_await lease()) co_return why->as_fatal();
     if (connection_) connection_->send(home_.runs().to_server);
     greeting_until_ = clock::now() + home_.current()->settings->timeouts.startup;
@@ -183,7 +184,9 @@ task<seldom<ending>> pooled_session::converse() {
         if (auto why = co_await lease_in_turn()) {
           dresses = false;
           if (!survives(*why)) co_return why;
-          refuse(std::move(why->report));
+          // Where there is no new connection, what was wrong with the old one is the client's to hear.
+          const bool no_new_one = traffic_.begins_again() && why->report.severity == "FATAL";
+          refuse(no_new_one ? *traffic_.undressed_why() : std::move(why->report));
           become_due();
         }
         mark.reset();
@@ -227,9 +230,9 @@ void pooled_session::refuse(pgwire::error_report why) {
 }
 
 // Whether the session goes on after it was given no connection. Where another tenant lives may be out of reach: it goes
-// on as whose it was.
+// on as whose it was. So it does where it had one that could not be dressed, and there is no other.
 bool pooled_session::survives(const ending& no_lease) const {
-  const bool goes_on = no_lease.report.severity != "FATAL" || traffic_.moves();
+  const bool goes_on = no_lease.report.severity != "FATAL" || traffic_.moves() || traffic_.begins_again();
   return goes_on && no_lease.tell_client && !end_;
 }
 

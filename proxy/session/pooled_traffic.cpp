@@ -31,6 +31,8 @@ void pooled_traffic::end_lease() {
   if (std::exchange(rounds_.open, false)) ++rounds_.ended;  // it came to nothing
   over_ = restoring_ = preparing_ = settling_ = barrier_ = rest_passes_ = copy_in_ = stray_sync_ = false;
   dressing_ = {};
+  counted_already_ = 0;
+  cancelled_for_.reset();
   copy_ends_ = 0;
   status_ = 'I';
   portals_.clear();
@@ -51,7 +53,7 @@ void pooled_traffic::refuse(pgwire::error_report why, byte_run& to_server, byte_
     skipping_ = true;
   } else {
     count_statement(*piece);
-    counted_ = 0;
+    counted_already_ = 0;
     deny(std::move(why), *piece, to_server, to_client);
     client_.pop();
   }

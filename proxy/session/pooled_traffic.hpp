@@ -138,12 +138,13 @@ class pooled_traffic {
   outcome from_server(std::span<const std::byte> chunk, byte_run& to_client, byte_run& to_server);
   void end_lease();
   /// A cancel request was sent to this lease's server: it may have hit what dresses, and then it stays at that.
-  void note_cancel() { dressing_.cancelled = true; }
+  void note_cancel() { dressing_.cancel_came = true; }
   /// After undressed: the lease is gone, and what the client has said since it began is as if it were yet to be said.
   /// False, and nothing has changed: the connection was new, so that no other would do better, it was a cancel request,
   /// or too much was said.
   [[nodiscard]] bool begin_again();
-  /// Until the next lease, which should be of a new connection: the client waits for it already.
+  /// Until the next lease, which is to be of a new connection: the client waits for it already. If it cannot be had,
+  /// `undressed_why` is why.
   [[nodiscard]] bool begins_again() const { return begins_again_; }
   /// After undressed: the lease is gone; tells the client, whose message came to nothing.
   void explain_undressed(byte_run& to_client);
@@ -176,7 +177,7 @@ class pooled_traffic {
   [[nodiscard]] round_text& shown() { return shown_; }
   /// The statement that runs is being cancelled for this reason, which the client is to hear instead of the server's.
   void explain_cancel(pgwire::error_report why) { cancelled_for_ = std::move(why); }
-  /// Why dressing failed, as the server put it; null: it has not failed.
+  /// Why dressing failed the last time, as the server put it; null: it did not.
   [[nodiscard]] const pgwire::error_report* undressed_why() const {
     return undressed_why_ ? &*undressed_why_ : nullptr;
   }
@@ -301,10 +302,10 @@ class pooled_traffic {
 
   // Of a lease. Its reasons for failing outlive it.
   struct dressing {
-    std::uint8_t resets = 0;  // how often the last state was to be taken off, before anything is put on
-    bool under_way = false;   // begun, and not known to have succeeded
-    bool asked = false;       // the server was told to say so
-    bool cancelled = false;   // a cancel request is on its way, which may hit it
+    std::uint8_t resets = 0;   // how often the last state was to be taken off, before anything is put on
+    bool under_way = false;    // begun, and not known to have succeeded
+    bool asked = false;        // the server was told to say so
+    bool cancel_came = false;  // or is on its way, and may hit it
     bool failed = false;
   };
   // What the client has said to a connection that somebody had before, until that is known to be dressed.
@@ -341,7 +342,7 @@ class pooled_traffic {
   dressing dressing_;
   seldom<pgwire::error_report> undressed_why_;
   seldom<first_words> first_words_;
-  std::uint32_t counted_ = 0;  // statements that come again, and were counted already
+  std::uint32_t counted_already_ = 0;  // of the statements to come: those that come again
   bool begins_again_ = false;
 
   expected_answers answers_;

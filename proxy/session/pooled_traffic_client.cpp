@@ -109,6 +109,7 @@ pooled_traffic::step pooled_traffic::consider_all(byte_run& to_server, byte_run&
   for (;;) {
     const frame_piece* piece = client_.peek();
     if (piece == nullptr) {
+      begins_again_ = false;  // it needed no server after all
       if (!client_.fault()) return step::starved;
       fault_ = traffic_fault{*client_.fault(), client_.faulty_type()};
       return step::fault;
@@ -129,8 +130,8 @@ void pooled_traffic::count_statement(const frame_piece& piece) {
   if (!piece.begins || !runs || skipping_) return;
   rounds_.open = server_ != nullptr;
   if (first_words_) ++first_words_->statements;
-  if (counted_ > 0) {
-    --counted_;
+  if (counted_already_ > 0) {
+    --counted_already_;
     return;
   }
   ++tally_.statements;

@@ -5,6 +5,7 @@
 
 #include "protocol/backend_messages.hpp"
 #include "protocol/frontend_messages.hpp"
+#include "protocol/message_type.hpp"
 #include "protocol/sqlstate.hpp"
 #include "proxy/session/pooled_traffic.hpp"
 #include "proxy/session/session_reset.hpp"
@@ -14,6 +15,7 @@ namespace {
 
 using pgwire::frame_piece;
 namespace backend = pgwire::backend;
+namespace frontend_type = pgwire::frontend_type;
 namespace sqlstate = pgwire::sqlstate;
 
 // Of what a client says at once, which is kept until its connection is dressed.
@@ -29,6 +31,7 @@ void pooled_traffic::begin_lease(server_session& server, byte_run& to_server) {
   server_ = &server;
   status_ = 'I';
   over_ = held_ = ran_ = begins_again_ = false;
+  undressed_why_.reset();
   client_before_ = server.last_client;
   const bool foreign = !server.worn || (server.used && server.tenant != changes_.terms().tenant) ||
                        (server.suspect && server.last_client != session_);
@@ -67,13 +70,13 @@ void pooled_traffic::undress(byte_run& to_server) {
 }
 
 void pooled_traffic::on_reset(byte_run& to_server) {
-  if (dressing_.cancelled && !undressed_why_) {  // too late for this, and in time for what was to follow
+  if (dressing_.cancel_came && !undressed_why_) {  // too late for this, and in time for what was to follow
     auto why = cancelled_for_.take();
     undressed_why_ = why ? *std::move(why) : cancelled_by_client();
   }
   if (undressed_why_) {
     dressing_.failed =
-        undressed_why_->code != sqlstate::query_canceled || dressing_.resets == most_cancelled || dressing_.cancelled;
+        undressed_why_->code != sqlstate::query_canceled || dressing_.resets == most_cancelled || dressing_.cancel_came;
     if (!dressing_.failed) undress(to_server);
     return;
   }
@@ -134,18 +137,19 @@ void pooled_traffic::not_dressed(const pgwire::error_fields* why, bool for_good)
 }
 
 bool pooled_traffic::begin_again() {
-  if (!first_words_ || !first_words_->fits || dressing_.cancelled) return false;
+  if (!first_words_ || !first_words_->fits || dressing_.cancel_came) return false;
   undo_names();
   for (const expected& entry : answers_.waiting()) {
     if (entry.whose == owner::client) undo(entry, false);
   }
   changes_.nothing_happened();
   end_move(true);
-  counted_ += first_words_->statements;
+  const std::uint32_t counted = counted_already_ + first_words_->statements;
   client_.put_back(pgwire::as_bytes(first_words_->said));
+  rounds_.open = false;  // it goes on with the next lease
   end_lease();
+  counted_already_ = counted;
   skipping_ = unsynced_ = false;
-  undressed_why_.reset();
   begins_again_ = true;
   return true;
 }
@@ -172,9 +176,16 @@ void pooled_traffic::explain_undressed(byte_run& to_client) {
   end_move(true);
   end_lease();
   unsynced_ = asked && !answered;
-  if (asked || client_.peek() == nullptr) return;
-  byte_run to_nobody;  // what waited for the dressing comes to nothing, too
-  refuse(*undressed_why_, to_nobody, to_client);
+  const frame_piece* const next = client_.peek();
+  if (asked || next == nullptr) return;
+  // What waited for the dressing comes to nothing, too: a query, or a pipeline up to its Sync.
+  if (next->type == frontend_type::query || next->type == frontend_type::function_call) {
+    byte_run to_nobody;
+    refuse(*undressed_why_, to_nobody, to_client);
+  } else {
+    tell_error(*undressed_why_, to_client);
+    skipping_ = true;
+  }
 }
 
 }  // namespace proxy

@@ -35,7 +35,16 @@ class session_reset {
   [[nodiscard]] const parameter_map& reported() const { return reported_; }
 
  private:
-  enum class awaits : std::uint8_t { unhampered, ready_to_discard, discarded, ready_again, columns, row, seeded, ready };
+  enum class awaits : std::uint8_t {
+    unhampered,
+    ready_to_discard,
+    discarded,
+    ready_again,
+    columns,
+    row,
+    seeded,
+    ready
+  };
   bool take(char type, pgwire::byte_view body);
 
   const std::string seed_;

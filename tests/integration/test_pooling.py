@@ -1,10 +1,12 @@
 """Transaction pooling: many sessions over few server connections, none of which can tell that it has no server of its own."""
 
 import contextlib
+import signal
 import statistics
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 
 import psycopg2
 import pytest
@@ -494,12 +496,70 @@ def test_an_idle_timeout_that_nobody_saw_ends_nobody_else(one, hidden):
             assert victim.value("SELECT 1") == "1"
 
 
-def test_temporary_buffers_are_no_matter_of_another_session(two):
-    first, second = two
-    first.rows("SET temp_buffers = '1MB'")
-    second.rows("CREATE TEMP TABLE t AS SELECT 1; DROP TABLE t")
-    assert first.value("SHOW temp_buffers") == "1MB"
-    assert first.value("SELECT 1") == "1"
+# With other temp_buffers nobody can be dressed after this.
+USES_BUFFERS = "CREATE TEMP TABLE t AS SELECT 1; DROP TABLE t"
+
+
+@contextlib.contextmanager
+def a_new_connection_needed(lodge):
+    """One of the sessions needs another connection than the other has used."""
+    with lodge.login("trusted.globex", "crm") as first, lodge.login("trusted.globex", "crm") as second:
+        first.rows("SET temp_buffers = '1MB'")
+        second.rows(USES_BUFFERS)
+        yield first, second
+
+
+def test_temporary_buffers_are_no_matter_of_another_session(one):
+    with a_new_connection_needed(one) as (first, _):
+        assert first.value("SHOW temp_buffers") == "1MB"
+        assert first.value("SELECT 1") == "1"
+
+
+def test_what_is_said_again_has_paid_already(start_lodge, postgres):
+    lodge = start_lodge(pooled(postgres, wait="500ms", queries_per_second=1, burst=4), TRUST)
+    with a_new_connection_needed(lodge) as (first, _):  # three statements, as it counts them
+        assert first.value("SELECT 7") == "7"
+
+
+def test_what_is_said_again_is_logged_once(start_lodge, postgres):
+    lodge = start_lodge(pooled(postgres, wait="5s", log_min_duration_statement="0ms"), TRUST)
+    with a_new_connection_needed(lodge) as (first, _):
+        assert first.value("SELECT 7 AS seven") == "7"
+        assert first.value("SELECT 8 AS eight") == "8"
+        eventually(lambda: "AS eight" in lodge.log(), "the statements are logged")
+        assert lodge.log().count("AS seven") == 1
+
+
+def test_where_no_new_connection_can_be_had(start_lodge, postgres):
+    lodge = start_lodge(pooled(postgres, 2, wait="5s"), TRUST)
+    with closing(postgres.connect("saas")) as admin, ExitStack() as sessions:
+        first, *others = [sessions.enter_context(lodge.login("trusted.globex", "crm")) for _ in range(3)]
+        first.rows("SET temp_buffers = '1MB'")
+        for other in others:
+            other.rows("BEGIN")
+            other.rows("CREATE TEMP TABLE t ON COMMIT DROP AS SELECT 1")
+        admin.autocommit = True
+        admin.cursor().execute("ALTER ROLE trusted CONNECTION LIMIT 1")
+        try:
+            for other in others:
+                other.rows("COMMIT")
+            error = refused(first, "SELECT 1")
+            assert (error.severity, error.sqlstate) == ("ERROR", "22023")
+        finally:
+            admin.cursor().execute("ALTER ROLE trusted CONNECTION LIMIT -1")
+        assert first.value("SELECT 2") == "2"
+
+
+def test_what_is_under_way_when_the_lodge_drains_is_said_again(start_lodge, postgres, hidden):
+    lodge = start_lodge(pooled(postgres, 2, wait="10s"), TRUST)
+    with lodge.login("trusted.soylent", "crm") as victim, waiting_for_a_snapshot(lodge):
+        victim.send(query("SELECT 1"))
+        pid = eventually(lambda: postgres.value("SELECT max(pid) FROM pg_stat_activity WHERE wait_event = 'SafeSnapshot'"),
+                         "it waits for the snapshot")
+        lodge.process.send_signal(signal.SIGTERM)
+        eventually(lambda: "drain" in lodge.log(), "it drains")
+        postgres.value(f"SELECT pg_terminate_backend({pid})")
+        assert answers(victim) == ([("1",)], [])
 
 
 @pytest.mark.parametrize("what", (query("SELECT 1"), pbe("SELECT 1") + SYNC))

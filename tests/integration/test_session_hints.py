@@ -3,6 +3,7 @@
 import pytest
 from lodge import eventually, standard_routes
 from test_attacks import SYNC, answers, bind, execute, parse, pbe
+from test_pooling import waiting_for_a_snapshot
 from wire import ServerError, message, query
 
 TRUST = {"auth": {"method": "trust"}, "log": {"level": "info"}}
@@ -386,3 +387,20 @@ def test_a_change_of_tenant_by_a_connection_that_cannot_be_dressed(lodge, hidden
                 rows, errors = answers(victim)
                 assert not errors
             assert rows == [(tenant,)]
+
+
+def test_what_is_refused_when_it_is_said_again(start_lodge, postgres, hidden):
+    """By a table that came meanwhile: no server is needed for that, and nobody is kept from his turn."""
+    table = routes(postgres, "route", 2)
+    later, table["hints"] = table["hints"], [{"user": "{role}.{tenant}"}]
+    lodge = start_lodge(table, {**TRUST, "workers": 1})
+    with lodge.login("trusted", "crm") as victim, lodge.login("trusted.globex", "crm") as other, \
+         waiting_for_a_snapshot(lodge):
+        victim.send(query("SELECT set_config('app.' || 'x', '1', false)"))
+        pid = eventually(lambda: postgres.value("SELECT max(pid) FROM pg_stat_activity WHERE wait_event = 'SafeSnapshot'"),
+                         "it waits for the snapshot")
+        lodge.reload({**table, "hints": later})
+        postgres.value(f"SELECT pg_terminate_backend({pid})")
+        assert [error.sqlstate for error in answers(victim)[1]] == ["0A000"]
+        assert other.value("SELECT 1") == "1"
+        assert victim.value("SELECT 2") == "2"

@@ -81,17 +81,23 @@ TEST_CASE("a key cancels what it is aimed at, and nothing between") {
   CHECK_FALSE(registry.find(key));
 }
 
-TEST_CASE("a request for a statement that waits for a server is kept for it, and for no other") {
+TEST_CASE("a request for a statement is remembered from its waiting on, and of no other") {
   proxy::cancel_registry registry;
   const auto key = proxy::make_cancel_key(7, 32);
   auto held = registry.add(key, nullptr);
   CHECK_FALSE(registry.find(key));
+  CHECK_FALSE(held.requested());  // there is none
   held.set_waiting(true);
-  CHECK_FALSE(held.requested());
   CHECK_FALSE(registry.find(key));
   CHECK(held.requested());
+  held.aim(target_of(1));
   held.set_waiting(false);
+  CHECK(held.requested());
+  held.forget_requests();
   CHECK_FALSE(held.requested());
+  SECTION("a client's") { CHECK(registry.find(key)); }
+  SECTION("the lodge's own") { CHECK(held.own_request()); }
+  CHECK(held.requested());
 }
 
 TEST_CASE("a handle is busy while a request is on its way, even to a target before") {

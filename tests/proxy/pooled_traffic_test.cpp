@@ -526,6 +526,59 @@ TEST_CASE("a dressing that follows the client's own statements is not taken for 
   const std::string why = error("53200", "out of memory");
   CHECK(s.reply(why) == outcome::undressed);
   CHECK_FALSE(s.traffic.begin_again());
+  s.traffic.explain_undressed(s.to_client);
+  CHECK(s.told() == why);
+  s.to_client.clear();
+  CHECK(s.advance() == step::starved);  // the Sync that waited for it
+  CHECK(s.told() == ready());
+}
+
+TEST_CASE("a cancel request that hits what dresses, or comes before anything else runs, is the statement's") {
+  scene s(terms("globex"));
+  s.server.used = true;
+  const bool resets = GENERATE(true, false);
+  s.server.tenant = "acme";
+  s.server.worn = resets ? nullptr : terms("acme").start;
+  s.client(query("SELECT 1"));
+  s.traffic.keep_client();
+  s.traffic.note_cancel();
+  const std::string why = error("57014", "canceling statement due to user request");
+  SECTION("it hits") { CHECK(s.reply(why + (resets ? ready() : "")) == outcome::undressed); }
+  SECTION("it comes late") {
+    if (!resets) return;
+    CHECK(s.reply(tag("RESET") + ready()) == outcome::undressed);
+  }
+  CHECK_FALSE(s.traffic.begin_again());
+  s.traffic.explain_undressed(s.to_client);
+  CHECK(s.told() == why + ready());
+}
+
+TEST_CASE("a statement that is said again is one round, and one that is refused meanwhile is none to come") {
+  scene s(terms("globex"));
+  s.server.used = true;
+  s.server.tenant = "acme";
+  s.client(query("SELECT 1"));
+  s.traffic.keep_client();
+  CHECK(s.reply(error("53200", "out of memory")) == outcome::undressed);
+  take_a_new_one(s);
+  CHECK(s.traffic.rounds().ended == 0);
+  SECTION("said again") {
+    s.advance();
+    s.reply(dressed + tag("SELECT 1") + ready());
+  }
+  SECTION("refused") {
+    s.lend = false;
+    CHECK(s.advance() == step::needs_lease);
+    s.traffic.refuse(*s.traffic.undressed_why(), s.to_server, s.to_client);
+    CHECK(s.told() == error("53200", "out of memory") + ready());
+    s.lend = true;
+    s.server.worn = s.traffic.state();
+    s.client(query("SELECT 2"));
+    s.reply(tag("SELECT 1") + ready());
+    CHECK(s.traffic.tally().statements == 2);
+  }
+  CHECK(s.traffic.rounds().ended == 1);
+  CHECK_FALSE(s.traffic.begins_again());
 }
 
 TEST_CASE("where others wait, no transaction is begun behind those that are under way") {
