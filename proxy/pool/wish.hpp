@@ -47,11 +47,11 @@ struct connection_wish {
   std::optional<std::uint32_t> tenant_connections;  ///< lent to it at a time; nothing: no limit of its own
   std::uint32_t tenant_minimum = 0;                 ///< which others leave free for it
   std::uint32_t weight = 1;                         ///< 0 counts as 1
-  bool fresh = false;       ///< a connection that nobody had before
-  bool own = false;         ///< likewise, and for the client alone: it is never given back
-  std::uint64_t state = 0;  ///< fingerprint of the session state to wear
-  unsigned worker = 0;      ///< where the client lives
-  connection_id only = 0;   ///< if it is idle, and has the key, nothing else will do; otherwise, and if 0, no matter
+  bool fresh = false;                               ///< a connection that nobody had before
+  bool own = false;                                 ///< likewise, and for the client alone: it is never given back
+  std::uint64_t state = 0;                          ///< fingerprint of the session state to wear
+  unsigned worker = 0;                              ///< where the client lives
+  connection_id only = 0;  ///< if it is idle, and has the key, nothing else will do; otherwise, and if 0, no matter
   std::chrono::steady_clock::time_point since;  ///< when it began to wait
 
   [[nodiscard]] bool takes_no_idle() const { return own || fresh; }
