@@ -63,7 +63,7 @@ std::string server::take_one() {
   extended_ = std::string_view("PBDECH").contains(next.type);
   unsynced_ = unsynced_ ? next.type != 'S' && next.type != 'Q' && next.type != 'F'
                         : std::string_view("PBDEC").contains(next.type);
-  if (fails_in_ > 0 && --fails_in_ == 0) {
+  if (fails_in_ > 0 && std::string_view("QPBDEC").contains(next.type) && --fails_in_ == 0) {
     return fail({"53200", "out of memory"}) + (next.type == 'Q' ? ready() : std::string());
   }
   switch (next.type) {
