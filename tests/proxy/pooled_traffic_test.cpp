@@ -214,6 +214,17 @@ TEST_CASE("a SET is asked of the server after its transaction, and worn from the
   CHECK(s.traffic.held_bytes() >= std::string_view("timezoneAsia/Tokyo").size());
 }
 
+TEST_CASE("a timeout that was just set is asked about in as little time as can be") {
+  scene s(terms("globex"));
+  s.client(query("SET statement_timeout TO 1"));
+  s.reply(tag("SET") + ready());
+  CHECK(s.sent().find("current_setting('statement_timeout',true)") != std::string::npos);
+  CHECK(s.sent().find("pg_settings") == std::string::npos);
+  const auto row = backend::data_row{{std::string_view("316d73")}}.encode();
+  CHECK(s.reply(backend::row_description{}.encode() + row + tag("SELECT 1") + ready()) == outcome::over);
+  CHECK(*s.traffic.state()->find("statement_timeout") == "1ms");
+}
+
 TEST_CASE("an answer about settings that is none ends what is known of the connection") {
   scene s(terms("globex"));
   s.client(query("SET TimeZone TO 'Asia/Tokyo'"));
