@@ -185,8 +185,8 @@ task<seldom<ending>> pooled_session::converse() {
           dresses = false;
           if (!survives(*why)) co_return why;
           // Where there is no new connection, what was wrong with the old one is the client's to hear.
-          const bool no_new_one = traffic_.begins_again() && why->report.severity == "FATAL";
-          refuse(no_new_one ? *traffic_.undressed_why() : std::move(why->report));
+          if (traffic_.begins_again() && why->report.severity == "FATAL") why->report = *traffic_.undressed_why();
+          refuse(std::move(why->report));
           become_due();
         }
         mark.reset();
