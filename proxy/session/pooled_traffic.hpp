@@ -48,6 +48,7 @@
 #include "proxy/session/answers.hpp"
 #include "proxy/session/byte_run.hpp"
 #include "proxy/session/client_statements.hpp"
+#include "proxy/session/dressing.hpp"
 #include "proxy/session/inventory.hpp"
 #include "proxy/session/portals.hpp"
 #include "proxy/session/session_changes.hpp"
@@ -223,7 +224,8 @@ class pooled_traffic {
   }
   void settle_barrier() {
     settling_ = settling_ && !answers_.empty();
-    barrier_ = dresses() || restoring_ || preparing_ || settling_ || asking_ || due_ || (move_ && move_->ends);
+    barrier_ =
+        dressing_.is_open() || restoring_ || preparing_ || settling_ || asking_ || due_ || (move_ && move_->ends);
   }
 
   std::optional<pgwire::error_report> note(const pgwire::verdict& verdict, const pgwire::frontend::bind* values,
@@ -234,8 +236,6 @@ class pooled_traffic {
   enum class random_seed : bool { stays, fresh };
   // A server tells what it did at a ReadyForQuery: its own, or that of the client's message, which is to follow.
   enum class reply : bool { at_once, with_the_clients };
-  [[nodiscard]] bool dresses() const { return dressing_.under_way || dressing_.resets != 0; }
-  void note_first_words(const pgwire::frame_piece& piece);
   void undress(byte_run& to_server);
   void on_reset(byte_run& to_server);
   void change_clothes(byte_run& to_server);
@@ -300,21 +300,6 @@ class pooled_traffic {
   // statements a millisecond gives ours no more, and a busy server may miss that many times in a row.
   static constexpr std::uint8_t most_cancelled = 200;
 
-  // Of a lease. Its reasons for failing outlive it.
-  struct dressing {
-    std::uint8_t resets = 0;   // how often the last state was to be taken off, before anything is put on
-    bool under_way = false;    // begun, and not known to have succeeded
-    bool asked = false;        // the server was told to say so
-    bool cancel_came = false;  // or is on its way, and may hit it
-    bool failed = false;
-  };
-  // What the client has said to a connection that somebody had before, until that is known to be dressed.
-  struct first_words {
-    std::string said = {};         // as it came
-    std::uint32_t statements = 0;  // in it, as they are counted
-    bool fits = true;              // all of it is here
-  };
-
   const std::uint64_t session_;
   statement_tools& tools_;
   session_changes changes_;
@@ -340,7 +325,7 @@ class pooled_traffic {
   std::uint64_t client_before_ = 0;  // who had the connection before this lease
 
   dressing dressing_;
-  seldom<pgwire::error_report> undressed_why_;
+  seldom<pgwire::error_report> undressed_why_;  // outlives the lease
   seldom<first_words> first_words_;
   std::uint32_t counted_already_ = 0;  // of the statements to come: those that come again
   bool begins_again_ = false;

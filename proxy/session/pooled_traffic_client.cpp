@@ -119,7 +119,7 @@ pooled_traffic::step pooled_traffic::consider_all(byte_run& to_server, byte_run&
       return *stop;
     }
     count_statement(*piece);
-    if (first_words_) note_first_words(*piece);
+    if (first_words_) first_words_->note(*piece);
     client_.pop();
   }
 }
@@ -221,8 +221,8 @@ bool pooled_traffic::on_query(const frame_piece& piece, byte_run& to_server) {
   const auto text = frontend::query::text_in(piece.body());
   const auto verdict = tools_.verdicts.of(text);
   const std::vector<std::string> names = verdict ? statements_named_by(*verdict) : std::vector<std::string>();
-  if (!names.empty() &&
-      dressing_.under_way) {  // what helps has a Sync of its own, behind which the client's statement would run
+  // What helps has a Sync of its own, behind which the client's statement would run.
+  if (!names.empty() && dressing_.under_way) {
     barrier_ = held_ = true;
     return false;
   }

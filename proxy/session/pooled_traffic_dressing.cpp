@@ -7,6 +7,7 @@
 #include "protocol/frontend_messages.hpp"
 #include "protocol/message_type.hpp"
 #include "protocol/sqlstate.hpp"
+#include "proxy/session/ending.hpp"
 #include "proxy/session/pooled_traffic.hpp"
 #include "proxy/session/session_reset.hpp"
 
@@ -17,13 +18,6 @@ using pgwire::frame_piece;
 namespace backend = pgwire::backend;
 namespace frontend_type = pgwire::frontend_type;
 namespace sqlstate = pgwire::sqlstate;
-
-// Of what a client says at once, which is kept until its connection is dressed.
-constexpr std::size_t most_said_again = std::size_t{1024} * 1024;
-
-pgwire::error_report cancelled_by_client() {
-  return {"ERROR", std::string(sqlstate::query_canceled), "canceling statement due to user request", {}, {}};
-}
 
 }  // namespace
 
@@ -52,13 +46,6 @@ void pooled_traffic::begin_lease(server_session& server, byte_run& to_server) {
   change_clothes(to_server);
 }
 
-// Of a message that is done with.
-void pooled_traffic::note_first_words(const frame_piece& piece) {
-  if (!first_words_->fits) return;
-  first_words_->fits = piece.ends && first_words_->said.size() + piece.bytes.size() <= most_said_again;
-  if (first_words_->fits) first_words_->said += pgwire::as_text(piece.bytes);
-}
-
 // With a ReadyForQuery of its own: it may run into the very timeout that it takes off. No RESET takes a snapshot, as
 // all else does, so it waits for nobody.
 void pooled_traffic::undress(byte_run& to_server) {
@@ -72,7 +59,7 @@ void pooled_traffic::undress(byte_run& to_server) {
 void pooled_traffic::on_reset(byte_run& to_server) {
   if (dressing_.cancel_came && !undressed_why_) {  // too late for this, and in time for what was to follow
     auto why = cancelled_for_.take();
-    undressed_why_ = why ? *std::move(why) : cancelled_by_client();
+    undressed_why_ = why ? *std::move(why) : ending::cancelled().report;
   }
   if (undressed_why_) {
     dressing_.failed =

@@ -105,7 +105,9 @@ void pooled_traffic::server_piece(const frame_piece& piece, byte_run& to_client,
       give_answers(to_client);
       return;
     case from_backend::ready_for_query: on_ready(piece, to_client, to_server); return;
-    case from_backend::notification_response: reply_passes_ = !dresses(); break;  // till then they are another's
+    case from_backend::notification_response:
+      reply_passes_ = !dressing_.is_open();
+      break;  // till then they are another's
     default: break;
   }
   if (reply_passes_) to_client.pass(piece.bytes);
