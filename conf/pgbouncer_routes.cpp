@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "conf/limits_reader.hpp"
 #include "conf/names.hpp"
 #include "conf/pgbouncer_translate.hpp"
 #include "conf/words.hpp"
@@ -12,8 +13,6 @@
 
 namespace conf {
 namespace {
-
-constexpr std::uint32_t most_connections = 1'000'000;
 
 // Limits in time, and what PgBouncer calls them.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 3> times{

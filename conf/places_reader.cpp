@@ -12,8 +12,6 @@
 namespace conf {
 namespace {
 
-constexpr std::uint32_t most_connections = 1'000'000;
-
 template <class Map>
 std::vector<std::string_view> names_of(const Map& map) {
   std::vector<std::string_view> names;

@@ -18,6 +18,7 @@
 #include "proxy/auth/users_file.hpp"
 #include "proxy/command_line.hpp"
 #include "proxy/commands.hpp"
+#include "proxy/error_text.hpp"
 
 namespace proxy {
 namespace {
@@ -69,7 +70,7 @@ std::expected<void, std::string> write_files(const fs::path& folder, const std::
     if (error == EEXIST) {
       return std::unexpected(file.native() + " exists already; move it away, or name another folder with -o");
     }
-    return std::unexpected(file.native() + ": " + std::generic_category().message(error));
+    return std::unexpected(file.native() + ": " + error_text(error));
   }
   return {};
 }

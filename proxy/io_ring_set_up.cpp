@@ -7,9 +7,9 @@
 
 #include <array>
 #include <cerrno>
-#include <system_error>
 #include <utility>
 
+#include "proxy/error_text.hpp"
 #include "proxy/io_ring.hpp"
 
 namespace proxy {
@@ -23,9 +23,7 @@ constexpr unsigned most_answers = 4096;
 // What a kernel that keeps its word needs a few of.
 constexpr int most_tries = 10'000;
 
-std::string in_words(std::string_view call, int error) {
-  return std::string(call) + ": " + std::generic_category().message(error);
-}
+std::string in_words(std::string_view call, int error) { return std::string(call) + ": " + error_text(error); }
 
 }  // namespace
 

@@ -12,7 +12,7 @@ namespace proxy {
 namespace {
 
 // Of taking back a request: the first one does, unless the kernel is short of memory.
-constexpr int most_tries = 3;
+constexpr int most_receives_taken_back = 3;
 
 }  // namespace
 
@@ -125,7 +125,7 @@ bool io_ring::stream::leave() {
   flush();
   if (owes() || polling_ || readable()) return false;
   // A request that waits comes back within the call that takes it back.
-  for (int tries = 0; receiving_ && tries < most_tries; ++tries) {
+  for (int tries = 0; receiving_ && tries < most_receives_taken_back; ++tries) {
     io_uring_sqe* const next = ring_.next_request();
     if (next == nullptr) return false;
     const auto what = reinterpret_cast<std::uintptr_t>(this) | static_cast<std::uint64_t>(request::receive);

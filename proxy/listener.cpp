@@ -7,10 +7,10 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <cerrno>
-#include <system_error>
 #include <tuple>
 #include <utility>
 
+#include "proxy/error_text.hpp"
 #include "proxy/transport.hpp"
 
 namespace proxy {
@@ -22,8 +22,6 @@ constexpr std::chrono::seconds complaint_interval{1};
 
 // Connections taken before the main loop looks at anything else.
 constexpr int most_at_once = 64;
-
-std::string text_of(int error) { return std::generic_category().message(error); }
 
 std::filesystem::path unix_path_of(const conf::listen_settings& where) {
   return where.unix_folder / (".s.PGSQL." + std::to_string(where.port));
@@ -121,7 +119,7 @@ void listener::complain(int error) {
   if (now - last_complaint_ < complaint_interval) return;
   last_complaint_ = now;
   spdlog::error("{}: cannot accept: {}; clients wait (raise the limit of open files, LimitNOFILE)", name_,
-                text_of(error));
+                error_text(error));
 }
 
 }  // namespace proxy

@@ -12,15 +12,13 @@
 #include <cstddef>
 #include <cstring>
 #include <memory>
-#include <system_error>
 #include <utility>
 
+#include "proxy/error_text.hpp"
 #include "proxy/transport.hpp"
 
 namespace proxy {
 namespace {
-
-std::string text_of(int error) { return std::generic_category().message(error); }
 
 std::expected<owned_descriptor, int> listen_on(const sockaddr* address, socklen_t size) {
   owned_descriptor fd(::socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -144,7 +142,7 @@ std::expected<std::vector<listening_socket>, std::string> listen_tcp(inherited_s
     // A name with an address of a family that this machine lacks is no error if another one works.
     const bool lacking = !made && (made.error() == EAFNOSUPPORT || made.error() == EADDRNOTAVAIL);
     if (lacking && (one->ai_next != nullptr || !all.empty())) continue;
-    if (!made) return refuse(text_of(made.error()));
+    if (!made) return refuse(error_text(made.error()));
     const std::string name = name_of(address_of(made->get()));
     all.push_back({std::move(*made), name, ""});
   }
@@ -167,7 +165,7 @@ std::expected<listening_socket, std::string> listen_unix(inherited_sockets& inhe
     ::unlink(name.c_str());
   }
   auto made = listen_on(reinterpret_cast<const sockaddr*>(&address), sizeof address);
-  if (!made) return refuse(text_of(made.error()));
+  if (!made) return refuse(error_text(made.error()));
   ::chmod(name.c_str(), 0777);  // who may enter is decided by authentication, as with PostgreSQL's own
   return listening_socket{std::move(*made), name, name};
 }
@@ -175,7 +173,7 @@ std::expected<listening_socket, std::string> listen_unix(inherited_sockets& inhe
 std::expected<listening_socket, std::string> listen_abstract(const std::string& name) {
   const endpoint address = abstract_address(name);
   auto made = listen_on(address.data(), static_cast<socklen_t>(address.size()));
-  if (!made) return std::unexpected("cannot listen on @" + name + ": " + text_of(made.error()));
+  if (!made) return std::unexpected("cannot listen on @" + name + ": " + error_text(made.error()));
   return listening_socket{std::move(*made), "@" + name, ""};
 }
 

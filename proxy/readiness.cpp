@@ -16,7 +16,7 @@ constexpr std::uint32_t always = EPOLLIN | EPOLLRDHUP | EPOLLET;
 constexpr std::uint32_t ends_reading = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 constexpr std::uint32_t ends_writing = EPOLLHUP | EPOLLERR;
 
-constexpr std::size_t most_at_once = 128;
+constexpr std::size_t events_of_a_look = 128;
 
 int new_set() {
   const int set = ::epoll_create1(EPOLL_CLOEXEC);
@@ -32,9 +32,8 @@ readiness::readiness(asio::execution_context& loop)
     : service(loop),
       loop_(static_cast<asio::io_context&>(loop)),
       set_(new_set()),
-      edge_(
-          loop_, set_, [](void* self) { static_cast<readiness*>(self)->on_edge(); }, this),
-      room_(most_at_once) {}
+      room_(events_of_a_look),
+      edge_(loop_, set_, [](void* self) { static_cast<readiness*>(self)->on_edge(); }, this) {}
 
 readiness::~readiness() { ::close(set_); }
 

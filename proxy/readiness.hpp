@@ -136,10 +136,10 @@ class readiness final : public asio::execution_context::service {
   void complete_later(watch::handler waiting, error_code how);
 
   asio::io_context& loop_;
-  int set_;  ///< the epoll descriptor
-  standing_watch edge_;
+  int set_;                        ///< the epoll descriptor
   std::vector<epoll_event> room_;  ///< for what one look finds
-  std::span<epoll_event> batch_;   ///< what is being handed out
+  standing_watch edge_;
+  std::span<epoll_event> batch_;  ///< what is being handed out
   boost::intrusive::list<watch, boost::intrusive::constant_time_size<false>> watches_;
   look_size served_;
   std::unique_ptr<io_ring> ring_;

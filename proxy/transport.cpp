@@ -12,9 +12,9 @@
 
 #include <array>
 #include <cerrno>
-#include <system_error>
 #include <utility>
 
+#include "proxy/error_text.hpp"
 #include "proxy/tls_over_ring.hpp"
 
 namespace proxy {
@@ -75,7 +75,7 @@ task<std::expected<void, no_tls>> transport::secure(tls_stream stream) {
     if (outcome.status == io_status::end) co_return std::unexpected(no_tls{"the other side closed", true});
     if (outcome.status == io_status::failed) {
       if (outcome.error == 0) co_return std::unexpected(no_tls{tls_failure(tls_), false});
-      co_return std::unexpected(no_tls{std::generic_category().message(outcome.error), true});
+      co_return std::unexpected(no_tls{error_text(outcome.error), true});
     }
     auto [cancelled] = co_await wait_readable();
     if (cancelled) co_return std::unexpected(no_tls{"it took too long", true});

@@ -21,6 +21,7 @@
 #include <span>
 #include <string>
 
+#include "protocol/byte_reader.hpp"
 #include "proxy/io.hpp"
 #include "proxy/io_result.hpp"
 #include "proxy/readiness.hpp"
@@ -143,8 +144,6 @@ void tune(int family, int descriptor);
 /// The peer's address for people: "192.0.2.7:50123", "[2001:db8::1]:50123" or "unix".
 std::string describe(const endpoint& peer);
 
-[[nodiscard]] inline std::span<const std::byte> as_bytes(std::string_view text) {
-  return std::as_bytes(std::span(text.data(), text.size()));
-}
+using pgwire::as_bytes;
 
 }  // namespace proxy

@@ -13,6 +13,8 @@
 #include <system_error>
 #include <utility>
 
+#include "proxy/error_text.hpp"
+
 namespace proxy {
 
 namespace fs = std::filesystem;
@@ -98,8 +100,7 @@ void watcher::watch(std::vector<fs::path> files, std::vector<fs::path> folders,
                                           IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE |
                                               IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF);
     if (watch < 0) {
-      spdlog::warn("cannot watch {}: {}; SIGHUP still reloads", folder.native(),
-                   std::generic_category().message(errno));
+      spdlog::warn("cannot watch {}: {}; SIGHUP still reloads", folder.native(), error_text(errno));
     } else {
       watches_.push_back(watch);
     }

@@ -5,9 +5,6 @@
 namespace routing {
 namespace {
 
-constexpr std::string_view invalid_authorization = "28000";
-constexpr std::string_view cannot_connect_now = "57P03";
-
 std::string name_of(const route& where) {
   return where.tenant.empty() ? std::string("a session without a tenant") : "tenant \"" + where.tenant.str() + "\"";
 }

@@ -10,9 +10,6 @@
 namespace routing {
 namespace {
 
-constexpr std::string_view invalid_authorization = "28000";
-constexpr std::string_view invalid_catalog_name = "3D000";
-
 // What sessions of a read-only tenant start with.
 constexpr std::string_view read_only_setting = "default_transaction_read_only";
 

@@ -34,7 +34,7 @@ std::expected<tenant_id, refusal> session_hints::named_by(std::string_view setti
     if (items.size() == 1 && items.front().empty()) return tenant_id();
     auto tenant = items.size() == 1 ? tenant_id::parse(items.front()) : std::nullopt;
     if (tenant) return std::move(*tenant);
-    return std::unexpected(refusal{"3D000",
+    return std::unexpected(refusal{std::string(invalid_catalog_name),
                                    "the value of \"" + std::string(setting) + "\" is not a valid tenant id",
                                    {},
                                    "Ids match [A-Za-z0-9_][A-Za-z0-9_.-]{0,62}."});

@@ -8,9 +8,6 @@
 namespace routing {
 namespace {
 
-constexpr std::string_view invalid_authorization = "28000";
-constexpr std::string_view invalid_catalog_name = "3D000";
-
 // One source's word on who the tenant is.
 struct testimony {
   tenant_id tenant;

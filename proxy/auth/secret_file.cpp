@@ -6,15 +6,15 @@
 
 #include <cerrno>
 #include <string_view>
-#include <system_error>
 
 #include "protocol/password_secret.hpp"
+#include "proxy/error_text.hpp"
 #include "proxy/owned_descriptor.hpp"
 
 namespace proxy {
 namespace {
 
-std::unexpected<std::string> because_of(int error) { return std::unexpected(std::generic_category().message(error)); }
+std::unexpected<std::string> because_of(int error) { return std::unexpected(error_text(error)); }
 
 std::optional<std::string> warning_for(const std::filesystem::path& file, mode_t mode) {
   if ((mode & S_IROTH) != 0) return file.native() + " holds secrets, and every user can read it; run chmod o= on it";

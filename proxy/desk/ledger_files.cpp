@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "proxy/desk/utc_time.hpp"
+#include "proxy/error_text.hpp"
 
 namespace proxy::desk {
 
@@ -28,8 +29,7 @@ constexpr int most_lock_attempts = 300;
 constexpr std::string_view name_start = "usage-", name_end = ".jsonl";
 
 std::unexpected<std::string> failed(std::string_view what, const fs::path& path, int error = errno) {
-  return std::unexpected("cannot " + std::string(what) + " " + path.native() + ": " +
-                         std::generic_category().message(error));
+  return std::unexpected("cannot " + std::string(what) + " " + path.native() + ": " + error_text(error));
 }
 
 owned_descriptor open_path(const fs::path& path, int flags) {

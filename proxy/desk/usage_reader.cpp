@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "proxy/desk/ledger_files.hpp"
+#include "proxy/error_text.hpp"
 
 namespace proxy::desk {
 
@@ -44,7 +45,7 @@ class reader {
       }
       take({buffer_.data(), length - 1}, say);
     }
-    return std::unexpected("cannot read " + file.native() + ": " + std::generic_category().message(errno));
+    return std::unexpected("cannot read " + file.native() + ": " + error_text(errno));
   }
 
   usage_sums finish() {

@@ -75,7 +75,7 @@ std::string csv(const usage_sums& sums) {
   return text;
 }
 
-std::string json(const usage_sums& sums) {
+std::string json_lines(const usage_sums& sums) {
   std::string text = "[";
   for (const auto& [tenant, counts] : sums) {
     boost::json::object line;
@@ -112,7 +112,7 @@ std::string to_text(const usage_sums& sums, usage_format format) {
   switch (format) {
     case usage_format::table: return table(sums);
     case usage_format::csv: return csv(sums);
-    case usage_format::json: return json(sums);
+    case usage_format::json: return json_lines(sums);
   }
   return {};
 }

@@ -19,6 +19,8 @@
 #include <system_error>
 #include <utility>
 
+#include "proxy/error_text.hpp"
+
 namespace proxy {
 namespace {
 
@@ -34,8 +36,6 @@ constexpr std::size_t most_descriptors = 253;
 constexpr std::chrono::seconds most_naming{1};
 
 constexpr std::array<char, 5> serves_word{'s', 'e', 'r', 'v', 'e'};
-
-std::string text_of(int error) { return std::generic_category().message(error); }
 
 // One byte, because a message must have one, and room for as many descriptors as it may have.
 struct envelope {
@@ -59,16 +59,16 @@ std::expected<owned_descriptor, std::string> file_of(std::string_view text) {
   owned_descriptor file(::memfd_create("pglodge-testament", MFD_CLOEXEC));
   while (file.is_open() && !text.empty()) {
     const ssize_t written = ::write(file.get(), text.data(), text.size());
-    if (written < 0 && errno != EINTR) return std::unexpected(text_of(errno));
+    if (written < 0 && errno != EINTR) return std::unexpected(error_text(errno));
     if (written > 0) text.remove_prefix(static_cast<std::size_t>(written));
   }
-  if (!file.is_open()) return std::unexpected(text_of(errno));
+  if (!file.is_open()) return std::unexpected(error_text(errno));
   return file;
 }
 
 std::expected<std::string, std::string> text_in(const owned_descriptor& file) {
   struct stat info{};
-  if (::fstat(file.get(), &info) != 0) return std::unexpected(text_of(errno));
+  if (::fstat(file.get(), &info) != 0) return std::unexpected(error_text(errno));
   std::string text(static_cast<std::size_t>(info.st_size), '\0');
   const ssize_t length = ::pread(file.get(), text.data(), text.size(), 0);
   if (length < 0 || static_cast<std::size_t>(length) != text.size()) return std::unexpected("its message was cut");
@@ -88,14 +88,14 @@ std::expected<void, std::string> send_all(int channel, const std::vector<int>& s
   head->cmsg_type = SCM_RIGHTS;
   head->cmsg_len = CMSG_LEN(sizeof(int) * all.size());
   std::memcpy(CMSG_DATA(head), all.data(), sizeof(int) * all.size());
-  if (::sendmsg(channel, &sent.message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) return std::unexpected(text_of(errno));
+  if (::sendmsg(channel, &sent.message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) return std::unexpected(error_text(errno));
   return {};
 }
 
 std::expected<std::vector<owned_descriptor>, std::string> receive_all(int channel) {
   std::vector<owned_descriptor> all;
   envelope came(most_descriptors);
-  if (::recvmsg(channel, &came.message, MSG_CMSG_CLOEXEC) < 0) return std::unexpected(text_of(errno));
+  if (::recvmsg(channel, &came.message, MSG_CMSG_CLOEXEC) < 0) return std::unexpected(error_text(errno));
   for (cmsghdr* head = CMSG_FIRSTHDR(&came.message); head != nullptr; head = CMSG_NXTHDR(&came.message, head)) {
     if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) continue;
     const std::size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -158,14 +158,14 @@ struct birth {
 std::expected<pid_t, std::string> spawn(std::vector<std::string> command, int channel) {
   std::vector<std::string> environment = environment_for_successor();
   std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return std::unexpected(text_of(errno));
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return std::unexpected(error_text(errno));
   const owned_descriptor hears(ends[0]);
   owned_descriptor tells(ends[1]);
   const auto arguments = pointers_to(command);
   const auto variables = pointers_to(environment);
   const pid_t between = ::_Fork();
   if (between == 0) give_birth(arguments.data(), variables.data(), channel, tells.get());
-  if (between < 0) return std::unexpected("no process: " + text_of(errno));
+  if (between < 0) return std::unexpected("no process: " + error_text(errno));
   tells = owned_descriptor();
   ::waitpid(between, nullptr, 0);
   // The pipe ends when the program has started, or with what hindered it.
@@ -173,7 +173,7 @@ std::expected<pid_t, std::string> spawn(std::vector<std::string> command, int ch
   birth last;
   while (::read(hears.get(), &told, sizeof told) == sizeof told) last = told;
   if (last.process_id < 0) return std::unexpected("no process came to be");
-  if (last.error != 0) return std::unexpected(command.front() + ": " + text_of(last.error));
+  if (last.error != 0) return std::unexpected(command.front() + ": " + error_text(last.error));
   return last.process_id;
 }
 
@@ -196,7 +196,7 @@ std::expected<successor, std::string> successor::start(asio::io_context& main, c
                                                        const std::vector<int>& sockets, const testament& what) {
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) {
-    return std::unexpected("no channel to it: " + text_of(errno));
+    return std::unexpected("no channel to it: " + error_text(errno));
   }
   owned_descriptor ours(ends[0]);
   const owned_descriptor its(ends[1]);

@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <ctime>
-#include <system_error>
 #include <utility>
+
+#include "proxy/error_text.hpp"
 
 namespace proxy {
 namespace {
@@ -22,8 +23,7 @@ void tell(const std::string& state) { ::sd_notify(0, state.c_str()); }
 
 std::expected<inherited_sockets, std::string> service_manager::passed_sockets() {
   const int count = ::sd_listen_fds(1);
-  if (count < 0)
-    return std::unexpected("the sockets of the service manager: " + std::generic_category().message(-count));
+  if (count < 0) return std::unexpected("the sockets of the service manager: " + error_text(-count));
   inherited_sockets all;
   for (int i = 0; i < count; ++i) {
     auto added = all.add(owned_descriptor(SD_LISTEN_FDS_START + i), false);

@@ -9,7 +9,8 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <cerrno>
 #include <cstring>
-#include <system_error>
+
+#include "proxy/error_text.hpp"
 
 namespace proxy {
 namespace {
@@ -37,8 +38,6 @@ void notice_loss(int family, int descriptor) {
   ::setsockopt(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
   ::setsockopt(descriptor, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
 }
-
-std::string text_of(int error) { return std::generic_category().message(error); }
 
 std::expected<endpoint, std::string> unix_address(const routing::host& where) {
   const std::string path = where.address + "/.s.PGSQL." + std::to_string(where.port);
@@ -83,19 +82,19 @@ task<std::expected<void, dial::not_connected>> dial::connect(const endpoint& add
   into_.close();
   const int family = address.data()->sa_family;
   const int descriptor = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (descriptor < 0) co_return std::unexpected(not_connected{"no socket for it: " + text_of(errno), true});
+  if (descriptor < 0) co_return std::unexpected(not_connected{"no socket for it: " + error_text(errno), true});
   into_.adopt(family, descriptor);
   if (!into_.is_open()) co_return std::unexpected(not_connected{"the event loop has no room for its socket", true});
   tune(family, descriptor);
   notice_loss(family, descriptor);
   if (::connect(descriptor, address.data(), static_cast<socklen_t>(address.size())) != 0) {
-    if (errno != EINPROGRESS) co_return std::unexpected(not_connected{text_of(errno)});
+    if (errno != EINPROGRESS) co_return std::unexpected(not_connected{error_text(errno)});
     auto [cancelled] = co_await into_.wait_writable();
     if (cancelled) co_return std::unexpected(not_connected{"connecting took too long"});
     int error = 0;
     socklen_t size = sizeof error;
     ::getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &size);
-    if (error != 0) co_return std::unexpected(not_connected{text_of(error)});
+    if (error != 0) co_return std::unexpected(not_connected{error_text(error)});
   }
   co_return std::expected<void, not_connected>();
 }

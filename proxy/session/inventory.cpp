@@ -38,7 +38,7 @@ constexpr std::array<pin_row, pin_count> pin_rows{{
 }};
 
 // A value is the same whatever client_encoding it is asked in: its bytes are the database's.
-std::string as_bytes(const std::string& expression) {
+std::string in_bytes(const std::string& expression) {
   return "pg_catalog.encode(pg_catalog.convert_to(" + expression + ",pg_catalog.getdatabaseencoding()),'hex')";
 }
 
@@ -63,7 +63,7 @@ std::string inventory_query::text() const {
     text += expression;
   };
   for (const std::string& name : what_.settings) {
-    item(as_bytes("pg_catalog.current_setting(" + routing::text_expression(name) + ",true)"));
+    item(in_bytes("pg_catalog.current_setting(" + routing::text_expression(name) + ",true)"));
   }
   for (const std::string& name : what_.kinds) {
     item("(SELECT context FROM pg_catalog.pg_settings WHERE pg_catalog.lower(name) OPERATOR(pg_catalog.=) " +
@@ -73,7 +73,7 @@ std::string inventory_query::text() const {
     if (what_.pins.has(row.which) && !row.query.empty()) item(std::string(row.query));
   }
   if (what_.every_setting) {
-    text += ";SELECT name," + as_bytes("setting") +
+    text += ";SELECT name," + in_bytes("setting") +
             " FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) 'session'::pg_catalog.text";
   }
   return text;

@@ -3,6 +3,8 @@
 
 #include "tests/conf/tools.hpp"
 
+namespace daemon_errors_test {
+
 namespace {
 
 struct mistake {
@@ -128,3 +130,5 @@ TEST_CASE("mistakes: pglodge.yaml", "[errors]") {
 }
 
 }  // namespace
+
+}  // namespace daemon_errors_test

@@ -4,6 +4,8 @@
 
 #include "tests/conf/tools.hpp"
 
+namespace daemon_file_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -162,3 +164,5 @@ TEST_CASE("keys that have no effect yet are named in one line, sorted, and only 
             .empty());
   CHECK(warnings("timeouts: { idle: 0 }\nadmin: { http: 'a:1', users: [x] }\n").empty());
 }
+
+}  // namespace daemon_file_test

@@ -8,6 +8,8 @@
 
 #include "tests/conf/tools.hpp"
 
+namespace load_test {
+
 namespace {
 
 using lines = std::vector<std::string>;
@@ -260,3 +262,5 @@ TEST_CASE("the settings alone do not need a table", "[load]") {
   CHECK(conf::load_settings(file).errors.size() == 1);
   CHECK_FALSE(conf::load_settings(file).settings);
 }
+
+}  // namespace load_test

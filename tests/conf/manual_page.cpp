@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tests/conf/reference_page.hpp"
+
 namespace tests {
 namespace {
 
@@ -63,11 +65,6 @@ std::string entry(const setting& row) {
   if (row.in_force != conf::force::yes || !row.later.empty()) facts += " Not yet in force.";
   if (row.when == conf::taken_up::restart) facts += " Changes need a restart.";
   return said + ".br\n" + filled(facts);
-}
-
-// The keys that a tenant shares with `defaults` and no_tenant's route are told once.
-bool is_told_elsewhere(const setting& row) {
-  return row.path.starts_with("defaults.") || row.path.starts_with("no_tenant.route.");
 }
 
 }  // namespace

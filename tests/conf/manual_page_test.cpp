@@ -6,6 +6,8 @@
 #include <fstream>
 #include <sstream>
 
+namespace manual_page_test {
+
 namespace {
 
 std::string page_of(const std::string& name) {
@@ -48,3 +50,5 @@ TEST_CASE("a page without its two marks is left alone", "[settings]") {
       tests::updated_manual(std::string(tests::manual_end) + std::string(tests::manual_begin), conf::file_kind::daemon)
           .empty());
 }
+
+}  // namespace manual_page_test

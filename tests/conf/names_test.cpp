@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <string>
 
+namespace names_test {
+
 TEST_CASE("addresses", "[names]") {
   struct good {
     std::string text, host;
@@ -55,3 +57,5 @@ TEST_CASE("identifiers", "[names]") {
   CHECK(conf::identifier_problem("a\tb"));
   CHECK(conf::identifier_problem(std::string_view("a\0b", 3)));
 }
+
+}  // namespace names_test

@@ -3,6 +3,8 @@
 
 #include <catch2/catch.hpp>
 
+namespace network_test {
+
 using namespace conf;
 
 namespace {
@@ -86,3 +88,5 @@ TEST_CASE("who is in a network") {
   CHECK_FALSE(is_in("2001:db8::/33", "2001:db8:8000::1"));
   CHECK(is_in("::1", "::1"));
 }
+
+}  // namespace network_test

@@ -3,6 +3,8 @@
 
 #include <catch2/catch.hpp>
 
+namespace pgbouncer_hba_test {
+
 namespace {
 
 using lines = std::vector<std::string>;
@@ -80,3 +82,5 @@ TEST_CASE("hba: too many rules refuse") {
   CHECK(reading.rules.back().method == conf::auth_method::reject);
   CHECK(reading.remarks.size() == 1);
 }
+
+}  // namespace pgbouncer_hba_test

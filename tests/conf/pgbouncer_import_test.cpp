@@ -10,6 +10,8 @@
 #include "conf/yaml_writer.hpp"
 #include "tests/conf/tools.hpp"
 
+namespace pgbouncer_import_test {
+
 namespace {
 
 using lines = std::vector<std::string>;
@@ -373,3 +375,5 @@ TEST_CASE("YAML that is written is read as what was meant") {
   }
   CHECK(conf::yaml_template("a{b}") == "\"a{{b}}\"");
 }
+
+}  // namespace pgbouncer_import_test

@@ -5,6 +5,8 @@
 
 #include <map>
 
+namespace pgbouncer_ini_test {
+
 namespace {
 
 using texts = std::map<std::string, std::string>;
@@ -84,3 +86,5 @@ TEST_CASE("connection strings") {
   CHECK(pairs("host=''") == "a value must stand at character 8 of the connection string");
   CHECK(pairs("a=1 password='secret") == "a quote is not closed that begins at character 14 of the connection string");
 }
+
+}  // namespace pgbouncer_ini_test

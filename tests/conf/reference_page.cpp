@@ -1,7 +1,5 @@
 #include "tests/conf/reference_page.hpp"
 
-#include "conf/settings.hpp"
-
 namespace tests {
 namespace {
 
@@ -27,11 +25,6 @@ std::string remarks(const setting& row) {
   return said;
 }
 
-// The keys that a tenant shares with `defaults` and no_tenant's route are told once.
-bool is_told_elsewhere(const setting& row) {
-  return row.path.starts_with("defaults.") || row.path.starts_with("no_tenant.route.");
-}
-
 std::string section(conf::file_kind file, std::string_view title) {
   std::string page = "\n## " + std::string(title) + "\n\n";
   page += "| key | value | without it | what it does |\n| --- | --- | --- | --- |\n";
@@ -44,6 +37,10 @@ std::string section(conf::file_kind file, std::string_view title) {
 }
 
 }  // namespace
+
+bool is_told_elsewhere(const setting& row) {
+  return row.path.starts_with("defaults.") || row.path.starts_with("no_tenant.route.");
+}
 
 std::string generated_reference() {
   return std::string(reference_marker) + section(conf::file_kind::daemon, "pglodge.yaml") +

@@ -3,6 +3,8 @@
 
 #include "tests/conf/tools.hpp"
 
+namespace routes_errors_test {
+
 namespace {
 
 struct mistake {
@@ -378,3 +380,5 @@ TEST_CASE("mistakes: one mistake is one error", "[errors]") {
 }
 
 }  // namespace
+
+}  // namespace routes_errors_test

@@ -5,6 +5,8 @@
 
 #include "tests/conf/tools.hpp"
 
+namespace routes_file_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -262,3 +264,5 @@ TEST_CASE("however many errors there are, the report ends", "[routes]") {
   CHECK(errors.size() == conf::report::most_errors + 1);
   CHECK(errors.back() == "and 4000 more errors; mend these first");
 }
+
+}  // namespace routes_file_test

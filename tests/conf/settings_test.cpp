@@ -13,6 +13,8 @@
 #include "tests/conf/reference_page.hpp"
 #include "tests/conf/tools.hpp"
 
+namespace settings_test {
+
 namespace {
 
 using conf::yaml_node;
@@ -151,3 +153,5 @@ TEST_CASE("a key that is covered by one not in force does not speak", "[settings
   CHECK_FALSE(root.find("servers")->each->find("tls")->find("mode")->covered);
   CHECK(root.find("nothing") == nullptr);
 }
+
+}  // namespace settings_test

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+namespace units_test {
+
 using namespace std::chrono_literals;
 
 TEST_CASE("whole numbers are decimal digits", "[units]") {
@@ -43,3 +45,5 @@ TEST_CASE("sizes are bytes, or powers of 1024", "[units]") {
     CHECK_FALSE(conf::parse_size(bad));
   }
 }
+
+}  // namespace units_test

@@ -3,6 +3,8 @@
 #include <array>
 #include <catch2/catch.hpp>
 
+namespace words_test {
+
 TEST_CASE("the nearest word is suggested, if it is near", "[words]") {
   constexpr std::array<std::string_view, 4> words{"workers", "listen", "max_connections", "tls"};
   CHECK(conf::nearest("wrokers", words) == "workers");
@@ -37,3 +39,5 @@ TEST_CASE("a path quotes only parts that need it", "[words]") {
     conf::append_path_part(path, part);
   CHECK(path == "tenants.trial-*.\"no good\".\"\".settings.app.tenant.0");
 }
+
+}  // namespace words_test

@@ -5,6 +5,8 @@
 #include "conf/utf8.hpp"
 #include "tests/conf/tools.hpp"
 
+namespace yaml_document_test {
+
 using conf::yaml_document;
 using conf::yaml_kind;
 using conf::yaml_node;
@@ -162,3 +164,5 @@ TEST_CASE("a file is UTF-8 text", "[yaml]") {
   CHECK(only_problem("a: 1\nb: \x04\n") ==
         "2:4: a control character (byte 0x04); remove it, or write it as an escape in double quotes");
 }
+
+}  // namespace yaml_document_test

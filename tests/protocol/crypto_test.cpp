@@ -9,6 +9,8 @@
 
 #include "protocol/base64.hpp"
 
+namespace crypto_test {
+
 using namespace pgwire;
 using namespace std::string_literals;
 
@@ -135,3 +137,5 @@ TEST_CASE("comparing in constant time compares") {
   CHECK_FALSE(constant_time_equal(as_bytes("ab"), as_bytes("ac")));
   CHECK_FALSE(constant_time_equal(as_bytes("ab"), as_bytes("abc")));
 }
+
+}  // namespace crypto_test

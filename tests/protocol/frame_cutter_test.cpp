@@ -6,6 +6,8 @@
 
 #include "protocol/byte_reader.hpp"
 
+namespace frame_cutter_test {
+
 namespace {
 
 using pgwire::frame_cutter;
@@ -213,3 +215,5 @@ TEST_CASE("a fault behind what is put back is found again") {
   CHECK(drain(cutter).size() == 1);
   CHECK(cutter.fault());
 }
+
+}  // namespace frame_cutter_test

@@ -8,6 +8,8 @@
 #include "protocol/frontend_messages.hpp"
 #include "protocol/writer.hpp"
 
+namespace frame_scanner_test {
+
 using namespace pgwire;
 
 namespace {
@@ -156,3 +158,5 @@ TEST_CASE("exactly the messages of each direction are known") {
   CHECK(scan(backend_rules(), message('Z', "II"), 9).error == errc::bad_length);
   CHECK_FALSE(scan(backend_rules(), message('Z', "I"), 9).error);
 }
+
+}  // namespace frame_scanner_test

@@ -6,6 +6,8 @@
 #include "protocol/byte_reader.hpp"
 #include "protocol/writer.hpp"
 
+namespace handshake_fsm_test {
+
 using namespace pgwire;
 using namespace std::string_literals;
 
@@ -118,3 +120,5 @@ TEST_CASE("TLS where it is on offer: by request, or from the first byte with ALP
     CHECK(failure(feed(machine, machine.on_tls(true), again)) == errc::repeated_request);
   }
 }
+
+}  // namespace handshake_fsm_test

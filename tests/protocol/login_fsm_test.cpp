@@ -8,6 +8,8 @@
 #include "protocol/password_secret.hpp"
 #include "protocol/scram_server_fsm.hpp"
 
+namespace login_fsm_test {
+
 using namespace pgwire;
 using namespace std::string_literals;
 using kind = backend::authentication::kind;
@@ -234,3 +236,5 @@ TEST_CASE("channel binding is not passed on: the client's channel ends at the lo
   login_fsm plain;
   CHECK(std::get<login_fsm::ask_client>(give(plain, auth(kind::sasl, "", {"SCRAM-SHA-256"}))).instead.empty());
 }
+
+}  // namespace login_fsm_test

@@ -6,6 +6,8 @@
 #include "protocol/frontend_messages.hpp"
 #include "protocol/writer.hpp"
 
+namespace messages_test {
+
 using namespace pgwire;
 using namespace std::string_literals;
 
@@ -127,3 +129,5 @@ TEST_CASE("values that the protocol does not know") {
   CHECK(error_of<backend::backend_key_data>("\0\0\0\1abc"s) == errc::bad_field);
   CHECK(error_of<backend::backend_key_data>("\0\0\0\1"s + std::string(257, 'x')) == errc::bad_field);
 }
+
+}  // namespace messages_test

@@ -7,6 +7,8 @@
 #include "protocol/error_response.hpp"
 #include "protocol/scram_keys.hpp"
 
+namespace password_secret_test {
+
 using namespace pgwire;
 using namespace std::string_literals;
 
@@ -169,3 +171,5 @@ TEST_CASE("every error of authentication has words") {
   CHECK(describe(errc::wrong_password).sqlstate == "28P01");
   CHECK(describe(errc::scram_downgrade).sqlstate == "28000");
 }
+
+}  // namespace password_secret_test

@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <string>
 
+namespace redacted_statement_test {
+
 namespace {
 
 std::string told(std::string_view statement) { return pgwire::without_values(statement, 200); }
@@ -44,3 +46,5 @@ TEST_CASE("a long statement is cut", "[redacted]") {
   CHECK(pgwire::without_values("SELECT aaaa, bbbb, cccc", 12) == "SELECT aaaa, ...");
   CHECK(told("SELECT " + std::string(500, 'x')).size() <= 204);
 }
+
+}  // namespace redacted_statement_test

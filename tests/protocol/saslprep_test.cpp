@@ -5,6 +5,8 @@
 #include <catch2/catch.hpp>
 #include <string>
 
+namespace saslprep_test {
+
 using namespace pgwire;
 using namespace std::string_literals;
 
@@ -63,3 +65,5 @@ TEST_CASE("long passwords") {
   const std::string bytes(1 << 20, '\xff');
   CHECK(prepared(bytes) == bytes);
 }
+
+}  // namespace saslprep_test

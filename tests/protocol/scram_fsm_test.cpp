@@ -8,6 +8,8 @@
 #include "protocol/scram_messages.hpp"
 #include "protocol/scram_server_fsm.hpp"
 
+namespace scram_fsm_test {
+
 using namespace pgwire;
 using namespace std::string_literals;
 
@@ -338,3 +340,5 @@ TEST_CASE("long passwords and passwords with zero bytes") {
     CHECK(exchange(again, wrong, password + "x").server == errc::wrong_password);
   }
 }
+
+}  // namespace scram_fsm_test

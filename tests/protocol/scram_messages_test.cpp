@@ -7,6 +7,8 @@
 #include "protocol/password_secret.hpp"
 #include "protocol/scram_keys.hpp"
 
+namespace scram_messages_test {
+
 using namespace pgwire;
 using namespace std::string_literals;
 
@@ -207,3 +209,5 @@ TEST_CASE("messages have bounds") {
   CHECK(final_of(most_scram_client_message));
   CHECK_FALSE(final_of(most_scram_client_message + 1));
 }
+
+}  // namespace scram_messages_test

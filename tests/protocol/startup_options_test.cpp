@@ -3,6 +3,8 @@
 
 #include <catch2/catch.hpp>
 
+namespace startup_options_test {
+
 using namespace pgwire;
 
 namespace {
@@ -74,3 +76,5 @@ TEST_CASE("settings are found by their lower-case, present name") {
   CHECK(canonical_setting_name("vacuum_mem") == "maintenance_work_mem");
   CHECK(canonical_setting_name("\xc3\x84") == "\xc3\x84");
 }
+
+}  // namespace startup_options_test

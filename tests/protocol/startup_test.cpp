@@ -7,6 +7,8 @@
 #include "protocol/error_response.hpp"
 #include "protocol/writer.hpp"
 
+namespace startup_test {
+
 using namespace pgwire;
 
 namespace {
@@ -147,3 +149,5 @@ TEST_CASE("error fields are all optional, and must end") {
   CHECK(text[0] == 'N');
   CHECK(parse(std::string_view(text).substr(5))->detail == "d");
 }
+
+}  // namespace startup_test

@@ -5,6 +5,8 @@
 #include <catch2/catch.hpp>
 #include <utility>
 
+namespace statement_test {
+
 using namespace pgwire;
 
 namespace {
@@ -606,3 +608,5 @@ TEST_CASE("deep and long texts are not read, and are reported so") {
   CHECK_FALSE(may_matter("SELECT 1 " + repeat("/* */ -- x\n", 1 << 17)));
   CHECK(may_matter(repeat(";/*", 1 << 18)));
 }
+
+}  // namespace statement_test

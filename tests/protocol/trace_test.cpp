@@ -3,6 +3,8 @@
 
 #include <catch2/catch.hpp>
 
+namespace trace_test {
+
 using namespace pgwire;
 using namespace std::string_literals;
 
@@ -26,3 +28,5 @@ TEST_CASE("trace lines") {
   CHECK(server('K', "secretsecret") == "server BackendKeyData 12");
   CHECK(server('S', "a\0secret\0"s) == "server ParameterStatus 9 name=a");
 }
+
+}  // namespace trace_test

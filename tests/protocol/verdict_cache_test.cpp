@@ -3,6 +3,8 @@
 
 #include <catch2/catch.hpp>
 
+namespace verdict_cache_test {
+
 using namespace pgwire;
 
 TEST_CASE("a verdict is passed once for a text") {
@@ -59,3 +61,5 @@ TEST_CASE("what is too long, or larger than the whole cache, is judged and not r
   CHECK(small.of(many)->settings.size() == 100);
   CHECK(small.size() == 1);
 }
+
+}  // namespace verdict_cache_test

@@ -21,6 +21,8 @@
 #include "protocol/startup.hpp"
 #include "proxy/auth/client_auth.hpp"
 
+namespace auth_client_test {
+
 using namespace proxy;
 using conf::auth_method;
 using pgwire::secret_string;
@@ -584,3 +586,5 @@ TEST_CASE("when too many passwords are being checked, one more is refused") {
   }
   go.set_value();
 }
+
+}  // namespace auth_client_test

@@ -8,6 +8,8 @@
 
 #include "proxy/auth/peer_address.hpp"
 
+namespace auth_rules_test {
+
 using namespace proxy;
 using conf::auth_method;
 using conf::auth_rule;
@@ -130,3 +132,5 @@ TEST_CASE("a neighbourhood is an IPv4 address or a /64") {
   CHECK(of("::ffff:192.0.2.7") == "192.0.2.7");
   CHECK(of("2001:db8:1:2:3:4:5:6") == "2001:db8:1:2::");
 }
+
+}  // namespace auth_rules_test

@@ -5,6 +5,8 @@
 #include "proxy/auth/secret_cache.hpp"
 #include "proxy/auth/stored_secret.hpp"
 
+namespace auth_secret_test {
+
 using namespace proxy;
 using namespace std::chrono_literals;
 using pgwire::as_bytes;
@@ -89,3 +91,5 @@ TEST_CASE("a cache for ever") {
   cache.put("a", a, secret_cache::clock::time_point{});
   CHECK(cache.find("a", secret_cache::clock::time_point{} + 24h * 365 * 100) == a);
 }
+
+}  // namespace auth_secret_test

@@ -10,6 +10,8 @@
 #include <string>
 #include <thread>
 
+namespace auth_slow_work_test {
+
 using namespace proxy;
 
 namespace {
@@ -138,3 +140,5 @@ TEST_CASE("after the end there is no work") {
   CHECK(result == slow_refusal::closed);
   CHECK_FALSE(ran);
 }
+
+}  // namespace auth_slow_work_test

@@ -21,6 +21,8 @@
 #include "protocol/startup.hpp"
 #include "proxy/auth/auth_loading.hpp"
 
+namespace auth_source_test {
+
 using namespace proxy;
 using namespace std::chrono_literals;
 namespace backend = pgwire::backend;
@@ -444,3 +446,5 @@ TEST_CASE("how auth.query is asked follows from the configuration") {
   server->tls_ca = "ca.crt";
   CHECK(settings("shared")->tls_ca == "ca.crt");
 }
+
+}  // namespace auth_source_test

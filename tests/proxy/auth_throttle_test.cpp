@@ -6,6 +6,8 @@
 #include <catch2/catch.hpp>
 #include <deque>
 
+namespace auth_throttle_test {
+
 using namespace proxy;
 using namespace std::chrono_literals;
 
@@ -237,3 +239,5 @@ TEST_CASE("a delay can be cut short") {
   f.poll();
   CHECK(delayed.got->how == outcome::cancelled);
 }
+
+}  // namespace auth_throttle_test

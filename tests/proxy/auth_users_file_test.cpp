@@ -11,6 +11,8 @@
 
 #include "proxy/auth/secret_file.hpp"
 
+namespace auth_users_file_test {
+
 using namespace proxy;
 namespace fs = std::filesystem;
 
@@ -180,3 +182,5 @@ TEST_CASE("a password file holds a password and nothing else") {
   CHECK(read(std::string(65536, 'x')) == "its password is too long");
   CHECK(read(std::string(65538, 'x')) == "it is larger than 65537 bytes");
 }
+
+}  // namespace auth_users_file_test

@@ -6,6 +6,8 @@
 #include <catch2/catch.hpp>
 #include <memory>
 
+namespace bell_test {
+
 using proxy::bell;
 using proxy::task;
 namespace asio = proxy::asio;
@@ -60,3 +62,5 @@ TEST_CASE("with the loop ends who waits at a bell, and what that keeps alive") {
   }
   CHECK(seen.expired());
 }
+
+}  // namespace bell_test

@@ -4,6 +4,8 @@
 #include <set>
 #include <string>
 
+namespace cancel_registry_test {
+
 namespace {
 
 std::shared_ptr<const proxy::cancel_target> target_of(std::int32_t server_pid) {
@@ -113,3 +115,5 @@ TEST_CASE("a handle is busy while a request is on its way, even to a target befo
   }
   CHECK_FALSE(held.busy());
 }
+
+}  // namespace cancel_registry_test

@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <vector>
 
+namespace command_line_test {
+
 namespace {
 
 auto parse(std::vector<const char*> words) {
@@ -60,3 +62,5 @@ TEST_CASE("bad usage is exit code 2, help and version are 0") {
   CHECK(parse({"--help"}).error() == proxy::exit_done);
   CHECK(parse({"--version"}).error() == proxy::exit_done);
 }
+
+}  // namespace command_line_test

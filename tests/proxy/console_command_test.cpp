@@ -4,6 +4,8 @@
 
 #include "proxy/console/command.hpp"
 
+namespace console_command_test {
+
 namespace {
 
 using namespace proxy::console;
@@ -151,3 +153,5 @@ TEST_CASE("what drivers and psql send of themselves is answered", "[console]") {
   CHECK(databases.heads == columns{{"Name"}, {"Owner"}, {"x"}});
   CHECK(databases.rows.empty());
 }
+
+}  // namespace console_command_test

@@ -7,6 +7,8 @@
 #include "proxy/console/conversation.hpp"
 #include "proxy/console/layouts.hpp"
 
+namespace console_conversation_test {
+
 namespace {
 
 using namespace proxy::console;
@@ -176,3 +178,5 @@ TEST_CASE("what the protocol forbids ends the conversation", "[console]") {
   other.hear(std::string("B\0\0\0\5x", 6));
   CHECK(other.last == step::fault);
 }
+
+}  // namespace console_conversation_test

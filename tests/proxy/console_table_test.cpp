@@ -4,6 +4,8 @@
 #include "proxy/console/layouts.hpp"
 #include "proxy/console/table.hpp"
 
+namespace console_table_test {
+
 namespace {
 
 using namespace proxy::console;
@@ -83,3 +85,5 @@ TEST_CASE("what is longer than a sorted run is in order, whatever was read in be
   }
   CHECK(found == 2000);
 }
+
+}  // namespace console_table_test

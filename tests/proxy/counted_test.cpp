@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+namespace counted_test {
+
 TEST_CASE("a count follows its handles, moved or not") {
   proxy::counter count;
   {
@@ -15,3 +17,5 @@ TEST_CASE("a count follows its handles, moved or not") {
   }
   CHECK(count.value() == 0);
 }
+
+}  // namespace counted_test

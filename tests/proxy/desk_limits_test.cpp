@@ -10,6 +10,8 @@
 #include "proxy/session/session_meter.hpp"
 #include "proxy/session/time_limits.hpp"
 
+namespace desk_limits_test {
+
 using namespace std::chrono_literals;
 using proxy::session_meter;
 using proxy::time_limits;
@@ -327,3 +329,5 @@ TEST_CASE("recent times: one in a hundred may be slower, and what is old is forg
   times.observe(2s, start + 9 * recent_times::span);
   CHECK(times.p99(start + 9 * recent_times::span) == recent_times::bound(recent_times::bucket_of(2s)));
 }
+
+}  // namespace desk_limits_test

@@ -10,6 +10,8 @@
 #include "proxy/desk/tenant_ranking.hpp"
 #include "usage_tools.hpp"
 
+namespace desk_metrics_test {
+
 using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
 using proxy::desk::lodge_reading;
@@ -123,3 +125,5 @@ TEST_CASE("metrics of 100,000 tenants, 10,000 of them active", "[.measure]") {
     WARN(std::chrono::duration_cast<std::chrono::microseconds>(took).count() << " us, " << text.size() << " bytes");
   }
 }
+
+}  // namespace desk_metrics_test

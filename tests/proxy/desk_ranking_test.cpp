@@ -11,6 +11,8 @@
 #include "proxy/desk/tenant_ranking.hpp"
 #include "usage_tools.hpp"
 
+namespace desk_ranking_test {
+
 using namespace std::chrono_literals;
 using proxy::desk::duration_histogram;
 using proxy::desk::tenant_accounts;
@@ -154,3 +156,5 @@ TEST_CASE("accounts: the new ones in their order, across slices", "[metrics]") {
   CHECK(accounts.find("late") == known.back());
   CHECK(accounts.find("never") == nullptr);
 }
+
+}  // namespace desk_ranking_test

@@ -7,6 +7,8 @@
 #include "proxy/session/session_meter.hpp"
 #include "proxy/session/time_limits.hpp"
 
+namespace desk_shared_limits_test {
+
 using namespace std::chrono_literals;
 using proxy::session_meter;
 using proxy::time_limits;
@@ -161,3 +163,5 @@ TEST_CASE("shared limits: a time's report names whose it was", "[limits]") {
   CHECK(over.severity == "FATAL");
   CHECK(over.detail == "roles.reporting.limits.transaction_time is 2000ms.");
 }
+
+}  // namespace desk_shared_limits_test

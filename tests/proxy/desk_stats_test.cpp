@@ -4,6 +4,8 @@
 
 #include "proxy/desk/stats_period.hpp"
 
+namespace desk_stats_test {
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -58,3 +60,5 @@ TEST_CASE("tenants that clients have thought up get only so many accounts", "[st
   CHECK(accounts.size() == 3);
   CHECK(accounts.find("")->counts().rows == 5005);
 }
+
+}  // namespace desk_stats_test

@@ -18,6 +18,8 @@
 
 #include "proxy/transport.hpp"
 
+namespace io_ring_test {
+
 namespace asio = proxy::asio;
 using proxy::as_bytes;
 using proxy::error_code;
@@ -422,3 +424,5 @@ TEST_CASE("what waits for the ring goes with the event loop", "[ring]") {
   in.reset();
   CHECK(seen.expired());
 }
+
+}  // namespace io_ring_test

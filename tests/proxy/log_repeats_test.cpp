@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <string>
 
+namespace log_repeats_test {
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -41,3 +43,5 @@ TEST_CASE("a few are written where that is wanted, and the last ones are told at
   CHECK(told[0].text == "1 more like it in the last 1 s: " + std::string(200, 'x'));
   CHECK(lines.rest(start + 1s).empty());
 }
+
+}  // namespace log_repeats_test

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+namespace log_test {
+
 namespace {
 
 std::string escaped(std::string_view text) {
@@ -51,3 +53,5 @@ TEST_CASE("the journal is what its variable names") {
   CHECK_FALSE(proxy::desk::is_journal("", 0));
   CHECK_FALSE(proxy::desk::is_journal("1:2", -1));
 }
+
+}  // namespace log_test

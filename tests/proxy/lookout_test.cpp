@@ -4,6 +4,8 @@
 #include <catch2/catch.hpp>
 #include <vector>
 
+namespace lookout_test {
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -84,3 +86,5 @@ TEST_CASE("who was roused for nothing does not have its place looked for among t
   CHECK(h.b.rests());
   for (auto& one : crowd) h.lookout.leave(one);
 }
+
+}  // namespace lookout_test

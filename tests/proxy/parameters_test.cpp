@@ -6,6 +6,8 @@
 
 #include "protocol/backend_messages.hpp"
 
+namespace parameters_test {
+
 namespace {
 
 using proxy::parameter_map;
@@ -30,3 +32,5 @@ TEST_CASE("parameters that are reported again stay the same object") {
         parameter_map{{"TimeZone", "UTC"}, {"a", "2"}, {"b", "3"}});
   CHECK(known->size() == 2);
 }
+
+}  // namespace parameters_test

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+namespace placement_test {
+
 using proxy::server_parameters;
 using proxy::session_request;
 using parameters = pgwire::parameter_list;
@@ -133,3 +135,5 @@ TEST_CASE("a server's own user logs in, and the session's role is the route's, e
   CHECK(server_parameters(request, identity_of("app", std::nullopt), where) ==
         parameters{{"user", "pool"}, {"database", "saas"}, {"role", "tenant_acme"}});
 }
+
+}  // namespace placement_test

@@ -5,6 +5,8 @@
 
 #include "proxy/pool/server_pool.hpp"
 
+namespace pool_attempts_test {
+
 using namespace proxy;
 
 namespace {
@@ -146,3 +148,5 @@ TEST_CASE("no more try at once than a server takes") {
   CHECK(h.pool->count().waiting == 0);
   CHECK(h.pool->count().opening == 5);
 }
+
+}  // namespace pool_attempts_test

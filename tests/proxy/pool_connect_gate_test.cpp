@@ -5,6 +5,8 @@
 #include <catch2/catch.hpp>
 #include <vector>
 
+namespace pool_connect_gate_test {
+
 using proxy::connect_gate;
 using namespace std::chrono_literals;
 
@@ -117,3 +119,5 @@ TEST_CASE("a server that is back is asked by two, then by two more for each that
   CHECK_FALSE(gate.failing());
   CHECK(gate.why().empty());
 }
+
+}  // namespace pool_connect_gate_test

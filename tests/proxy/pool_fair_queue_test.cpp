@@ -9,6 +9,8 @@
 
 #include "proxy/pool/roster.hpp"
 
+namespace pool_fair_queue_test {
+
 using namespace proxy;
 using standing = fair_queue::standing;
 
@@ -255,3 +257,5 @@ TEST_CASE("roster: what is held stays, of the rest the latest are remembered") {
   const auto moved = std::move(copy);
   CHECK(moved->value == 7);
 }
+
+}  // namespace pool_fair_queue_test

@@ -4,6 +4,8 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <catch2/catch.hpp>
 
+namespace pool_host_roles_test {
+
 using namespace proxy;
 
 namespace {
@@ -62,3 +64,5 @@ TEST_CASE("a primary that the table does not name any more is no other to go to"
       [](const std::string& server, const std::string& host) { return server == "main" && host == "b:5432"; });
   CHECK(roles.learn("main", b, host_role::down, {}).leave.empty());
 }
+
+}  // namespace pool_host_roles_test

@@ -10,6 +10,8 @@
 
 #include "tests/proxy/seated_ledger.hpp"
 
+namespace pool_ledger_model_test {
+
 using namespace proxy;
 using namespace std::chrono_literals;
 using kind = grant::kind;
@@ -321,3 +323,5 @@ TEST_CASE("ledger: random operations give what the reference says") {
     one.run(500);
   }
 }
+
+}  // namespace pool_ledger_model_test

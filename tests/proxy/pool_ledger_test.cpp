@@ -10,6 +10,8 @@
 
 #include "tests/proxy/seated_ledger.hpp"
 
+namespace pool_ledger_test {
+
 using namespace proxy;
 using namespace std::chrono_literals;
 using kind = grant::kind;
@@ -474,3 +476,5 @@ TEST_CASE("ledger: of connections that were one session's, twenty are kept where
     CHECK_FALSE(bounded.retire_surplus(one.connection));
   }
 }
+
+}  // namespace pool_ledger_test

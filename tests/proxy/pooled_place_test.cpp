@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+namespace pooled_place_test {
+
 namespace {
 
 const auto server = std::make_shared<const routing::server>(routing::server{.name = "main", .user = "pool"});
@@ -63,3 +65,5 @@ TEST_CASE("places that nobody uses any more are forgotten") {
   CHECK(places.size() < 200);
   CHECK(kept == places.of(standing("kept")));
 }
+
+}  // namespace pooled_place_test

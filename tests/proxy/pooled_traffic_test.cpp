@@ -11,6 +11,8 @@
 #include "protocol/backend_messages.hpp"
 #include "protocol/frontend_messages.hpp"
 
+namespace pooled_traffic_test {
+
 namespace {
 
 using proxy::byte_run;
@@ -1021,3 +1023,5 @@ TEST_CASE("a round lasts from its first statement to the client's ReadyForQuery"
   CHECK(s.traffic.rounds().ended == 3);
   CHECK_FALSE(s.traffic.rounds().open);
 }
+
+}  // namespace pooled_traffic_test

@@ -4,6 +4,8 @@
 #include <memory>
 #include <utility>
 
+namespace portals_test {
+
 namespace {
 
 proxy::statement_ptr statement(bool matters) {
@@ -51,3 +53,5 @@ TEST_CASE("a Close takes only what was there before it") {
   portals.confirm("", closing);
   CHECK(portals.find("") == resetting);
 }
+
+}  // namespace portals_test

@@ -10,6 +10,8 @@
 #include <optional>
 #include <string>
 
+namespace readiness_test {
+
 namespace asio = proxy::asio;
 using proxy::error_code;
 using proxy::readable_or_writable;
@@ -235,3 +237,5 @@ TEST_CASE("what waits goes with the event loop", "[readiness]") {
   }
   CHECK(seen.expired());
 }
+
+}  // namespace readiness_test

@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <memory>
 
+namespace server_memory_test {
+
 using proxy::host_role;
 using routing::host;
 
@@ -55,3 +57,5 @@ TEST_CASE("what was seen of a host last is known, since when, and its last troub
   memory.keep_only(table);
   CHECK_FALSE(memory.last_sight(pg1).since);
 }
+
+}  // namespace server_memory_test

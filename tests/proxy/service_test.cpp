@@ -15,6 +15,8 @@
 #include "proxy/session/neighbour_lodges.hpp"
 #include "tests/temporary_folder.hpp"
 
+namespace service_test {
+
 using namespace proxy;
 
 TEST_CASE("a testament is read as it was written", "[service]") {
@@ -150,3 +152,5 @@ TEST_CASE("the program of an upgrade is looked up as it was named", "[service]")
   const std::array<const char*, 1> by_name{"pglodge"};
   CHECK(command_to_start(1, by_name.data()).front() == std::filesystem::read_symlink("/proc/self/exe").native());
 }
+
+}  // namespace service_test

@@ -6,6 +6,8 @@
 
 #include "protocol/backend_messages.hpp"
 
+namespace session_reset_test {
+
 namespace {
 
 using proxy::session_reset;
@@ -95,3 +97,5 @@ TEST_CASE("a server that reports settings without end makes no session as new") 
   CHECK(fed(resetting, reports) == outcome::failed);
   CHECK(resetting.reported().size() <= proxy::most_parameters + 1);
 }
+
+}  // namespace session_reset_test

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+namespace tenant_speech_test {
+
 namespace {
 
 using proxy::tenant_speech;
@@ -129,3 +131,5 @@ TEST_CASE("bound values are heard, computed ones refused") {
   CHECK(s.says("SELECT set_config('app.tenant', x, false) FROM y") == "0A000");
   CHECK(s.says("SET app.tenant FROM CURRENT") == "0A000");
 }
+
+}  // namespace tenant_speech_test

@@ -4,6 +4,8 @@
 
 #include "proxy/top/top_table.hpp"
 
+namespace top_table_test {
+
 namespace {
 
 using namespace proxy::top;
@@ -77,3 +79,5 @@ TEST_CASE("a table of another kind is an error", "[top]") {
   CHECK(look::of({{"tenant"}, {}}, {usage_heads, {}}, start).error() == "SHOW TENANTS has no column state");
   CHECK(look::of({tenant_heads, {}}, {{}, {}}, start).error() == "SHOW USAGE has no column tenant");
 }
+
+}  // namespace top_table_test

@@ -4,6 +4,8 @@
 #include <catch2/catch.hpp>
 #include <string>
 
+namespace traffic_tracker_test {
+
 namespace {
 
 std::string message(char type, std::string_view body = {}) {
@@ -228,3 +230,5 @@ TEST_CASE("a server that reports settings without end is not remembered without 
   CHECK_FALSE(at.tracker.all_reported_known());
   CHECK(at.tracker.reported()->size() == proxy::most_parameters + 1);
 }
+
+}  // namespace traffic_tracker_test

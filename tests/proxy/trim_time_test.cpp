@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+namespace trim_time_test {
+
 namespace {
 
 constexpr std::uint64_t mib = std::uint64_t{1} << 20;
@@ -37,3 +39,5 @@ TEST_CASE("what could not be given back is not looked for again") {
   CHECK_FALSE(when.is_now(46 * mib, begin + 4h));
   CHECK(when.is_now(46 * mib, begin + 5h));
 }
+
+}  // namespace trim_time_test

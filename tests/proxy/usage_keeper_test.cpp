@@ -7,6 +7,8 @@
 #include "proxy/desk/usage_reader.hpp"
 #include "tests/proxy/usage_tools.hpp"
 
+namespace usage_keeper_test {
+
 using namespace proxy::desk;
 using namespace std::chrono_literals;
 using tests::counts;
@@ -65,3 +67,5 @@ TEST_CASE("trouble ends nothing", "[usage]") {
   std::filesystem::create_directory(folder.path());
   CHECK(eventually([&] { return transactions(folder) == 3; }));
 }
+
+}  // namespace usage_keeper_test

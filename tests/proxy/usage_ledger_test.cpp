@@ -18,6 +18,8 @@
 #include "proxy/owned_descriptor.hpp"
 #include "tests/proxy/usage_tools.hpp"
 
+namespace usage_ledger_test {
+
 using namespace proxy::desk;
 using tests::at;
 using tests::counts;
@@ -295,3 +297,5 @@ TEST_CASE("killed at any moment: what was written counts once, and at most one i
   }
   ::munmap(memory, sizeof(shared_count));
 }
+
+}  // namespace usage_ledger_test

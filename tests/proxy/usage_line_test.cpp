@@ -4,6 +4,8 @@
 
 #include "tests/proxy/usage_tools.hpp"
 
+namespace usage_line_test {
+
 using namespace proxy::desk;
 
 namespace {
@@ -75,3 +77,5 @@ TEST_CASE("runs are told apart", "[usage]") {
   CHECK(run.find_first_not_of("0123456789abcdef") == std::string::npos);
   CHECK(run != new_run());
 }
+
+}  // namespace usage_line_test

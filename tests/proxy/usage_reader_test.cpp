@@ -6,6 +6,8 @@
 #include "proxy/desk/usage_report.hpp"
 #include "tests/proxy/usage_tools.hpp"
 
+namespace usage_reader_test {
+
 using namespace proxy::desk;
 using tests::at;
 using tests::counts;
@@ -135,3 +137,5 @@ TEST_CASE("units for people", "[usage]") {
   CHECK(human_time(60'000'000) == "1 m 00 s");
   CHECK(human_time(86'400'000'000) == "1 d 00 h");
 }
+
+}  // namespace usage_reader_test

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+namespace utc_time_test {
+
 using namespace proxy::desk;
 
 namespace {
@@ -59,3 +61,5 @@ TEST_CASE("what is no time", "[usage]") {
   CHECK(parse_time("soon").error() ==
         "\"soon\" is neither a date nor a time; write one such as 2026-11-24 or 2026-11-24T17:30:00Z");
 }
+
+}  // namespace utc_time_test

@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <fstream>
 
+namespace watcher_test {
+
 namespace fs = std::filesystem;
 
 namespace {
@@ -100,3 +102,5 @@ TEST_CASE("the folders on the way to a file include those of its links") {
   fs::create_symlink(real / "store/routes.yaml", real / "routes.yaml");
   CHECK(proxy::folders_on_the_way(real / "routes.yaml") == std::vector<fs::path>{real, real / "store"});
 }
+
+}  // namespace watcher_test

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+namespace access_test {
+
 using namespace routing;
 
 TEST_CASE("who may enter") {
@@ -37,3 +39,5 @@ TEST_CASE("who may not enter does not learn that the tenant is suspended") {
   where.state = tenant_state::suspended;
   CHECK(may_enter(where, "other")->sqlstate == "28000");
 }
+
+}  // namespace access_test

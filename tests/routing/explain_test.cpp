@@ -2,6 +2,8 @@
 
 #include "tests/routing/samples.hpp"
 
+namespace explain_test {
+
 using namespace routing;
 using namespace samples;
 
@@ -72,3 +74,5 @@ TEST_CASE("a bare id: roles are not considered, states are") {
   CHECK_FALSE(explain(all, id("hooli")).admitted);
   CHECK_FALSE(explain(all, id("nobody")).admitted);
 }
+
+}  // namespace explain_test

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+namespace ids_test {
+
 using routing::tenant_id;
 
 TEST_CASE("ids are what the contract says, and nothing else") {
@@ -15,3 +17,5 @@ TEST_CASE("ids are what the contract says, and nothing else") {
   CHECK(tenant_id().empty());
   CHECK(tenant_id::parse("acme")->str() == "acme");
 }
+
+}  // namespace ids_test

@@ -4,6 +4,8 @@
 
 #include "tests/routing/samples.hpp"
 
+namespace limits_test {
+
 using namespace routing;
 using namespace samples;
 using namespace std::chrono_literals;
@@ -63,3 +65,5 @@ TEST_CASE("limits: a route has those of its session's role and of its database")
   nobody.user = "reporting";
   CHECK(found(nobody) == names{"roles.reporting.limits.clients"});
 }
+
+}  // namespace limits_test

@@ -2,6 +2,8 @@
 
 #include "routing/overrides.hpp"
 
+namespace overrides_test {
+
 namespace {
 
 using namespace routing;
@@ -55,3 +57,5 @@ TEST_CASE("a paused place holds who is not kept out already", "[overrides]") {
   over.everything_paused = true;
   CHECK(over.is_paused("elsewhere"));
 }
+
+}  // namespace overrides_test

@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <string>
 
+namespace pattern_test {
+
 using routing::matches_pattern;
 
 TEST_CASE("a star stands for any run of characters, the rest for itself") {
@@ -25,3 +27,5 @@ TEST_CASE("many stars cost no more than the lengths' product") {
   for (int i = 0; i < 30; ++i) pattern += "a*";
   CHECK_FALSE(matches_pattern(pattern + "b", std::string(63, 'a')));
 }
+
+}  // namespace pattern_test

@@ -2,6 +2,8 @@
 
 #include "tests/routing/samples.hpp"
 
+namespace route_table_test {
+
 using namespace routing;
 using namespace samples;
 
@@ -205,3 +207,5 @@ TEST_CASE("hosts as people write them") {
   CHECK(to_string(host{"::1", 5432}) == "[::1]:5432");
   CHECK(to_string(host{"/run/postgresql", 5433}) == "/run/postgresql:5433");
 }
+
+}  // namespace route_table_test

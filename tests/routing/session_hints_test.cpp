@@ -7,6 +7,8 @@
 
 #include "routing/search_path.hpp"
 
+namespace session_hints_test {
+
 namespace {
 
 using routing::hint;
@@ -65,3 +67,5 @@ TEST_CASE("a search_path's value is split as the server splits it") {
   CHECK(routing::split_search_path("") == items{});
   for (const char* wrong : {"a,", ",a", "a b", "\"a", "\"a\"b"}) CHECK_FALSE(routing::split_search_path(wrong));
 }
+
+}  // namespace session_hints_test

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+namespace session_state_test {
+
 using namespace routing;
 
 TEST_CASE("identifiers are quoted, whatever they hold") {
@@ -105,3 +107,5 @@ TEST_CASE("a text that is not ASCII is given as bytes, so that no client_encodin
   CHECK(text_expression("\x83\\', x") ==
         "pg_catalog.convert_from(pg_catalog.decode('835c272c2078','hex'),pg_catalog.getdatabaseencoding())");
 }
+
+}  // namespace session_state_test

@@ -2,6 +2,8 @@
 
 #include "tests/routing/samples.hpp"
 
+namespace table_diff_test {
+
 using namespace routing;
 using namespace samples;
 using phrases = std::vector<std::string>;
@@ -110,3 +112,5 @@ TEST_CASE("limits that are shared are named with who shares them") {
   CHECK(between(a, b) == phrases{"database acme: limits changed", "role new added", "role reporting: limits changed",
                                  "role gone removed"});
 }
+
+}  // namespace table_diff_test

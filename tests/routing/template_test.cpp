@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+namespace template_test {
+
 using routing::name_template;
 
 namespace {
@@ -74,3 +76,5 @@ TEST_CASE("templates that cannot be understood are refused in words") {
   CHECK(error("{tenant}.{tenant}") == "{tenant} may occur only once");
   CHECK(error("{role}{tenant}") == "{role}{tenant} need text between them that says where one ends");
 }
+
+}  // namespace template_test

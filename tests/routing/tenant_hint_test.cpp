@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+namespace tenant_hint_test {
+
 using namespace routing;
 
 namespace {
@@ -142,3 +144,5 @@ TEST_CASE("hints for the running session say nothing at its beginning") {
                                 by(hint_source::search_path, "tenant_{tenant}")};
   CHECK(who(later, {"app", "crm", {{"app.tenant", "acme"}, {"search_path", "tenant_acme"}}}).tenant.empty());
 }
+
+}  // namespace tenant_hint_test
