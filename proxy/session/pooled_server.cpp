@@ -36,16 +36,19 @@ void pooled_session::on_server(std::span<const std::byte> chunk) {
       traffic_.end_lease();
       give_back(now);
       break;
-    case outcome::undressed:
-      desk::say_bounded_of(around_.log_level(), spdlog::level::warn, "{}: a server connection could not be dressed: {}",
-                           around_.name(), traffic_.undressed_why()->message);
-      if (traffic_.begin_again()) {
+    case outcome::undressed: {
+      const bool again = traffic_.begin_again();
+      desk::say_bounded_of(around_.log_level(), spdlog::level::warn,
+                           "{}: a server connection could not be dressed{}: {}", around_.name(),
+                           again ? ", another is tried" : "", traffic_.undressed_why()->message);
+      if (again) {
         client_.wake_reader();
       } else {
         traffic_.explain_undressed(to_client);
       }
       drop_connection();
       break;
+    }
     case outcome::forbidden: {
       drop_connection();
       ending why = ending::fatal({}, {});

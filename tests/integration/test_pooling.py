@@ -528,6 +528,7 @@ def test_what_is_said_again_is_logged_once(start_lodge, postgres):
         assert first.value("SELECT 8 AS eight") == "8"
         eventually(lambda: "AS eight" in lodge.log(), "the statements are logged")
         assert lodge.log().count("AS seven") == 1
+        assert lodge.log().count("a server connection could not be dressed, another is tried: ") == 1
 
 
 def test_where_no_new_connection_can_be_had(start_lodge, postgres):
