@@ -39,7 +39,7 @@ struct no_tls {
 class transport {
  public:
   explicit transport(asio::io_context& context) : watch_(asio::use_service<readiness>(context)) {}
-  ~transport() { close(); }
+  ~transport() { close(); }  // NOLINT(bugprone-exception-escape): as of the watch
   transport(const transport&) = delete;
   transport& operator=(const transport&) = delete;
 

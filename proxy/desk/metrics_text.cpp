@@ -16,7 +16,7 @@ using prometheus::MetricFamily;
 using prometheus::MetricType;
 using labels = std::vector<ClientMetric::Label>;
 
-double seconds(std::chrono::microseconds time) { return static_cast<double>(time.count()) / 1e6; }
+double in_seconds(std::chrono::microseconds time) { return static_cast<double>(time.count()) / 1e6; }
 
 // How a count of usage_counts is told. The names are prefixed by pglodge_, or pglodge_tenant_.
 struct told_count {
@@ -113,9 +113,9 @@ void add_histogram(families& out, std::string name, std::string_view help, const
     histogram.sample_count += now.counts[i];
     const bool is_last = i + 1 == now.counts.size();
     histogram.bucket.push_back({histogram.sample_count, is_last ? std::numeric_limits<double>::infinity()
-                                                                : seconds(duration_histogram::bound(i))});
+                                                                : in_seconds(duration_histogram::bound(i))});
   }
-  histogram.sample_sum = seconds(now.sum);
+  histogram.sample_sum = in_seconds(now.sum);
 }
 
 void add_usage(families& out, const lodge_reading& now) {
