@@ -223,6 +223,21 @@ void server_pool::remember_greeting(const pool_key& key, const routing::session_
   greetings_[{key, start.fingerprint()}] = std::move(reported);
 }
 
+std::optional<pgwire::error_report> server_pool::refusal(const pool_key& key,
+                                                         const routing::session_state& wanted) const {
+  if (!any_refused_.load(std::memory_order_relaxed)) return std::nullopt;
+  const std::scoped_lock lock(mutex_);
+  return refused_.find(key, wanted, clock::now());
+}
+
+void server_pool::remember_refusal(const pool_key& key, const routing::session_state_ptr& wanted,
+                                   pgwire::error_report why) {
+  if (!refused_states::is_lasting(why.code)) return;
+  const std::scoped_lock lock(mutex_);
+  refused_.add(key, wanted, std::move(why), clock::now());
+  any_refused_ = true;
+}
+
 std::shared_ptr<server_pool> server_pools::of(const std::shared_ptr<const routing::server>& server) {
   const std::scoped_lock lock(mutex_);
   auto& known = by_name_[server->name];

@@ -26,6 +26,7 @@
 #include "proxy/pool/connect_gate.hpp"
 #include "proxy/pool/ledger.hpp"
 #include "proxy/pool/pool_seat.hpp"
+#include "proxy/pool/refused_states.hpp"
 #include "proxy/pool/ring.hpp"
 #include "proxy/pool/server_connection.hpp"
 #include "routing/route.hpp"
@@ -109,6 +110,11 @@ class server_pool : public std::enable_shared_from_this<server_pool> {
   [[nodiscard]] parameters_ptr greeting(const pool_key& key, const routing::session_state& start) const;
   void remember_greeting(const pool_key& key, const routing::session_state& start, parameters_ptr reported);
 
+  /// Why no connection is worth asking for: a moment ago a new one could not be dressed like this. Nothing: it may be.
+  [[nodiscard]] std::optional<pgwire::error_report> refusal(const pool_key& key,
+                                                            const routing::session_state& wanted) const;
+  void remember_refusal(const pool_key& key, const routing::session_state_ptr& wanted, pgwire::error_report why);
+
  private:
   void sit_down(const connection_wish& wish, const seat_ptr& seat);
   static void get_up(pool_seat& seat);
@@ -159,6 +165,8 @@ class server_pool : public std::enable_shared_from_this<server_pool> {
     std::size_t operator()(const greeting_key& of) const { return pool_key_hash{}(of.key) ^ of.state; }
   };
   std::unordered_map<greeting_key, parameters_ptr, greeting_hash> greetings_;
+  refused_states refused_;
+  std::atomic<bool> any_refused_ = false;  ///< each lease asks
 };
 
 /// The pools of all servers. From any thread.

@@ -141,6 +141,9 @@ void server_pool::lend_to_put_off() {
 void server_pool::on_tick() {
   const std::scoped_lock lock(mutex_);
   if (!closed_) let_try();
+  if (!any_refused_) return;
+  refused_.forget_old(clock::now());
+  any_refused_ = !refused_.empty();
 }
 
 // --- what it tells ---

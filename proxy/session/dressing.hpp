@@ -18,6 +18,7 @@ struct dressing {
   bool asked = false;        ///< the server was told to say so
   bool cancel_came = false;  ///< or is on its way, and may hit it
   bool failed = false;
+  bool of_new = false;  ///< what nobody had before is dressed for the first time
 
   /// Nothing of the client's can have run.
   [[nodiscard]] bool is_open() const { return under_way || resets != 0; }

@@ -29,6 +29,7 @@ clock::duration pooled_session::most_waiting() const {
 bool pooled_session::lease_at_once() {
   const bool held = where().state == routing::tenant_state::held;
   if (table_version_ != home_.current()->version || when_idle_ || held || meter_.is_paced(where().limits)) return false;
+  if (why_refused()) return false;
   asked_ = ask();
   return asked_->granted && take_up(*asked_->granted, asked_at_);
 }
@@ -116,6 +117,15 @@ task<void> pooled_session::pay_debt() {
   }
 }
 
+// The server has told somebody else already.
+std::optional<ending> pooled_session::why_refused() const {
+  auto why = pool_->refusal(place_->wish.key, *traffic_.state());
+  if (!why) return std::nullopt;
+  ending made;
+  made.report = std::move(*why);
+  return made;
+}
+
 // Why who waits shall wait no longer.
 std::optional<ending> pooled_session::why_stop(clock::time_point until) const {
   if (end_) return *end_;
@@ -135,6 +145,7 @@ task<seldom<ending>> pooled_session::wait_for_lease() {
       if (auto gone = co_await hold()) co_return std::move(gone);
       // Whoever may be served at once is, however little it may wait.
       if (auto stop = why_stop(clock::time_point::max())) co_return std::move(*stop);
+      if (auto refused = why_refused()) co_return std::move(*refused);
       asked = ask();
     }
     while (!asked->granted) {

@@ -37,6 +37,9 @@ void pooled_session::on_server(std::span<const std::byte> chunk) {
       give_back(now);
       break;
     case outcome::undressed: {
+      if (traffic_.undressed_when_new()) {
+        pool_->remember_refusal(place_->wish.key, traffic_.state(), *traffic_.undressed_why());
+      }
       const bool again = traffic_.begin_again();
       desk::say_bounded_of(around_.log_level(), spdlog::level::warn,
                            "{}: a server connection could not be dressed{}: {}", around_.name(),

@@ -161,6 +161,7 @@ class pooled_session final : private lessee {
   [[nodiscard]] clock::duration most_waiting() const;
   [[nodiscard]] bool is_cut_short() const { return end_ || cancel_.requested(); }
   [[nodiscard]] std::optional<ending> why_stop(clock::time_point until) const;
+  [[nodiscard]] std::optional<ending> why_refused() const;
   bool lease_at_once();
   [[nodiscard]] bool only_waits() const;
   bool lease_when_called();

@@ -178,6 +178,8 @@ class pooled_traffic {
   [[nodiscard]] round_text& shown() { return shown_; }
   /// The statement that runs is being cancelled for this reason, which the client is to hear instead of the server's.
   void explain_cancel(pgwire::error_report why) { cancelled_for_ = std::move(why); }
+  /// Nobody had the connection before that could not be dressed.
+  [[nodiscard]] bool undressed_when_new() const { return dressing_.of_new; }
   /// Why dressing failed the last time, as the server put it; null: it did not.
   [[nodiscard]] const pgwire::error_report* undressed_why() const {
     return undressed_why_ ? &*undressed_why_ : nullptr;

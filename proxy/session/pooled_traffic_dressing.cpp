@@ -25,6 +25,7 @@ void pooled_traffic::begin_lease(server_session& server, byte_run& to_server) {
   server_ = &server;
   status_ = 'I';
   over_ = held_ = ran_ = begins_again_ = false;
+  dressing_.of_new = false;
   undressed_why_.reset();
   client_before_ = server.last_client;
   const bool foreign = !server.worn || (server.used && server.tenant != changes_.terms().tenant) ||
@@ -41,6 +42,7 @@ void pooled_traffic::begin_lease(server_session& server, byte_run& to_server) {
     server.worn = changes_.state();
     return;
   }
+  dressing_.of_new = fresh;
   if (!fresh) first_words_.emplace();
   if (hampered) return undress(to_server);
   change_clothes(to_server);
@@ -102,7 +104,7 @@ void pooled_traffic::dress(std::string_view sql, reply when, byte_run& to_server
 }
 
 void pooled_traffic::dressed() {
-  dressing_.under_way = false;
+  dressing_.under_way = dressing_.of_new = false;
   first_words_.reset();
   server_->worn = changes_.state();
   untold_ = true;

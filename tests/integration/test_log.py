@@ -86,9 +86,9 @@ def test_what_a_client_can_repeat_is_written_once(start_lodge, postgres):
     table = standard_routes(postgres.host)
     table["tenants"]["globex"]["role"] = "nobody_there"
     with start_lodge(table, TRUST) as lodge:
-        for _ in range(5):
+        for number in range(5):  # each with a state of its own: of the same, a server is not asked again at once
             with pytest.raises(ServerError):
-                lodge.login("trusted.globex", "crm")
+                lodge.login("trusted.globex", "crm", application_name=f"number {number}")
         lodge.finish()
         lines = [line for line in lodge.log().splitlines() if "could not be dressed" in line]
         assert len(lines) == 2

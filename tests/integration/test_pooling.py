@@ -551,6 +551,40 @@ def test_where_no_new_connection_can_be_had(start_lodge, postgres):
         assert first.value("SELECT 2") == "2"
 
 
+def test_a_role_that_is_gone_costs_nobody_else_a_connection(start_lodge, postgres):
+    """A tenant's clients come again and again: what the server said to one is told to the others."""
+    table = pooled(postgres, wait="5s")
+    table["tenants"]["soylent"]["role"] = "gone"
+    lodge = start_lodge(table, TRUST)
+    with lodge.login("trusted.globex", "crm") as other, closing(postgres.connect("saas")) as admin:
+        admin.autocommit = True
+        used, began = {other.value("SELECT pg_backend_pid()")}, time.monotonic()
+        for _ in range(30):
+            with pytest.raises(ServerError) as caught:
+                lodge.login("trusted.soylent", "crm")
+            assert (caught.value.severity, caught.value.sqlstate) == ("FATAL", "22023")
+            assert caught.value.message == 'role "gone" does not exist'
+            used.add(other.value("SELECT pg_backend_pid()"))
+        assert len(used) <= 3 + (time.monotonic() - began)
+
+        def enters():
+            with contextlib.suppress(ServerError):
+                return lodge.login("trusted.soylent", "crm")
+
+        admin.cursor().execute("CREATE ROLE gone; GRANT gone TO trusted")
+        try:
+            with eventually(enters, "the role is there") as session:
+                assert session.value("SELECT current_user") == "gone"
+                other.rows("SELECT 1")
+                admin.cursor().execute("ALTER ROLE gone RENAME TO elsewhere")
+                errors = [refused(session, "SELECT 1") for _ in range(10)]
+                assert {(error.severity, error.sqlstate) for error in errors} == {("ERROR", "22023")}
+                admin.cursor().execute("ALTER ROLE elsewhere RENAME TO gone")
+                eventually(lambda: session.value_or_none("SELECT current_user") == "gone", "the role is there again")
+        finally:
+            admin.cursor().execute("DROP ROLE gone")
+
+
 def test_what_is_under_way_when_the_lodge_drains_is_said_again(start_lodge, postgres, hidden):
     lodge = start_lodge(pooled(postgres, 2, wait="10s"), TRUST)
     with lodge.login("trusted.soylent", "crm") as victim, waiting_for_a_snapshot(lodge):

@@ -151,6 +151,14 @@ class Wire:
                     raise error
                 return result
 
+    def value_or_none(self, sql):
+        """None: an error, after which the session goes on."""
+        try:
+            return self.value(sql)
+        except ServerError as error:
+            if error.severity == "FATAL":
+                raise
+
     def value(self, sql):
         return self.rows(sql)[0][0]
 

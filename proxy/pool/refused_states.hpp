@@ -1,0 +1,52 @@
+// Session states that a new connection would not wear: a role that is not there, a value that the server does not take.
+//
+// To find that out costs a connection, which is closed, and where it was one that somebody had before, a new one as
+// well. Clients that come again and again for a tenant whose route names a role that is gone would thus close the
+// others' connections as fast as they can be opened. So the server's answer is kept for a second, and given to whoever
+// wants to wear the same.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <unordered_map>
+
+#include "protocol/error_response.hpp"
+#include "proxy/pool/wish.hpp"
+#include "routing/session_state.hpp"
+
+namespace proxy {
+
+/// Of one server.
+class refused_states {
+ public:
+  using time_point = std::chrono::steady_clock::time_point;
+
+  static constexpr std::chrono::seconds kept_for{1};
+  static constexpr std::size_t most = 1000;  ///< the same error again, beyond, costs what it costs
+
+  /// Whether the same state would come to the same by all that is known: not so what was cancelled, what ran out of
+  /// something, or an error inside the server.
+  [[nodiscard]] static bool is_lasting(std::string_view sqlstate);
+
+  /// A new connection of that key did not take it.
+  void add(const pool_key& key, const routing::session_state_ptr& state, pgwire::error_report why, time_point now);
+  /// Nothing: nobody knows, so try it.
+  [[nodiscard]] std::optional<pgwire::error_report> find(const pool_key& key, const routing::session_state& state,
+                                                         time_point now) const;
+  void forget_old(time_point now);
+  [[nodiscard]] bool empty() const { return known_.empty(); }
+
+ private:
+  struct entry {
+    pool_key key;
+    routing::session_state_ptr state;
+    pgwire::error_report why;
+    time_point until;
+  };
+  std::unordered_map<std::uint64_t, entry> known_;  // by fingerprint: of two with the same, the later
+};
+
+}  // namespace proxy
