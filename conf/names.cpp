@@ -11,9 +11,9 @@ namespace conf {
 namespace {
 
 using routing::ascii_lower;
+using routing::is_control;
+using routing::is_digit;
 
-constexpr bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
-constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 constexpr bool begins_name(char c) { return (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') || c == '_'; }
 
 constexpr std::size_t longest_host = 255;

@@ -5,9 +5,12 @@
 #include <charconv>
 
 #include "conf/words.hpp"
+#include "routing/ascii.hpp"
 
 namespace conf {
 namespace {
+
+using routing::is_digit;
 
 template <class T>
 struct unit {
@@ -21,8 +24,6 @@ constexpr std::array<unit<std::chrono::milliseconds>, 4> time_units{{{"ms", std:
                                                                      {"h", std::chrono::hours(1)}}};
 constexpr std::array<unit<std::uint64_t>, 3> size_units{
     {{"KiB", std::uint64_t{1} << 10}, {"MiB", std::uint64_t{1} << 20}, {"GiB", std::uint64_t{1} << 30}}};
-
-constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 std::string_view leading_digits(std::string_view text) {
   return text.substr(0, std::min(text.find_first_not_of("0123456789"), text.size()));

@@ -5,13 +5,13 @@
 #include <cstddef>
 #include <vector>
 
+#include "routing/ascii.hpp"
+
 namespace conf {
 namespace {
 
 constexpr std::size_t longest_quote = 80;
 constexpr std::size_t longest_slip = 40;  // a longer word is not compared: the cost is the product of the lengths
-
-bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
 bool is_plain(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -43,7 +43,7 @@ std::string in_quotes(std::string_view text) {
   while (shown < text.size() && shown > 0 && (static_cast<unsigned char>(text[shown]) & 0xc0) == 0x80) --shown;
   std::string result = "\"";
   for (const char c : text.substr(0, shown)) {
-    if (is_control(c)) {
+    if (routing::is_control(c)) {
       const auto byte = static_cast<unsigned char>(c);
       result += {'\\', 'x', digits[byte >> 4], digits[byte & 0xf]};
     } else {

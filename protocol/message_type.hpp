@@ -1,7 +1,12 @@
 // The type bytes of protocol 3 in both directions (PostgreSQL docs, 55.7).
 #pragma once
 
+#include <cstddef>
+
 namespace pgwire {
+
+/// The type, and the length, which counts itself.
+inline constexpr std::size_t message_header_bytes = 5;
 
 namespace frontend_type {
 inline constexpr char bind = 'B';

@@ -33,7 +33,7 @@ std::vector<std::string> split(std::string_view text) {
 
 enum class kind { unknown, flag, with_argument };
 
-kind kind_of(char letter) {
+kind kind_of_switch(char letter) {
   const auto at = switches.find(letter);
   if (letter == ':' || at == std::string_view::npos) return kind::unknown;
   return at + 1 < switches.size() && switches[at + 1] == ':' ? kind::with_argument : kind::flag;
@@ -67,7 +67,7 @@ result<startup_options> parse_options(std::string_view text) {
   const auto read_cluster = [&](std::string_view letters) -> result<bool> {
     for (std::size_t i = 0; i < letters.size(); ++i) {
       const char letter = letters[i];
-      const auto what = kind_of(letter);
+      const auto what = kind_of_switch(letter);
       if (what == kind::unknown) {
         options.other.push_back("-" + std::string(letters.substr(i)));
         return false;

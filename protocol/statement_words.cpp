@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "protocol/ascii.hpp"
+
 namespace pgwire {
 namespace {
 
@@ -108,8 +110,6 @@ constexpr auto kinds = [] {
 }();
 
 constexpr byte_kind kind_of(char c) { return kinds[static_cast<unsigned char>(c)]; }
-constexpr bool is_high(char c) { return (static_cast<unsigned char>(c) & 0x80) != 0; }
-constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 constexpr bool goes_on(byte_kind k) { return k == byte_kind::letter || k == byte_kind::digit; }
 
 constexpr auto word_bytes = [] {

@@ -17,7 +17,7 @@ constexpr std::chrono::seconds metrics_age{1};
 
 constexpr std::string_view plain_text = "text/plain; charset=utf-8";
 constexpr std::string_view prometheus_text = "text/plain; version=0.0.4; charset=utf-8";
-constexpr std::string_view json = "application/json";
+constexpr std::string_view json_text = "application/json";
 
 desk::http_answer text(unsigned status, std::string_view type, std::string body) {
   return {status, type, std::make_shared<const std::string>(std::move(body))};
@@ -87,7 +87,7 @@ desk::http_answer front_desk::ready() const {
     desk::append_json_escaped(reason, body);
     body += '"';
   }
-  return text(leaving_ ? 503 : 200, json, body + "]}\n");
+  return text(leaving_ ? 503 : 200, json_text, body + "]}\n");
 }
 
 desk::http_answer front_desk::tenant(std::string_view encoded) const {
@@ -100,7 +100,7 @@ desk::http_answer front_desk::tenant(std::string_view encoded) const {
   if (!where) return not_found("the table in force has no such tenant");
   const auto account = shared_.accounts.find(id->str());
   return text(
-      200, json,
+      200, json_text,
       account ? desk::tenant_page(*where, account->counts(), account->clients()) : desk::tenant_page(*where, {}, 0));
 }
 

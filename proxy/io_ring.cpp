@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t outgoing_room = std::size_t{128} * 1024;
 
 // Timers and posts have their turn after this many rounds.
-constexpr int rounds_before_yield = 4;
+constexpr int rounds_of_a_turn = 4;
 
 // What the kernel does in one call at least, if that many requests are due.
 constexpr std::size_t most_done_at_once = 20;
@@ -66,7 +66,7 @@ void io_ring::turn() {
   exchange();
   bool more = true;
   std::size_t told = 0;
-  for (int rounds = 0; more && rounds < rounds_before_yield; ++rounds) {
+  for (int rounds = 0; more && rounds < rounds_of_a_turn; ++rounds) {
     ring_bell(false);
     told += tell_owners();
     ring_bell(true);

@@ -138,6 +138,9 @@ class transport {
   readable_or_writable write_waits_for_ = readable_or_writable::writable;
 };
 
+/// A peer that always has more to read lets the other sessions of its worker run after this many rounds.
+inline constexpr int rounds_before_yield = 8;
+
 /// Switches on what every TCP connection of the lodge has: no delay, keep-alive. Does nothing to a Unix socket.
 void tune(int family, int descriptor);
 

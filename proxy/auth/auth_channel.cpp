@@ -8,7 +8,6 @@
 namespace proxy {
 namespace {
 
-constexpr std::size_t header_size = 5;  // type byte and length (PostgreSQL docs, 55.7)
 constexpr std::uint32_t least_length = 4;
 
 std::unexpected<auth_fault> wrong(pgwire::errc code) {
@@ -28,7 +27,7 @@ std::unexpected<auth_fault> gone() {
 task<bool> auth_channel::send(std::string_view message) { co_return co_await client_.write_all(as_bytes(message)); }
 
 task<std::expected<pgwire::secret_string, auth_fault>> auth_channel::answer(std::size_t most) {
-  std::array<std::byte, header_size> header{};
+  std::array<std::byte, pgwire::message_header_bytes> header{};
   const auto type = std::span(header).first<1>();
   if (!co_await fill(type)) co_return gone();
   if (static_cast<char>(header[0]) != pgwire::frontend_type::authentication) {

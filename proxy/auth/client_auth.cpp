@@ -35,7 +35,7 @@ std::string question(request_kind kind, std::string_view data = {}) {
   return message.encode();
 }
 
-ending too_many() {
+ending too_many_at_once() {
   return ending::fatal(sqlstate::too_many_connections, "too many authentications are under way", {},
                        "Try again later.");
 }
@@ -67,7 +67,7 @@ task<client_auth::outcome> client_auth::run(auth_request request) {
   auto turn = co_await throttle_.enter(home_, request_.peer, waits_at_);
   if (turn.how == auth_throttle::outcome::refused) {
     log_failure("too many are under way");
-    co_return std::unexpected(too_many());
+    co_return std::unexpected(too_many_at_once());
   }
   if (turn.how == auth_throttle::outcome::cancelled) co_return std::unexpected(left());
   if (request_.method == auth_method::cert) co_return by_certificate();
@@ -240,7 +240,7 @@ std::unexpected<ending> client_auth::violated(errc code) const {
 
 std::unexpected<ending> client_auth::not_computed(slow_refusal why) const {
   log_failure(why == slow_refusal::busy ? "too many passwords are being checked" : "it could not be computed");
-  return std::unexpected(why == slow_refusal::busy ? too_many() : unavailable());
+  return std::unexpected(why == slow_refusal::busy ? too_many_at_once() : unavailable());
 }
 
 void client_auth::log_failure(std::string_view why) const {

@@ -34,8 +34,6 @@ waited wait_for(PGconn* connection, short events, role_query::clock::time_point 
   return waited::late;
 }
 
-void ignore_notice(void*, const PGresult*) {}
-
 }  // namespace
 
 role_query::role_query(role_query_settings settings) : settings_(std::move(settings)) {}
@@ -124,7 +122,7 @@ std::expected<libpq_connection, std::string> role_query::connect_to(const routin
 
   libpq_connection made(PQconnectStartParams(with.names(), with.values(), 0));
   if (!made) return std::unexpected("no memory for a connection");
-  PQsetNoticeReceiver(made.get(), ignore_notice, nullptr);
+  PQsetNoticeReceiver(made.get(), [](void*, const PGresult*) {}, nullptr);
   if (PQstatus(made.get()) == CONNECTION_BAD) return std::unexpected(libpq_words(PQerrorMessage(made.get())));
   for (auto state = PGRES_POLLING_WRITING; state != PGRES_POLLING_OK; state = PQconnectPoll(made.get())) {
     if (state == PGRES_POLLING_FAILED) return std::unexpected(libpq_words(PQerrorMessage(made.get())));

@@ -18,7 +18,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::string_view hex_digits = "0123456789abcdef";
+constexpr std::string_view digits_of_run = "0123456789abcdef";
 constexpr std::size_t run_digits = 16;
 
 std::expected<std::string_view, std::string> text_of(const json::object& line, std::string_view key) {
@@ -37,7 +37,7 @@ std::expected<utc_time, std::string> time_of(const json::object& line, std::stri
 // <run>-<interval>-<tenant>; only the tenant may have a '-' in it.
 bool take_key(std::string_view key, usage_line& line) {
   const auto run = key.substr(0, std::min(run_digits, key.size()));
-  if (run.size() < run_digits || run.find_first_not_of(hex_digits) != std::string_view::npos) return false;
+  if (run.size() < run_digits || run.find_first_not_of(digits_of_run) != std::string_view::npos) return false;
   key.remove_prefix(run_digits);
   if (!key.starts_with('-')) return false;
   key.remove_prefix(1);

@@ -23,8 +23,6 @@ int left_until(clock::time_point when) {
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, longest));
 }
 
-void ignore_notice(void*, const PGresult*) {}
-
 }  // namespace
 
 // One host: what is being done about it, step by step, as its socket becomes ready.
@@ -62,7 +60,7 @@ class host_watch::post {
     with.add("target_session_attrs", "any");
     to_.reset(PQconnectStartParams(with.names(), with.values(), 0));
     if (!to_ || PQstatus(to_.get()) == CONNECTION_BAD) return give_up(now, tell);
-    PQsetNoticeReceiver(to_.get(), ignore_notice, nullptr);
+    PQsetNoticeReceiver(to_.get(), [](void*, const PGresult*) {}, nullptr);
     doing_ = step::connecting;
     writes_ = true;
     answered_ = false;

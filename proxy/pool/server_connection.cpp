@@ -11,13 +11,6 @@
 #include "proxy/worker.hpp"
 
 namespace proxy {
-namespace {
-
-// A pump that always finds a full scratch lets the other sessions of its worker run after this many rounds.
-constexpr int rounds_before_yield = 8;
-
-}  // namespace
-
 server_connection::server_connection(connection_id id, worker& home, std::shared_ptr<transport> io,
                                      std::shared_ptr<const cancel_target> cancel, lost_handler lost_while_idle)
     : id_(id),

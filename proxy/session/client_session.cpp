@@ -15,9 +15,6 @@ namespace sqlstate = pgwire::sqlstate;
 
 namespace {
 
-// How long a client has to read what it was told before its connection is closed under it.
-constexpr std::chrono::seconds most_lingering{2};
-
 // A cancel request's own bound.
 constexpr std::chrono::seconds most_cancelling{10};
 

@@ -1,6 +1,7 @@
 // How a session ends, and what its client is told.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,6 +13,9 @@
 #include "routing/route.hpp"
 
 namespace proxy {
+
+/// How long a client has to read what was answered, and why its session is over, before its connection is closed.
+inline constexpr std::chrono::seconds most_lingering{2};
 
 struct ending {
   pgwire::error_report report;

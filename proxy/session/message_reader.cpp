@@ -1,15 +1,15 @@
 #include "proxy/session/message_reader.hpp"
 
+#include "protocol/message_type.hpp"
 #include "proxy/worker.hpp"
 
 namespace proxy {
 namespace {
 
-constexpr std::size_t header_size = 5;  // type byte and length (PostgreSQL docs, 55.7)
-
 std::uint32_t length_field(std::string_view header) {
   std::uint32_t length = 0;
-  for (std::size_t i = 1; i < header_size; ++i) length = length << 8 | static_cast<unsigned char>(header[i]);
+  for (std::size_t i = 1; i < pgwire::message_header_bytes; ++i)
+    length = length << 8 | static_cast<unsigned char>(header[i]);
   return length;
 }
 
@@ -19,14 +19,14 @@ task<std::expected<raw_message, read_failure>> message_reader::next() {
   buffer_.erase(0, used_);
   used_ = 0;
   for (;;) {
-    if (buffer_.size() >= header_size) {
+    if (buffer_.size() >= pgwire::message_header_bytes) {
       const std::uint32_t length = length_field(buffer_);
       if (length < 4 || length > limit_) co_return std::unexpected(read_failure::malformed);
       const std::size_t whole = std::size_t{length} + 1;
       if (buffer_.size() >= whole) {
         used_ = whole;
         const std::string_view wire = std::string_view(buffer_).substr(0, whole);
-        co_return raw_message{wire.front(), as_bytes(wire.substr(header_size)), wire};
+        co_return raw_message{wire.front(), as_bytes(wire.substr(pgwire::message_header_bytes)), wire};
       }
     }
     const auto scratch = home_.scratch();

@@ -12,16 +12,6 @@ namespace proxy {
 
 namespace sqlstate = pgwire::sqlstate;
 
-namespace {
-
-// A client that sends without end lets the other sessions of its worker run after this many rounds.
-constexpr int rounds_before_yield = 8;
-
-// How long a client has for what was answered, once its session is over.
-constexpr std::chrono::seconds most_lingering{2};
-
-}  // namespace
-
 pooled_session::pooled_session(std::uint64_t id, worker& home, transport& client, message_reader& from_client,
                                host& around, session_meter& meter, pooled_standing standing)
     : id_(id),

@@ -11,9 +11,6 @@
 namespace proxy {
 namespace {
 
-// A pump that always finds a full scratch lets the other sessions of its worker run after this many rounds.
-constexpr int rounds_before_yield = 8;
-
 // Who waits for its tenant's rates looks up this often: its session may be over.
 constexpr std::chrono::milliseconds longest_pause{100};
 

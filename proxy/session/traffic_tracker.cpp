@@ -13,7 +13,7 @@ using attention = frame_rules::attention;
 
 pgwire::frame_rules::rule& rule_of(frame_rules& rules, char type) { return rules.of[static_cast<unsigned char>(type)]; }
 
-const frame_rules& client_rules() {
+const frame_rules& tracked_client_rules() {
   static const frame_rules rules = [] {
     frame_rules made = pgwire::frontend_rules();
     for (const char type : {'Q', 'F', 'S', 'P', 'B', 'D', 'E', 'C', 'H', 'c', 'f', 'X'}) {
@@ -27,7 +27,7 @@ const frame_rules& client_rules() {
 // The same for those whose statements may have to be shown.
 const frame_rules& watched_client_rules() {
   static const frame_rules rules = [] {
-    frame_rules made = client_rules();
+    frame_rules made = tracked_client_rules();
     for (const char type : {'Q', 'P'}) rule_of(made, type).look = attention::want_body;
     return made;
   }();
@@ -56,7 +56,7 @@ const frame_rules& server_rules() {
 
 }  // namespace
 
-traffic_tracker::traffic_tracker() : client_(client_rules()), server_(server_rules()) {}
+traffic_tracker::traffic_tracker() : client_(tracked_client_rules()), server_(server_rules()) {}
 
 traffic_tracker::verdict traffic_tracker::from_client(std::span<const std::byte> chunk) {
   const auto seen = client_.scan(chunk, [this](const pgwire::frame& frame) { client_message(frame); });
@@ -85,7 +85,7 @@ traffic_moment traffic_tracker::moment() const {
 void traffic_tracker::watch(bool wanted) {
   if (shown_.watching() == wanted) return;
   shown_.watch(wanted);
-  client_.look_by(wanted ? watched_client_rules() : client_rules());
+  client_.look_by(wanted ? watched_client_rules() : tracked_client_rules());
 }
 
 void traffic_tracker::client_message(const pgwire::frame& frame) {
