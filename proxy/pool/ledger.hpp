@@ -94,6 +94,8 @@ class ledger {
 
   /// Whether a connection of this key is idle.
   [[nodiscard]] bool has_idle(const pool_key& key) const;
+  /// And wears this.
+  [[nodiscard]] bool has_idle(const pool_key& key, std::uint64_t state) const;
 
   struct totals {
     std::size_t lent = 0;     ///< those being opened included

@@ -14,6 +14,13 @@ bool ledger::has_idle(const pool_key& key) const {
   return found != nullptr && found->idle_count > 0;
 }
 
+bool ledger::has_idle(const pool_key& key, std::uint64_t state) const {
+  const auto* const found = pools_.find(key);
+  if (found == nullptr) return false;
+  const pooled* const best = idle_.choose({.pool = found, .state = state});
+  return best != nullptr && best->state == state;
+}
+
 std::vector<ledger::pool_totals> ledger::pools() const {
   std::vector<pool_totals> all;
   for (const auto& [key, one] : pools_) {

@@ -15,21 +15,28 @@ bool refused_states::is_lasting(std::string_view sqlstate) {
 
 void refused_states::add(const pool_key& key, const routing::session_state_ptr& state, pgwire::error_report why,
                          time_point now) {
-  if (known_.size() >= most) return;
-  known_.insert_or_assign(state->fingerprint(), entry{key, state, std::move(why), now + kept_for});
+  const state_key which{key, state->fingerprint()};
+  if (known_.size() >= most && !known_.contains(which)) return;
+  known_.insert_or_assign(which, entry{state, std::move(why), now + kept_for});
 }
 
 std::optional<pgwire::error_report> refused_states::find(const pool_key& key, const routing::session_state& state,
-                                                         time_point now) const {
-  const auto found = known_.find(state.fingerprint());
-  if (found == known_.end()) return std::nullopt;
-  const entry& one = found->second;
-  if (now >= one.until || one.key != key || *one.state != state) return std::nullopt;
-  return one.why;
+                                                         time_point now) {
+  const auto found = known_.find({key, state.fingerprint()});
+  if (found == known_.end() || *found->second.state != state) return std::nullopt;
+  entry& one = found->second;
+  if (now < one.until) return one.why;
+  if (one.tried_again) {  // and nothing was heard of it
+    known_.erase(found);
+  } else {
+    one.tried_again = true;
+    one.until = now + time_to_try;
+  }
+  return std::nullopt;
 }
 
 void refused_states::forget_old(time_point now) {
-  std::erase_if(known_, [now](const auto& one) { return now >= one.second.until; });
+  std::erase_if(known_, [now](const auto& one) { return now >= one.second.until + kept_for; });
 }
 
 }  // namespace proxy

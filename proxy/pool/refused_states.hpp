@@ -3,18 +3,17 @@
 // To find that out costs a connection, which is closed, and where it was one that somebody had before, a new one as
 // well. Clients that come again and again for a tenant whose route names a role that is gone would thus close the
 // others' connections as fast as they can be opened. So the server's answer is kept for a second, and given to whoever
-// wants to wear the same.
+// wants to wear the same. Then one of them tries again, and the others hear the old answer until it has had its time.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <optional>
 #include <string_view>
 #include <unordered_map>
 
 #include "protocol/error_response.hpp"
-#include "proxy/pool/wish.hpp"
+#include "proxy/pool/state_key.hpp"
 #include "routing/session_state.hpp"
 
 namespace proxy {
@@ -24,7 +23,8 @@ class refused_states {
  public:
   using time_point = std::chrono::steady_clock::time_point;
 
-  static constexpr std::chrono::seconds kept_for{1};
+  static constexpr std::chrono::milliseconds kept_for{1000};
+  static constexpr std::chrono::milliseconds time_to_try{200};
   static constexpr std::size_t most = 1000;  ///< the same error again, beyond, costs what it costs
 
   /// Whether the same state would come to the same by all that is known: not so what was cancelled, what ran out of
@@ -35,18 +35,18 @@ class refused_states {
   void add(const pool_key& key, const routing::session_state_ptr& state, pgwire::error_report why, time_point now);
   /// Nothing: nobody knows, so try it.
   [[nodiscard]] std::optional<pgwire::error_report> find(const pool_key& key, const routing::session_state& state,
-                                                         time_point now) const;
+                                                         time_point now);
   void forget_old(time_point now);
   [[nodiscard]] bool empty() const { return known_.empty(); }
 
  private:
   struct entry {
-    pool_key key;
     routing::session_state_ptr state;
     pgwire::error_report why;
     time_point until;
+    bool tried_again = false;
   };
-  std::unordered_map<std::uint64_t, entry> known_;  // by fingerprint: of two with the same, the later
+  std::unordered_map<state_key, entry, state_key_hash> known_;  // of two with one fingerprint, the later
 };
 
 }  // namespace proxy

@@ -110,9 +110,9 @@ class server_pool : public std::enable_shared_from_this<server_pool> {
   [[nodiscard]] parameters_ptr greeting(const pool_key& key, const routing::session_state& start) const;
   void remember_greeting(const pool_key& key, const routing::session_state& start, parameters_ptr reported);
 
-  /// Why no connection is worth asking for: a moment ago a new one could not be dressed like this. Nothing: it may be.
-  [[nodiscard]] std::optional<pgwire::error_report> refusal(const pool_key& key,
-                                                            const routing::session_state& wanted) const;
+  /// Why no connection is worth asking for: none that is idle is dressed like this, and a moment ago a new one could
+  /// not be. Nothing: it may be.
+  [[nodiscard]] std::optional<pgwire::error_report> refusal(const pool_key& key, const routing::session_state& wanted);
   void remember_refusal(const pool_key& key, const routing::session_state_ptr& wanted, pgwire::error_report why);
 
  private:
@@ -156,15 +156,7 @@ class server_pool : public std::enable_shared_from_this<server_pool> {
   put_off_list put_off_;                                               ///< who is next is first
   std::unordered_map<const pool_seat*, put_off_list::iterator> put_off_by_seat_;
 
-  struct greeting_key {
-    pool_key key;
-    std::uint64_t state = 0;
-    friend bool operator==(const greeting_key&, const greeting_key&) = default;
-  };
-  struct greeting_hash {
-    std::size_t operator()(const greeting_key& of) const { return pool_key_hash{}(of.key) ^ of.state; }
-  };
-  std::unordered_map<greeting_key, parameters_ptr, greeting_hash> greetings_;
+  std::unordered_map<state_key, parameters_ptr, state_key_hash> greetings_;
   refused_states refused_;
   std::atomic<bool> any_refused_ = false;  ///< each lease asks
 };

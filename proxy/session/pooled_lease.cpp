@@ -42,8 +42,8 @@ bool pooled_session::only_waits() const {
 // After such a wait, without a suspension.
 bool pooled_session::lease_when_called() {
   if (!asked_) return false;
-  if (!asked_->granted) asked_->granted = pool_->collect(*seat_);
-  return asked_->granted && !is_cut_short() && take_up(*asked_->granted, clock::now());
+  collect(*asked_);
+  return asked_->granted && !is_cut_short() && !why_useless(*asked_) && take_up(*asked_->granted, clock::now());
 }
 
 // What needs neither to be opened nor to be brought from another worker.
@@ -59,6 +59,12 @@ pooled_session::question pooled_session::ask() {
   if (!seat_) seat_ = std::make_shared<pool_seat>(home_.context().get_executor(), door_bell());
   asked_at_ = clock::now();
   return {pool_->ask(wish(), seat_)};
+}
+
+void pooled_session::collect(question& asked) {
+  if (asked.granted) return;
+  asked.granted = pool_->collect(*seat_);
+  asked.waited = true;
 }
 
 // To be used at once: the next session that asks says something else.
@@ -126,6 +132,14 @@ std::optional<ending> pooled_session::why_refused() const {
   return made;
 }
 
+// It was told after this one had asked, and what it was granted would have to be dressed.
+std::optional<ending> pooled_session::why_useless(const question& answered) const {
+  if (!answered.waited) return std::nullopt;
+  const connection_ptr& one = answered.granted->connection;
+  if (one && one->session.worn && *one->session.worn == *traffic_.state()) return std::nullopt;
+  return why_refused();
+}
+
 // Why who waits shall wait no longer.
 std::optional<ending> pooled_session::why_stop(clock::time_point until) const {
   if (end_) return *end_;
@@ -155,12 +169,16 @@ task<seldom<ending>> pooled_session::wait_for_lease() {
       }
       if (table_version_ != home_.current()->version) break;
       co_await sleep();
-      asked->granted = pool_->collect(*seat_);
+      collect(*asked);
     }
     if (!asked->granted) {  // the table may say otherwise by now
       pool_->give_up(*seat_);
       asked.reset();
       continue;
+    }
+    if (auto refused = why_useless(*asked)) {
+      pool_->hand_back(std::move(*asked->granted));
+      co_return std::move(*refused);
     }
     server_pool::permission permission = std::move(*asked->granted);
     asked.reset();

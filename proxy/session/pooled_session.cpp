@@ -107,14 +107,14 @@ task<seldom<ending>> pooled_session::converse() {
   enum class stage : std::uint8_t { advances, reads, leases };
   stage at = stage::advances;
   bool sleeps = false;   // before it goes on
+  bool yields = false;   // likewise
   bool dresses = false;  // what a lease began with is in the run
   std::optional<waiting_for> mark;
   client_.may_use_ring();
   for (;;) {
-    if (std::exchange(sleeps, false)) {
-      co_await sleep();
-      if (end_ && at == stage::advances) co_return *end_;
-    }
+    if (std::exchange(yields, false)) co_await give_way();
+    if (std::exchange(sleeps, false)) co_await sleep();
+    if (end_ && at == stage::advances) co_return *end_;
     switch (at) {
       case stage::advances: {
         const step next = advance(std::exchange(dresses, false));
@@ -156,7 +156,7 @@ task<seldom<ending>> pooled_session::converse() {
             continue;
           }
           case reading::over: co_return ending::quiet("the client left");
-          case reading::paused: co_await give_way(); break;
+          case reading::paused: yields = true; break;
           case reading::fed: break;
         }
         at = stage::advances;
@@ -178,6 +178,7 @@ task<seldom<ending>> pooled_session::converse() {
           if (traffic_.begins_again() && why->report.severity == "FATAL") why->report = *traffic_.undressed_why();
           refuse(std::move(why->report));
           become_due();
+          yields = true;  // the next may come to the same
         }
         mark.reset();
         break;

@@ -1,6 +1,7 @@
 """Transaction pooling: many sessions over few server connections, none of which can tell that it has no server of its own."""
 
 import contextlib
+import re
 import signal
 import statistics
 import threading
@@ -583,6 +584,64 @@ def test_a_role_that_is_gone_costs_nobody_else_a_connection(start_lodge, postgre
                 eventually(lambda: session.value_or_none("SELECT current_user") == "gone", "the role is there again")
         finally:
             admin.cursor().execute("DROP ROLE gone")
+
+
+@pytest.fixture
+def renamed(start_lodge, postgres):
+    """A lodge with a tenant of a role, and what takes its name from that role for a while."""
+    table = pooled(postgres, 2, wait="5s")
+    table["tenants"]["soylent"]["role"] = "passing"
+    with closing(postgres.connect("saas")) as admin:
+        admin.autocommit = True
+
+        @contextlib.contextmanager
+        def rename():
+            admin.cursor().execute("ALTER ROLE passing RENAME TO elsewhere")
+            try:
+                yield
+            finally:
+                admin.cursor().execute("ALTER ROLE elsewhere RENAME TO passing")
+
+        admin.cursor().execute("CREATE ROLE passing; GRANT passing TO trusted")
+        try:
+            yield start_lodge(table, TRUST), rename
+        finally:
+            admin.cursor().execute("DROP ROLE passing")
+
+
+def test_who_finds_its_role_worn_keeps_it(renamed):
+    lodge, rename = renamed
+    with ExitStack() as sessions:
+        first, second = [sessions.enter_context(lodge.login("trusted.soylent", "crm")) for _ in range(2)]
+        other = sessions.enter_context(lodge.login("trusted.globex", "crm"))
+        assert second.value("SELECT 1") == "1"
+        first.rows("BEGIN")
+        assert other.value("SELECT 1") == "1"  # by the second connection
+        with rename():
+            assert refused(second, "SELECT 1").sqlstate == "22023"
+            first.rows("COMMIT")
+            assert first.value("SELECT 2") == second.value("SELECT 2") == "2"
+
+
+def test_who_waits_already_hears_of_a_role_that_is_gone(renamed):
+    lodge, rename = renamed
+    with ExitStack() as sessions:
+        holders = [sessions.enter_context(lodge.login("trusted.globex", "crm")) for _ in range(2)]
+        waiters = [sessions.enter_context(lodge.login("trusted.soylent", "crm")) for _ in range(20)]
+        for holder in holders:
+            holder.rows("BEGIN")
+        with rename():
+            for number, waiter in enumerate(waiters):
+                waiter.send(query("SELECT 1") if number % 2 else pbe("SELECT 1") + SYNC)
+            for holder in holders:
+                holder.rows("COMMIT")
+            for waiter in waiters:
+                assert {error.sqlstate for error in answers(waiter)[1]} == {"22023"}
+            assert [holder.value("SELECT 1") for holder in holders] == ["1", "1"]
+    lodge.finish()
+    told = lodge.log()
+    failed = told.count("could not be dressed") + sum(map(int, re.findall("([0-9]+) more like it", told)))
+    assert 1 <= failed <= 6
 
 
 def test_what_is_under_way_when_the_lodge_drains_is_said_again(start_lodge, postgres, hidden):

@@ -25,7 +25,7 @@ pgwire::error_report gone(const std::string& role) {
 
 }  // namespace
 
-TEST_CASE("a refusal holds for the same state on the same connections, for a second") {
+TEST_CASE("a refusal holds for the same state on the same connections") {
   refused_states states;
   CHECK(states.empty());
   states.add(here, as("a"), gone("a"), start);
@@ -34,17 +34,48 @@ TEST_CASE("a refusal holds for the same state on the same connections, for a sec
   REQUIRE(states.find(here, *as("a"), start));
   CHECK(states.find(here, *as("a"), start)->message == "role \"a\" does not exist");
   CHECK(states.find(here, *as("a"), start + 999ms));
-  CHECK_FALSE(states.find(here, *as("a"), start + 1s));
 
   CHECK_FALSE(states.find(here, *as("b"), start));
   CHECK_FALSE(states.find({"other", "app", {}}, *as("a"), start));
   CHECK_FALSE(states.find({"saas", "other", {}}, *as("a"), start));
 
+  // The same state in two databases: neither takes the other's place.
+  const proxy::pool_key there{"other", "app", {}};
+  states.add(there, as("a"), gone("A"), start);
+  CHECK(states.find(here, *as("a"), start)->message == "role \"a\" does not exist");
+  CHECK(states.find(there, *as("a"), start)->message == "role \"A\" does not exist");
+}
+
+TEST_CASE("after a second one tries again, and the others wait for what comes of it") {
+  refused_states states;
+  states.add(here, as("a"), gone("a"), start);
+  CHECK_FALSE(states.find(here, *as("a"), start + 1s));
+  CHECK(states.find(here, *as("a"), start + 1s));
+  CHECK(states.find(here, *as("a"), start + 1199ms));
+
+  SECTION("it came to the same") {
+    states.add(here, as("a"), gone("a"), start + 1100ms);
+    CHECK(states.find(here, *as("a"), start + 2s));
+    CHECK_FALSE(states.find(here, *as("a"), start + 2100ms));
+    CHECK(states.find(here, *as("a"), start + 2100ms));
+  }
+  SECTION("or to nothing") {
+    CHECK_FALSE(states.find(here, *as("a"), start + 1200ms));
+    CHECK_FALSE(states.find(here, *as("a"), start + 1200ms));
+    CHECK(states.empty());
+  }
+}
+
+TEST_CASE("a refusal that nobody asks for is forgotten") {
+  refused_states states;
+  states.add(here, as("a"), gone("a"), start);
   states.add(here, as("b"), gone("b"), start + 600ms);
-  states.forget_old(start + 1s);
+  states.forget_old(start + 1999ms);
+  CHECK(states.find(here, *as("a"), start));
+  states.forget_old(start + 2s);
   CHECK_FALSE(states.find(here, *as("a"), start));
   CHECK(states.find(here, *as("b"), start + 1s));
-  states.forget_old(start + 1600ms);
+  states.forget_old(start + 2600ms);
   CHECK(states.empty());
 }
 
@@ -57,6 +88,8 @@ TEST_CASE("refusals are bounded") {
   states.add(here, as("one more"), gone("one more"), start);
   CHECK(states.find(here, *as("999"), start));
   CHECK_FALSE(states.find(here, *as("one more"), start));
+  states.add(here, as("0"), gone("0"), start + 1s);
+  CHECK(states.find(here, *as("0"), start + 1s));
 }
 
 TEST_CASE("only what would come to the same again is a refusal") {
