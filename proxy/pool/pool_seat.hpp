@@ -29,6 +29,7 @@ class pool_seat : ledger::waiter {
   struct permission {
     connection_id id = 0;
     std::shared_ptr<server_connection> connection;  ///< null: to be opened
+    bool waited = false;                            ///< in the queue, before that
   };
 
   /// The bell is of that loop; it may be gone any time.

@@ -49,6 +49,7 @@ std::optional<server_pool::permission> server_pool::collect(pool_seat& seat) {
   const std::scoped_lock lock(mutex_);
   if (!seat.granted_) return std::nullopt;
   std::optional<permission> mine = std::move(seat.granted_);
+  mine->waited = true;
   get_up(seat);
   return mine;
 }
@@ -99,7 +100,7 @@ void server_pool::deliver(pool_seat& to, permission what) {
 
 server_pool::permission server_pool::hand_over(const grant& what) {
   if (what.victim != 0) close_idle_now(what.victim);
-  permission given{what.connection, nullptr};
+  permission given{what.connection, nullptr, false};
   if (what.how == grant::kind::use) given.connection = std::move(idle_.find(what.connection)->second);
   return given;
 }

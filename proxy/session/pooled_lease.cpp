@@ -42,8 +42,9 @@ bool pooled_session::only_waits() const {
 // After such a wait, without a suspension.
 bool pooled_session::lease_when_called() {
   if (!asked_) return false;
-  collect(*asked_);
-  return asked_->granted && !is_cut_short() && !why_useless(*asked_) && take_up(*asked_->granted, clock::now());
+  auto& granted = asked_->granted;
+  if (!granted) granted = pool_->collect(*seat_);
+  return granted && !is_cut_short() && !why_useless(*granted) && take_up(*granted, clock::now());
 }
 
 // What needs neither to be opened nor to be brought from another worker.
@@ -59,12 +60,6 @@ pooled_session::question pooled_session::ask() {
   if (!seat_) seat_ = std::make_shared<pool_seat>(home_.context().get_executor(), door_bell());
   asked_at_ = clock::now();
   return {pool_->ask(wish(), seat_)};
-}
-
-void pooled_session::collect(question& asked) {
-  if (asked.granted) return;
-  asked.granted = pool_->collect(*seat_);
-  asked.waited = true;
 }
 
 // To be used at once: the next session that asks says something else.
@@ -133,9 +128,9 @@ std::optional<ending> pooled_session::why_refused() const {
 }
 
 // It was told after this one had asked, and what it was granted would have to be dressed.
-std::optional<ending> pooled_session::why_useless(const question& answered) const {
-  if (!answered.waited) return std::nullopt;
-  const connection_ptr& one = answered.granted->connection;
+std::optional<ending> pooled_session::why_useless(const server_pool::permission& granted) const {
+  if (!granted.waited) return std::nullopt;
+  const connection_ptr& one = granted.connection;
   if (one && one->session.worn && *one->session.worn == *traffic_.state()) return std::nullopt;
   return why_refused();
 }
@@ -169,14 +164,14 @@ task<seldom<ending>> pooled_session::wait_for_lease() {
       }
       if (table_version_ != home_.current()->version) break;
       co_await sleep();
-      collect(*asked);
+      asked->granted = pool_->collect(*seat_);
     }
     if (!asked->granted) {  // the table may say otherwise by now
       pool_->give_up(*seat_);
       asked.reset();
       continue;
     }
-    if (auto refused = why_useless(*asked)) {
+    if (auto refused = why_useless(*asked->granted)) {
       pool_->hand_back(std::move(*asked->granted));
       co_return std::move(*refused);
     }

@@ -157,20 +157,18 @@ class pooled_session final : private lessee {
   // In pooled_lease.cpp.
   struct question {
     std::optional<server_pool::permission> granted;  // nothing: it waits in the queue
-    bool waited = false;                             // in the queue, before that
   };
   [[nodiscard]] clock::duration most_waiting() const;
   [[nodiscard]] bool is_cut_short() const { return end_ || cancel_.requested(); }
   [[nodiscard]] std::optional<ending> why_stop(clock::time_point until) const;
   [[nodiscard]] std::optional<ending> why_refused() const;
-  [[nodiscard]] std::optional<ending> why_useless(const question& answered) const;
+  [[nodiscard]] std::optional<ending> why_useless(const server_pool::permission& granted) const;
   bool lease_at_once();
   [[nodiscard]] bool only_waits() const;
   bool lease_when_called();
   bool take_up(server_pool::permission& granted, clock::time_point now);
   [[nodiscard]] connection_wish& wish();
   question ask();
-  void collect(question& asked);
   task<seldom<ending>> hold();
   // A statement that waits for the lodge, be it for its turn or for a connection: cancel requests end the waiting, and
   // the console shows it.
