@@ -34,7 +34,11 @@ void pooled_session::on_server(std::span<const std::byte> chunk) {
       send_to_client(to_client);  // while the lease lasts, whose account it is part of
       to_client.clear();
       traffic_.end_lease();
-      give_back(now);
+      if (traffic_.server_leaves()) {
+        drop_connection();
+      } else {
+        give_back(now);
+      }
       break;
     case outcome::undressed: {
       if (traffic_.undressed_when_new()) {

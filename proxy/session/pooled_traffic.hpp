@@ -155,6 +155,8 @@ class pooled_traffic {
     return server_ == nullptr || server_->incoming.at_boundary() || !reply_passes_;
   }
   [[nodiscard]] bool server_said_fatal() const { return server_said_fatal_; }
+  /// The lease is over, and its connection as well, which is none of the client's business.
+  [[nodiscard]] bool server_leaves() const { return server_leaves_; }
 
   // --- what is known of the session ---
 
@@ -355,6 +357,7 @@ class pooled_traffic {
   bool barrier_ = false;             // nothing of the client goes out until the server has caught up
   bool makes_room_ = false;          // others wait: what is under way is to come to its end first
   bool over_ = false;
+  bool server_leaves_ = false;  // it said so when the lease was over
   bool lost_track_ = false;
   bool forbidden_ = false;
   bool too_large_ = false;  // what the session has set

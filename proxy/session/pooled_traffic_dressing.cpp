@@ -24,7 +24,7 @@ namespace sqlstate = pgwire::sqlstate;
 void pooled_traffic::begin_lease(server_session& server, byte_run& to_server) {
   server_ = &server;
   status_ = 'I';
-  over_ = held_ = ran_ = begins_again_ = false;
+  over_ = server_leaves_ = held_ = ran_ = begins_again_ = false;
   dressing_.of_new = false;
   undressed_why_.reset();
   client_before_ = server.last_client;

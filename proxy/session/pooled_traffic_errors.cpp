@@ -61,6 +61,11 @@ void pooled_traffic::on_error(const frame_piece& piece, byte_run& to_client) {
                                  : pgwire::result<pgwire::error_fields>(pgwire::error_fields{});
   const bool fatal = fields && pgwire::is_fatal(*fields);
   expected* const at = answers_.front();
+  if (over_ && at == nullptr) {  // it came in one go with what the client waited for, before anybody could hand it back
+    server_leaves_ = true;
+    reply_passes_ = false;
+    return;
+  }
   const bool of_dressing = at != nullptr && (at->whose == owner::undress || at->whose == owner::dress);
   if ((fatal && !of_dressing) || at == nullptr) {
     ++tally_.errors;

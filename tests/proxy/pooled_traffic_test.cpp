@@ -102,6 +102,33 @@ TEST_CASE("a statement on a connection that fits goes on as it came, and the lea
   CHECK(s.told() == tag("SELECT 1") + ready());
 }
 
+TEST_CASE("how a server leaves that says so behind the end of the lease is nothing to the client") {
+  scene s(terms("globex"));
+  s.client(query("SELECT 1"));
+  const std::string goodbye =
+      pgwire::encode_error({"FATAL", "57P05", "terminating connection due to idle-session timeout", {}, {}});
+  SECTION("in one go") { CHECK(s.reply(tag("SELECT 1") + ready() + goodbye) == outcome::over); }
+  SECTION("or cut by the read") {
+    CHECK(s.reply(tag("SELECT 1") + ready() + goodbye.substr(0, 20)) == outcome::leased);
+    CHECK(s.told() == tag("SELECT 1") + ready());
+    CHECK(s.reply(goodbye.substr(20)) == outcome::over);
+    CHECK(s.told().empty());
+    CHECK(s.traffic.server_leaves());
+    return;
+  }
+  CHECK(s.told() == tag("SELECT 1") + ready());
+  CHECK(s.traffic.server_leaves());
+}
+
+TEST_CASE("how a server leaves in a transaction is the client's to hear") {
+  scene s(terms("globex"));
+  s.client(query("BEGIN"));
+  const std::string goodbye = pgwire::encode_error({"FATAL", "57P01", "terminating connection", {}, {}});
+  CHECK(s.reply(tag("BEGIN") + ready('T') + goodbye) == outcome::leased);
+  CHECK(s.told() == tag("BEGIN") + ready('T') + goodbye);
+  CHECK(s.traffic.server_said_fatal());
+}
+
 TEST_CASE("the lease goes on in a transaction") {
   scene s(terms("globex"));
   s.client(query("BEGIN"));
