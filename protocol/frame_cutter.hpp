@@ -17,6 +17,7 @@
 
 #include "protocol/error.hpp"
 #include "protocol/frame_scanner.hpp"
+#include "protocol/message_type.hpp"
 
 namespace pgwire {
 
@@ -84,7 +85,7 @@ class frame_cutter {
   [[nodiscard]] bool at_boundary() const { return missing_ == 0 && !gathers() && chunk_.empty() && !piece_; }
 
  private:
-  static constexpr std::size_t header_bytes = 5;
+  static constexpr std::size_t header_bytes = message_header_bytes;
 
   bool check(const std::byte* header);
   void cut();

@@ -21,6 +21,7 @@
 
 #include "protocol/byte_reader.hpp"
 #include "protocol/error.hpp"
+#include "protocol/message_type.hpp"
 
 namespace pgwire {
 
@@ -79,7 +80,7 @@ class frame_scanner {
   [[nodiscard]] bool at_boundary() const { return missing_ == 0 && header_size_ == 0; }
 
  private:
-  static constexpr std::size_t header_bytes = 5;
+  static constexpr std::size_t header_bytes = message_header_bytes;
 
   /// Shows a message to the visitor, or begins to gather its body. `there` is what the chunk holds behind the
   /// header.

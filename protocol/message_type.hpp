@@ -1,4 +1,4 @@
-// The type bytes of protocol 3 in both directions (PostgreSQL docs, 55.7).
+// What a message of protocol 3 begins with: the type bytes in both directions (PostgreSQL docs, 55.7).
 #pragma once
 
 #include <cstddef>

@@ -31,12 +31,12 @@ std::vector<std::string> split(std::string_view text) {
   }
 }
 
-enum class kind { unknown, flag, with_argument };
+enum class switch_kind { unknown, flag, with_argument };
 
-kind kind_of_switch(char letter) {
+switch_kind kind_of_switch(char letter) {
   const auto at = switches.find(letter);
-  if (letter == ':' || at == std::string_view::npos) return kind::unknown;
-  return at + 1 < switches.size() && switches[at + 1] == ':' ? kind::with_argument : kind::flag;
+  if (letter == ':' || at == std::string_view::npos) return switch_kind::unknown;
+  return at + 1 < switches.size() && switches[at + 1] == ':' ? switch_kind::with_argument : switch_kind::flag;
 }
 
 // ParseLongOption.
@@ -68,11 +68,11 @@ result<startup_options> parse_options(std::string_view text) {
     for (std::size_t i = 0; i < letters.size(); ++i) {
       const char letter = letters[i];
       const auto what = kind_of_switch(letter);
-      if (what == kind::unknown) {
+      if (what == switch_kind::unknown) {
         options.other.push_back("-" + std::string(letters.substr(i)));
         return false;
       }
-      if (what == kind::flag) {
+      if (what == switch_kind::flag) {
         options.other.push_back({'-', letter});
         continue;
       }

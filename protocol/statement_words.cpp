@@ -75,7 +75,7 @@ constexpr auto known_names = by_length(std::to_array<known_name>({
 constexpr std::size_t longest_name = 63;  // NAMEDATALEN - 1
 
 // What a byte means where no literal or comment is open.
-enum class byte_kind : std::uint8_t {
+enum class kind : std::uint8_t {
   mark,
   blank,
   letter,
@@ -90,27 +90,26 @@ enum class byte_kind : std::uint8_t {
 };
 
 constexpr auto kinds = [] {
-  std::array<byte_kind, 256> of{};
+  std::array<kind, 256> of{};
   for (unsigned i = 0; i < 256; ++i) {
     const bool is_letter = (i >= 'a' && i <= 'z') || (i >= 'A' && i <= 'Z') || i == '_' || i >= 0x80;
-    if (is_letter) of[i] = byte_kind::letter;
-    if (i >= '0' && i <= '9') of[i] = byte_kind::digit;
+    if (is_letter) of[i] = kind::letter;
+    if (i >= '0' && i <= '9') of[i] = kind::digit;
   }
   // The blanks of scan.l: it has no \v before PostgreSQL 16, and there as a mark it ends a word just so.
-  for (const unsigned char c : std::array<unsigned char, 6>{' ', '\t', '\n', '\r', '\f', '\v'})
-    of[c] = byte_kind::blank;
-  of['\''] = byte_kind::apostrophe;
-  of['"'] = byte_kind::quote;
-  of['-'] = byte_kind::minus;
-  of['/'] = byte_kind::slash;
-  of['$'] = byte_kind::dollar;
-  of[';'] = byte_kind::semicolon;
-  of['('] = byte_kind::paren;
+  for (const unsigned char c : std::array<unsigned char, 6>{' ', '\t', '\n', '\r', '\f', '\v'}) of[c] = kind::blank;
+  of['\''] = kind::apostrophe;
+  of['"'] = kind::quote;
+  of['-'] = kind::minus;
+  of['/'] = kind::slash;
+  of['$'] = kind::dollar;
+  of[';'] = kind::semicolon;
+  of['('] = kind::paren;
   return of;
 }();
 
-constexpr byte_kind kind_of(char c) { return kinds[static_cast<unsigned char>(c)]; }
-constexpr bool goes_on(byte_kind k) { return k == byte_kind::letter || k == byte_kind::digit; }
+constexpr kind kind_of(char c) { return kinds[static_cast<unsigned char>(c)]; }
+constexpr bool goes_on(kind k) { return k == kind::letter || k == kind::digit; }
 
 constexpr auto word_bytes = [] {
   std::array<bool, 256> of{};
@@ -164,42 +163,42 @@ class word_scan {
     while (at_ < text_.size()) {
       const auto here = kind_of(text_[at_]);
       switch (here) {
-        case byte_kind::blank: ++at_; break;
-        case byte_kind::letter:
+        case kind::blank: ++at_; break;
+        case kind::letter:
           if (hits_word(take_word())) return true;
           break;
-        case byte_kind::apostrophe:
+        case kind::apostrophe:
           if (!pass_literal()) return hits_blindly();
           break;
-        case byte_kind::quote:
+        case kind::quote:
           if (is_unicode_name()) return true;
           if (!pass_name()) return hits_blindly();
           if (hit_) return true;
           break;
-        case byte_kind::minus:
-        case byte_kind::slash:
+        case kind::minus:
+        case kind::slash:
           if (is_comment()) {
             if (!pass_comment()) return hits_blindly();
           } else if (!pass_mark()) {
             return true;
           }
           break;
-        case byte_kind::dollar:
-          if (at_ + 1 == text_.size() || kind_of(text_[at_ + 1]) != byte_kind::digit) return hits_blindly();
+        case kind::dollar:
+          if (at_ + 1 == text_.size() || kind_of(text_[at_ + 1]) != kind::digit) return hits_blindly();
           if (!pass_mark()) return true;
           break;
-        case byte_kind::semicolon:
+        case kind::semicolon:
           ++at_;
           at_head_ = true;
           break;
-        case byte_kind::paren:
+        case kind::paren:
           ++at_;
           if (at_head_) may_select_into_ = true;
           at_head_ = false;
           last_ = token::paren;
           break;
-        case byte_kind::mark:
-        case byte_kind::digit:  // a word may follow without a blank, before PostgreSQL 15
+        case kind::mark:
+        case kind::digit:  // a word may follow without a blank, before PostgreSQL 15
           if (!pass_mark()) return true;
           break;
       }
@@ -323,7 +322,7 @@ class word_scan {
     while (at_ < text_.size()) {
       const char c = text_[at_];
       const auto here = kind_of(c);
-      if (here == byte_kind::letter) {
+      if (here == kind::letter) {
         const auto begin = at_;
         while (at_ < text_.size() && goes_on(kind_of(text_[at_]))) ++at_;
         const auto word = text_.substr(begin, at_ - begin);
@@ -332,21 +331,21 @@ class word_scan {
         if (meaning_of(word)) return true;
         continue;
       }
-      if (here == byte_kind::quote && is_unicode_name()) return true;
+      if (here == kind::quote && is_unicode_name()) return true;
       ++at_;
-      if (here == byte_kind::semicolon && hits_head_blindly()) return true;
+      if (here == kind::semicolon && hits_head_blindly()) return true;
     }
     return false;
   }
 
   bool hits_head_blindly() {
-    while (at_ < text_.size() && (kind_of(text_[at_]) == byte_kind::blank || text_[at_] == ';')) ++at_;
+    while (at_ < text_.size() && (kind_of(text_[at_]) == kind::blank || text_[at_] == ';')) ++at_;
     if (at_ == text_.size()) return false;
     if (text_[at_] == '(') {
       may_select_into_ = true;
       return false;
     }
-    if (kind_of(text_[at_]) != byte_kind::letter) return true;
+    if (kind_of(text_[at_]) != kind::letter) return true;
     const auto first = head_of(take_word());
     if (first == head::may_select_into) may_select_into_ = true;
     return first == head::matters;

@@ -21,10 +21,11 @@ void refused_states::add(const pool_key& key, const routing::session_state_ptr& 
 }
 
 std::optional<pgwire::error_report> refused_states::find(const pool_key& key, const routing::session_state& state,
-                                                         time_point now) {
+                                                         who wants, time_point now) {
   const auto found = known_.find({key, state.fingerprint()});
   if (found == known_.end() || *found->second.state != state) return std::nullopt;
   entry& one = found->second;
+  if (wants == who::was_granted && (one.tried_again || now >= one.until)) return std::nullopt;
   if (now < one.until) return one.why;
   if (one.tried_again) {  // and nothing was heard of it
     known_.erase(found);

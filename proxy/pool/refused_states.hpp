@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string_view>
 #include <unordered_map>
@@ -31,11 +32,16 @@ class refused_states {
   /// something, or an error inside the server.
   [[nodiscard]] static bool is_lasting(std::string_view sqlstate);
 
+  enum class who : std::uint8_t {
+    asks,         ///< for a connection
+    was_granted,  ///< one, after waiting, or had one: it may be the one that tries again
+  };
+
   /// A new connection of that key did not take it.
   void add(const pool_key& key, const routing::session_state_ptr& state, pgwire::error_report why, time_point now);
   /// Nothing: nobody knows, so try it.
   [[nodiscard]] std::optional<pgwire::error_report> find(const pool_key& key, const routing::session_state& state,
-                                                         time_point now);
+                                                         who wants, time_point now);
   void forget_old(time_point now);
   [[nodiscard]] bool empty() const { return known_.empty(); }
 

@@ -11,6 +11,7 @@
 #include "proxy/worker.hpp"
 
 namespace proxy {
+
 server_connection::server_connection(connection_id id, worker& home, std::shared_ptr<transport> io,
                                      std::shared_ptr<const cancel_target> cancel, lost_handler lost_while_idle)
     : id_(id),

@@ -224,11 +224,12 @@ void server_pool::remember_greeting(const pool_key& key, const routing::session_
   greetings_[{key, start.fingerprint()}] = std::move(reported);
 }
 
-std::optional<pgwire::error_report> server_pool::refusal(const pool_key& key, const routing::session_state& wanted) {
+std::optional<pgwire::error_report> server_pool::refusal(const pool_key& key, const routing::session_state& wanted,
+                                                         refused_states::who wants) {
   if (!any_refused_.load(std::memory_order_relaxed)) return std::nullopt;
   const std::scoped_lock lock(mutex_);
   if (ledger_.has_idle(key, wanted.fingerprint())) return std::nullopt;
-  return refused_.find(key, wanted, clock::now());
+  return refused_.find(key, wanted, wants, clock::now());
 }
 
 void server_pool::remember_refusal(const pool_key& key, const routing::session_state_ptr& wanted,

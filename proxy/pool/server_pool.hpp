@@ -112,7 +112,8 @@ class server_pool : public std::enable_shared_from_this<server_pool> {
 
   /// Why no connection is worth asking for: none that is idle is dressed like this, and a moment ago a new one could
   /// not be. Nothing: it may be.
-  [[nodiscard]] std::optional<pgwire::error_report> refusal(const pool_key& key, const routing::session_state& wanted);
+  [[nodiscard]] std::optional<pgwire::error_report> refusal(const pool_key& key, const routing::session_state& wanted,
+                                                            refused_states::who wants);
   void remember_refusal(const pool_key& key, const routing::session_state_ptr& wanted, pgwire::error_report why);
 
  private:

@@ -8,8 +8,7 @@ namespace {
 
 std::uint32_t length_field(std::string_view header) {
   std::uint32_t length = 0;
-  for (std::size_t i = 1; i < pgwire::message_header_bytes; ++i)
-    length = length << 8 | static_cast<unsigned char>(header[i]);
+  for (const char byte : header.substr(1, 4)) length = length << 8 | static_cast<unsigned char>(byte);
   return length;
 }
 

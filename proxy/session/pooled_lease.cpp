@@ -29,7 +29,7 @@ clock::duration pooled_session::most_waiting() const {
 bool pooled_session::lease_at_once() {
   const bool held = where().state == routing::tenant_state::held;
   if (table_version_ != home_.current()->version || when_idle_ || held || meter_.is_paced(where().limits)) return false;
-  if (why_refused()) return false;
+  if (why_refused(refused_states::who::asks)) return false;
   asked_ = ask();
   return asked_->granted && take_up(*asked_->granted, asked_at_);
 }
@@ -119,8 +119,8 @@ task<void> pooled_session::pay_debt() {
 }
 
 // The server has told somebody else already.
-std::optional<ending> pooled_session::why_refused() const {
-  auto why = pool_->refusal(place_->wish.key, *traffic_.state());
+std::optional<ending> pooled_session::why_refused(refused_states::who wants) const {
+  auto why = pool_->refusal(place_->wish.key, *traffic_.state(), wants);
   if (!why) return std::nullopt;
   ending made;
   made.report = std::move(*why);
@@ -132,7 +132,7 @@ std::optional<ending> pooled_session::why_useless(const server_pool::permission&
   if (!granted.waited) return std::nullopt;
   const connection_ptr& one = granted.connection;
   if (one && one->session.worn && *one->session.worn == *traffic_.state()) return std::nullopt;
-  return why_refused();
+  return why_refused(refused_states::who::was_granted);
 }
 
 // Why who waits shall wait no longer.
@@ -154,7 +154,8 @@ task<seldom<ending>> pooled_session::wait_for_lease() {
       if (auto gone = co_await hold()) co_return std::move(gone);
       // Whoever may be served at once is, however little it may wait.
       if (auto stop = why_stop(clock::time_point::max())) co_return std::move(*stop);
-      if (auto refused = why_refused()) co_return std::move(*refused);
+      const auto wants = traffic_.begins_again() ? refused_states::who::was_granted : refused_states::who::asks;
+      if (auto refused = why_refused(wants)) co_return std::move(*refused);
       asked = ask();
     }
     while (!asked->granted) {

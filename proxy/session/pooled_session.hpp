@@ -161,7 +161,7 @@ class pooled_session final : private lessee {
   [[nodiscard]] clock::duration most_waiting() const;
   [[nodiscard]] bool is_cut_short() const { return end_ || cancel_.requested(); }
   [[nodiscard]] std::optional<ending> why_stop(clock::time_point until) const;
-  [[nodiscard]] std::optional<ending> why_refused() const;
+  [[nodiscard]] std::optional<ending> why_refused(refused_states::who wants) const;
   [[nodiscard]] std::optional<ending> why_useless(const server_pool::permission& granted) const;
   bool lease_at_once();
   [[nodiscard]] bool only_waits() const;

@@ -12,6 +12,7 @@ from contextlib import ExitStack, closing
 import psycopg2
 import pytest
 from cluster import BIN
+from fake_server import FakeServer, READY, error_response, let_in
 from lodge import eventually, standard_routes
 from test_attacks import SYNC, answers, bind, execute, parse, pbe
 from wire import Closed, ServerError, cancel_request, columns, message, query, startup
@@ -552,6 +553,26 @@ def test_where_no_new_connection_can_be_had(start_lodge, postgres):
         assert first.value("SELECT 2") == "2"
 
 
+def test_a_goodbye_that_comes_with_the_answer_is_nothing_to_the_client(start_lodge):
+    """The lease is over by then; the next statement has another connection."""
+    async def leaves(server, reader, writer):
+        await let_in(server, reader, writer)
+        await reader.read(4096)
+        writer.write(message(b"I") + READY + error_response(S="FATAL", V="FATAL", C="57P01", M="terminating connection"))
+        while await reader.read(4096):  # it does not close: the lodge is to, and to say nothing more
+            pass
+
+    with FakeServer(leaves) as server:
+        table = standard_routes(server.host)
+        table["databases"]["own"] = {"server": "main"}
+        table["tenants"]["plain"] = {"database": "own", "schema": None}
+        with start_lodge(table, TRUST) as lodge, lodge.login("someone.plain") as session:
+            for _ in range(3):
+                session.send(query("SELECT 1"))
+                assert [kind for kind, _ in session.until(b"Z")] == [b"I", b"Z"]
+            server.wait(lambda server: server.open == 0)
+
+
 def test_a_role_that_is_gone_costs_nobody_else_a_connection(start_lodge, postgres):
     """A tenant's clients come again and again: what the server said to one is told to the others."""
     table = pooled(postgres, wait="5s")
@@ -604,7 +625,7 @@ def renamed(start_lodge, postgres):
 
         admin.cursor().execute("CREATE ROLE passing; GRANT passing TO trusted")
         try:
-            yield start_lodge(table, TRUST), rename
+            yield start_lodge(table, {**TRUST, "admin": {"users": ["root"]}}), rename
         finally:
             admin.cursor().execute("DROP ROLE passing")
 
@@ -628,11 +649,13 @@ def test_who_waits_already_hears_of_a_role_that_is_gone(renamed):
     with ExitStack() as sessions:
         holders = [sessions.enter_context(lodge.login("trusted.globex", "crm")) for _ in range(2)]
         waiters = [sessions.enter_context(lodge.login("trusted.soylent", "crm")) for _ in range(20)]
+        console = sessions.enter_context(lodge.login("root", "pglodge"))
         for holder in holders:
             holder.rows("BEGIN")
         with rename():
             for number, waiter in enumerate(waiters):
                 waiter.send(query("SELECT 1") if number % 2 else pbe("SELECT 1") + SYNC)
+            eventually(lambda: sum("waiting" in row for row in console.rows("SHOW CLIENTS")) == len(waiters), "all wait")
             for holder in holders:
                 holder.rows("COMMIT")
             for waiter in waiters:
@@ -641,7 +664,29 @@ def test_who_waits_already_hears_of_a_role_that_is_gone(renamed):
     lodge.finish()
     told = lodge.log()
     failed = told.count("could not be dressed") + sum(map(int, re.findall("([0-9]+) more like it", told)))
+    # For each of two connections: the one it was, the new one, and who was let in between, before anything was known.
     assert 1 <= failed <= 6
+
+
+def test_who_tries_a_role_again_goes_as_far_as_a_new_connection(renamed, postgres):
+    """Else nothing would be known for the next second, and all would try."""
+    lodge, rename = renamed
+
+    def tried():
+        return (postgres.folder / "log").read_text().count('role "passing" does not exist')
+
+    with ExitStack() as sessions:
+        session = sessions.enter_context(lodge.login("trusted.soylent", "crm"))
+        others = [sessions.enter_context(lodge.login("trusted.globex", "crm")) for _ in range(2)]
+        for statement in ("BEGIN", "COMMIT"):  # so that both connections are theirs
+            for other in others:
+                other.rows(statement)
+        with rename():
+            for _ in range(3):
+                before = tried()
+                eventually(lambda: refused(session, "SELECT 1") and tried() > before, "the server is asked")
+                assert tried() == before + 2
+                assert others[0].value("SELECT 1") == "1"
 
 
 def test_what_is_under_way_when_the_lodge_drains_is_said_again(start_lodge, postgres, hidden):

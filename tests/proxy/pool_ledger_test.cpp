@@ -82,6 +82,18 @@ connection_id use(seated_ledger& books, const connection_wish& wish) {
 
 }  // namespace
 
+TEST_CASE("whether an idle connection wears a state, by key") {
+  seated_ledger books(std::nullopt);
+  stock(books, {by(1, "a", 1), with(by(2, "b", 2), db("other"))});
+  const pool_key here{"saas", "app", {}};
+  CHECK(books.has_idle(here, 1));
+  CHECK_FALSE(books.has_idle(here, 2));
+  CHECK(books.has_idle({"other", "app", {}}, 2));
+  CHECK_FALSE(books.has_idle({"nowhere", "app", {}}, 1));
+  REQUIRE(books.ask(by(3, "a", 1)));
+  CHECK_FALSE(books.has_idle(here, 1));
+}
+
 TEST_CASE("ledger: opens, reuses, and opens no more than the server bears") {
   seated_ledger books(2);
   const auto first = books.ask(by(1, "a"));
