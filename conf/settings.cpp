@@ -88,8 +88,9 @@ std::vector<setting> daemon_settings_table() {
       {daemon, "resources.clients", "integer", "none",
        "Sessions of clients at a time, all tenants together; the console's are not counted."},
       {daemon, "resources.memory", "size", "none",
-       "Resident memory: from 90 % of it on nobody new is let in, beyond it the session that holds most is ended. At "
-       "least 64MiB."},
+       "Resident memory: from 90 % of it on nobody new is let in, beyond it the session that holds most is ended. A "
+       "client's message that outgrows its room is there twice for a moment, so leave as much again to the limit of a "
+       "container. At least 64MiB."},
       {daemon, "usage", "mapping", "none", "The ledger of what tenants use, for billing; see USAGE.md.", force::yes, "",
        restart},
       {daemon, "usage.ledger", "path", "required", "The folder for its files, one a day (UTC); it must exist.",

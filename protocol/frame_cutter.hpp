@@ -73,6 +73,8 @@ class frame_cutter {
     memory_->retired = std::vector<std::byte>();
   }
 
+  /// In bytes, what has come of a wanted body that is not whole.
+  [[nodiscard]] std::size_t gathered() const { return memory_ ? memory_->held.size() : 0; }
   /// What it keeps of the stream.
   [[nodiscard]] std::size_t held_bytes() const {
     return memory_ ? memory_->held.capacity() + memory_->kept.capacity() + memory_->retired.capacity() : 0;

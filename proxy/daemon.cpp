@@ -65,6 +65,7 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
         console_(main_, reloader_, shared_, crew_.all(), hands()),
         succession_(main_, std::move(command), [this](visitor who) { crew_.take(std::move(who)); }) {
     shared_.house = &console_;
+    shared_.memory = &memory_;
     reloader_.on_begin([this] {
       if (!succeeded_) service_manager::reloading();
     });
@@ -345,7 +346,7 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
   snapshot_ptr first_;
   doors doors_;
   crew crew_{shared_};
-  memory_watch memory_{main_, shared_, crew_.all()};
+  memory_watch memory_{main_, crew_.all()};
   std::optional<desk::usage_keeper> usage_;
   host_watch watch_{[this](const host_watch::finding& found) { learn(found); }};
   console::caretaker console_;

@@ -6,6 +6,7 @@
 
 #include <boost/asio/post.hpp>
 #include <fstream>
+#include <utility>
 
 namespace proxy {
 namespace {
@@ -39,11 +40,24 @@ task<void> memory_watch::run() {
   }
 }
 
+void memory_watch::look_for(std::function<void()> seen) {
+  asio::post(main_, [this, seen = std::move(seen)]() mutable {
+    asked_.push_back(std::move(seen));
+    look();
+    tell_seen();
+  });
+}
+
+void memory_watch::tell_seen() {
+  if (searching_) return;
+  for (const auto& seen : std::exchange(asked_, {})) seen();
+}
+
 void memory_watch::look() {
   const std::uint64_t used = resident_bytes();
   give_back(used);
   const bool is_short = most_ && used > *most_ / 10 * 9;
-  if (is_short != shared_.short_of_memory.exchange(is_short)) {
+  if (is_short != is_short_.exchange(is_short)) {
     if (is_short) {
       spdlog::warn("{} MiB are in use, near resources.memory: no new sessions", used / mebibyte);
     } else {
@@ -91,6 +105,7 @@ void memory_watch::judge(std::size_t of, worker::holder one) {
   } else if (!std::exchange(told_of_none_, true)) {
     spdlog::error("resources.memory is exceeded, and no session holds much of it: it is too small for what runs here");
   }
+  tell_seen();
 }
 
 }  // namespace proxy

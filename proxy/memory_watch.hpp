@@ -6,10 +6,15 @@
 // client does not take, statements it has prepared. A session that holds little is never ended for it: that would cost
 // much and free nothing.
 //
+// A client can send more between two looks than any bound leaves. So who gathers a long message waits now and then
+// until it has been looked at, and is ended before it reads on if it must be.
+//
 // And gives back what has been freed after a burst; see trim_time.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -23,34 +28,41 @@ namespace proxy {
 /// Bytes of this process that are in memory now, those it shares included; 0 if the system does not tell.
 std::uint64_t resident_bytes();
 
-/// Main thread only.
+/// Main thread only, but for what says otherwise.
 class memory_watch {
  public:
   /// Both must outlive it.
-  memory_watch(asio::io_context& main, shared_state& shared, const std::vector<std::unique_ptr<worker>>& workers)
-      : main_(main), shared_(shared), workers_(workers) {}
+  memory_watch(asio::io_context& main, const std::vector<std::unique_ptr<worker>>& workers)
+      : main_(main), workers_(workers) {}
 
   /// Nothing: no bound.
   void set_most(std::optional<std::uint64_t> bytes) { most_ = bytes; }
   /// For as long as the loop runs.
   task<void> run();
+  /// Looks now, from any thread. `seen` is called on the main thread, when who had to be ended has been told; never, if
+  /// the loop ends before.
+  void look_for(std::function<void()> seen);
+  /// Whether nobody new is let in, when it was looked at last. From any thread.
+  [[nodiscard]] bool is_short() const { return is_short_; }
 
  private:
   void look();
   void give_back(std::uint64_t used);
   void end_the_largest();
   void judge(std::size_t of, worker::holder one);
+  void tell_seen();
 
   asio::io_context& main_;
-  shared_state& shared_;
   const std::vector<std::unique_ptr<worker>>& workers_;
   std::optional<std::uint64_t> most_;
+  std::atomic<bool> is_short_ = false;
   trim_time trim_time_;
   bool searching_ = false;
   std::size_t missing_ = 0;  // workers that have not answered
   std::size_t whose_ = 0;    // the worker of the largest so far
   worker::holder largest_;
   bool told_of_none_ = false;
+  std::vector<std::function<void()>> asked_;  ///< by look_for
 };
 
 }  // namespace proxy

@@ -41,6 +41,7 @@
 namespace proxy {
 
 class client_session;
+class memory_watch;
 namespace console {
 class house;
 struct client_facts;
@@ -65,9 +66,9 @@ struct shared_state {
   desk::shared_accounts shared_accounts;  ///< of roles and databases that have limits
   desk::session_times times;
   slow_work computing{2};
-  counter clients;                            ///< sessions, the console's excepted
-  std::atomic<bool> short_of_memory = false;  ///< see memory_watch
-  console::house* house = nullptr;            ///< what the console asks; there before the workers start
+  counter clients;                  ///< sessions, the console's excepted
+  memory_watch* memory = nullptr;   ///< there before the workers start
+  console::house* house = nullptr;  ///< what the console asks; likewise
   std::atomic<std::uint64_t> next_session_id{1};
   std::atomic<std::uint64_t> schema_generation{0};
 

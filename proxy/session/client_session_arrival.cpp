@@ -4,6 +4,7 @@
 #include "protocol/sqlstate.hpp"
 #include "proxy/auth/auth_rules.hpp"
 #include "proxy/auth/peer_address.hpp"
+#include "proxy/memory_watch.hpp"
 #include "proxy/session/client_session.hpp"
 #include "routing/access.hpp"
 
@@ -61,7 +62,7 @@ task<seldom<ending>> client_session::take_in() {
 
 // The process's own bounds, whoever the client is.
 std::optional<ending> client_session::why_full() {
-  if (home_.shared().short_of_memory) {
+  if (home_.shared().memory->is_short()) {
     return ending::fatal(sqlstate::out_of_memory, "pglodge is short of memory, and takes no new sessions",
                          "It has come near resources.memory.", "Try again later.");
   }

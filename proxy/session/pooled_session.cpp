@@ -6,11 +6,19 @@
 #include "protocol/backend_messages.hpp"
 #include "protocol/sqlstate.hpp"
 #include "protocol/startup_options.hpp"
+#include "proxy/memory_watch.hpp"
 #include "proxy/worker.hpp"
 
 namespace proxy {
 
 namespace sqlstate = pgwire::sqlstate;
+
+namespace {
+
+// Of a message that is gathered, so much may come before memory is looked at again.
+constexpr std::size_t unseen_growth = std::size_t{16} << 20;
+
+}  // namespace
 
 pooled_session::pooled_session(std::uint64_t id, worker& home, transport& client, message_reader& from_client,
                                host& around, session_meter& meter, pooled_standing standing)
@@ -108,11 +116,13 @@ task<seldom<ending>> pooled_session::converse() {
   stage at = stage::advances;
   bool sleeps = false;   // before it goes on
   bool yields = false;   // likewise
+  bool grew = false;     // likewise
   bool dresses = false;  // what a lease began with is in the run
   std::optional<waiting_for> mark;
   client_.may_use_ring();
   for (;;) {
     if (std::exchange(yields, false)) co_await give_way();
+    if (std::exchange(grew, false)) co_await be_looked_at();
     if (std::exchange(sleeps, false)) co_await sleep();
     if (end_ && at == stage::advances) co_return *end_;
     switch (at) {
@@ -157,6 +167,7 @@ task<seldom<ending>> pooled_session::converse() {
           }
           case reading::over: co_return ending::quiet("the client left");
           case reading::paused: yields = true; break;
+          case reading::grown: grew = true; break;
           case reading::fed: break;
         }
         at = stage::advances;
@@ -206,6 +217,18 @@ pooled_traffic::step pooled_session::advance(bool dressing) {
 // The others have their turn first.
 task<void> pooled_session::give_way() { co_await asio::post(home_.context(), asio::deferred); }
 
+// It may be ended for what it has made the lodge hold already.
+task<void> pooled_session::be_looked_at() {
+  const auto seen = std::make_shared<bool>(false);
+  home_.shared().memory->look_for([seen, rings = door_bell(), &loop = home_.context()] {
+    asio::post(loop, [seen, rings] {
+      *seen = true;
+      if (const auto there = rings.lock()) there->ring();
+    });
+  });
+  while (!*seen && !end_) co_await sleep();
+}
+
 void pooled_session::go_or_refuse() {
   if (auto refused = go_to(traffic_.named())) refuse(std::move(refused->report));
 }
@@ -252,12 +275,18 @@ pooled_session::reading pooled_session::read_client() {
 
 pooled_session::reading pooled_session::feed(std::span<const std::byte> said) {
   begins_ = traffic_.idle();
+  const bool grows = grows_by(said.size());
   traffic_.feed_client(said);
-  if (++rounds_ < rounds_before_yield) return reading::fed;
+  if (++rounds_ < rounds_before_yield && !grows) return reading::fed;
   rounds_ = 0;  // what it says next is read when the others have had their turn
   read_again_ = true;
   traffic_.keep_client();
-  return reading::paused;
+  return grows ? reading::grown : reading::paused;
+}
+
+bool pooled_session::grows_by(std::size_t bytes) const {
+  const std::size_t before = traffic_.gathered();
+  return before / unseen_growth != (before + bytes) / unseen_growth && home_.current()->settings->resources.memory;
 }
 
 task<ending> pooled_session::leave(seldom<ending> over) {

@@ -123,6 +123,7 @@ class pooled_session final : private lessee {
   enum class reading : std::uint8_t {
     fed,           ///< the traffic has got something, or nothing more is wanted
     paused,        ///< likewise, but the others are to have their turn first
+    grown,         ///< likewise, but whether there is memory for more is to be seen first
     waits_client,  ///< for the client to say something
     waits_lodge,   ///< for what was set aside, or for the server: until woken
     over,          ///< it has left, and nothing more can be done for it
@@ -130,6 +131,7 @@ class pooled_session final : private lessee {
   pooled_traffic::step advance(bool dressing);
   [[nodiscard]] reading read_client();
   reading feed(std::span<const std::byte> said);
+  [[nodiscard]] bool grows_by(std::size_t bytes) const;
   void go_or_refuse();
   void refuse(pgwire::error_report why);
   [[nodiscard]] bool survives(const ending& no_lease) const;
@@ -205,6 +207,7 @@ class pooled_session final : private lessee {
   auto sleep() { return bell_.wait(); }
   task<void> sleep_until(clock::time_point then);
   task<void> give_way();
+  task<void> be_looked_at();
   void wake() { bell_.ring(); }
   [[nodiscard]] std::weak_ptr<bell> door_bell() { return std::shared_ptr<bell>(alive_.lock(), &bell_); }
 

@@ -116,6 +116,8 @@ class pooled_traffic {
   /// What it keeps of the client's messages, of its prepared statements, and of what it has set. O(statements +
   /// settings).
   [[nodiscard]] std::size_t held_bytes() const;
+  /// In bytes, what has come of a message that must be whole before it is judged.
+  [[nodiscard]] std::size_t gathered() const { return client_.gathered(); }
   /// While idle: frees what is only kept for the next message.
   void keep_little() { answers_.keep_none(); }
 

@@ -5,9 +5,15 @@ import contextlib
 import psycopg2
 import pytest
 from lodge import SANITIZED, eventually, standard_routes
-from wire import Closed
+from wire import Closed, columns, query
 
 MIB = 1 << 20
+
+
+def enters(lodge, user):
+    with contextlib.suppress(psycopg2.OperationalError):
+        lodge.connect(user).close()
+        return True
 
 
 def test_so_many_clients_and_no_more(start_lodge, postgres):
@@ -19,11 +25,7 @@ def test_so_many_clients_and_no_more(start_lodge, postgres):
         lodge.connect("boss", "pglodge").close()        # who looks after it is not counted
         first.close()
 
-        def enters():
-            with contextlib.suppress(psycopg2.OperationalError):
-                lodge.connect("trusted.soylent").close()
-                return True
-        eventually(enters, "there is room again")
+        eventually(lambda: enters(lodge, "trusted.soylent"), "there is room again")
 
 
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer's own memory is beyond any such bound")
@@ -40,13 +42,21 @@ def test_who_holds_most_is_ended_before_the_process_is(start_lodge, postgres):
                     greedy.send(piece)
             line = lodge.wait_for_log("resources.memory is exceeded: session")
             assert "MiB" in line
-            eventually(lambda: "new sessions are let in again" in lodge.log() or "no new sessions" not in lodge.log(),
-                       lodge.log)
             assert polite.value("SELECT name FROM whoami") == "globex"
-        with lodge.login("trusted.globex") as later:
-            assert later.value("SELECT name FROM whoami") == "globex"
+            eventually(lambda: enters(lodge, "trusted.globex"), lodge.log)
         assert "terminating connection: pglodge is short of memory" in lodge.log()
-        assert lodge.memory_peak_mib() < 600
+        # Up to 16 MiB more may have come; where a message outgrows its room, it is there twice for a moment.
+        assert lodge.memory_peak_mib() < 2 * (192 + 16)
+
+
+def test_a_long_message_within_the_bound_arrives(start_lodge, postgres):
+    """Memory is looked at on its way, which is to change nothing."""
+    daemon = {"auth": {"method": "trust"}, "resources": {"memory": "16GiB"}}
+    with start_lodge(standard_routes(postgres.host), daemon) as lodge, lodge.login("trusted.globex") as session:
+        for long in (40 * MIB, 16 * MIB - 8, 16 * MIB):
+            session.send(query(f"SELECT length('{'x' * long}')") + query("SELECT 1"))
+            assert [columns(body) for kind, body in session.until(b"Z") if kind == b"D"] == [(str(long),)]
+            assert [columns(body) for kind, body in session.until(b"Z") if kind == b"D"] == [("1",)]
 
 
 @pytest.mark.skipif(SANITIZED, reason="likewise")

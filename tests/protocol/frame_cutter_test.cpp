@@ -157,8 +157,10 @@ TEST_CASE("how much is gathered may change between messages") {
   const std::string begin = large.substr(0, 50), end = large.substr(50);
   cutter.feed(pgwire::as_bytes(begin));
   CHECK(drain(cutter).empty());
+  CHECK(cutter.gathered() == begin.size());
   cutter.feed(pgwire::as_bytes(end));
   CHECK(drain(cutter).size() == 1);
+  CHECK(cutter.gathered() == 0);
 }
 
 TEST_CASE("what was kept is given back") {
