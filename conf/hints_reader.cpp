@@ -1,4 +1,5 @@
 // The `hints` section: where a session says which tenant it is for.
+#include <algorithm>
 #include <array>
 #include <initializer_list>
 
@@ -6,6 +7,7 @@
 #include "conf/routes_file.hpp"
 #include "conf/values.hpp"
 #include "conf/words.hpp"
+#include "routing/ascii.hpp"
 
 namespace conf {
 namespace {
@@ -34,6 +36,16 @@ std::optional<hint> read_template_hint(const yaml_value& value, hint_source sour
   return hint{source, {}, std::move(pattern)};
 }
 
+// Server names have no case, and are compared in lower case.
+std::optional<hint> read_server_name_hint(const yaml_value& value) {
+  auto made = read_template_hint(value, hint_source::sni, {"tenant"});
+  if (!made) return std::nullopt;
+  std::string text = made->pattern->text();
+  std::ranges::transform(text, text.begin(), routing::ascii_lower);
+  made->pattern = *routing::name_template::parse(text, {"tenant"});
+  return made;
+}
+
 std::optional<hint> read_certificate_hint(const yaml_value& value) {
   const auto field = value.choice<std::string_view>({{"cn", "cn"}, {"san", "san"}});
   if (!field) return std::nullopt;
@@ -48,7 +60,7 @@ std::optional<hint> read_hint(const yaml_value& entry) {
   if (const auto value = entry.find("user")) found.push_back(read_template_hint(*value, user, {"role", "tenant"}));
   if (const auto value = entry.find("database"))
     found.push_back(read_template_hint(*value, database, {"dbname", "tenant"}));
-  if (const auto value = entry.find("sni")) found.push_back(read_template_hint(*value, sni, {"tenant"}));
+  if (const auto value = entry.find("sni")) found.push_back(read_server_name_hint(*value));
   if (const auto value = entry.find("certificate")) found.push_back(read_certificate_hint(*value));
   if (const auto value = entry.find("variable")) found.push_back(read_setting_hint(*value, variable));
   if (const auto value = entry.find("search_path"))

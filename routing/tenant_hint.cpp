@@ -4,6 +4,7 @@
 #include <array>
 
 #include "routing/ascii.hpp"
+#include "routing/session_hints.hpp"
 
 namespace routing {
 namespace {
@@ -16,7 +17,7 @@ struct testimony {
 
 class witness_stand {
  public:
-  explicit witness_stand(const session_facts& facts) : facts_(facts) {
+  witness_stand(const std::vector<hint>& hints, const session_facts& facts) : hints_(hints), facts_(facts) {
     who_.user = facts.user;
     who_.database = facts.database;
   }
@@ -29,8 +30,8 @@ class witness_stand {
       case hint_source::database: return hear_database(one);
       case hint_source::sni: return hear_server_name(one);
       case hint_source::certificate: return hear_certificate(one);
-      case hint_source::variable:
-      case hint_source::search_path: return true;
+      case hint_source::variable: return hear_beginning(one, one.name);
+      case hint_source::search_path: return hear_beginning(one, "search_path");
     }
     return true;
   }
@@ -76,12 +77,14 @@ class witness_stand {
   }
 
   bool hear_server_name(const hint& one) {
+    if (server_name_heard_) return true;
     std::string name(facts_.server_name);
     std::ranges::transform(name, name.begin(), ascii_lower);  // host names have no case
     const auto found = one.pattern->match(name);
     if (!found) return true;
     const auto tenant = tenant_id::parse(captured(*found, "tenant"));
     if (!tenant) return true;
+    server_name_heard_ = true;
     who_.fixed = true;
     return believe({*tenant, describe(one)});
   }
@@ -94,6 +97,22 @@ class witness_stand {
     return std::ranges::all_of(facts_.alternative_names, [&](const std::string& name) {
       return believe_all_of(name, "an alternative name of the certificate", one);
     });
+  }
+
+  // What the running session could say, and has begun with: or its setting would be one tenant's, and its place
+  // another's.
+  bool hear_beginning(const hint& one, std::string_view setting) {
+    for (const auto& [name, value] : facts_.settings) {
+      if (!same_setting(name, setting)) continue;
+      const session_hints all(hints_);
+      auto named = all.named_by(name, {value});
+      if (!named) {
+        refusal_ = std::move(named.error());
+        return false;
+      }
+      if (!named->empty() && !believe({std::move(*named), describe(one)})) return false;
+    }
+    return true;
   }
 
   // A value that is an id from its first to its last character.
@@ -132,11 +151,13 @@ class witness_stand {
     return false;
   }
 
+  const std::vector<hint>& hints_;
   const session_facts& facts_;
   identity who_;
   std::optional<refusal> refusal_;
   bool user_heard_ = false;
   bool database_heard_ = false;
+  bool server_name_heard_ = false;
 };
 
 }  // namespace
@@ -148,7 +169,7 @@ std::string_view to_string(hint_source source) {
 }
 
 std::expected<identity, refusal> identify(const std::vector<hint>& hints, const session_facts& facts) {
-  witness_stand stand(facts);
+  witness_stand stand(hints, facts);
   for (const hint& one : hints) {
     if (!stand.hear(one)) break;
   }

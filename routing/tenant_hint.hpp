@@ -49,9 +49,9 @@ struct identity {
   friend bool operator==(const identity&, const identity&) = default;
 };
 
-/// The hints for the session's beginning; `variable` and `search_path` yield nothing here.
-/// Refusals: 3D000 (a value that is no valid tenant id where all of it should be one: a startup parameter's, a
-/// certificate's name), 28000 (hints that disagree). A template whose captured text is no valid id does not match;
+/// The hints at the session's beginning, where a `variable` or a `search_path` may have come with the startup packet.
+/// Refusals: 3D000 (a value that is no valid tenant id where all of it should be one: a setting's, a certificate's
+/// name), 28000 (hints that disagree). A template whose captured text is no valid id does not match;
 /// host names are compared in lower case.
 std::expected<identity, refusal> identify(const std::vector<hint>& hints, const session_facts& facts);
 

@@ -12,13 +12,16 @@ namespace sqlstate = pgwire::sqlstate;
 // The table may place the session elsewhere by now: at its next transaction it goes there.
 std::optional<ending> pooled_session::follow_table() {
   if (table_version_ == home_.current()->version) return std::nullopt;
-  table_version_ = home_.current()->version;
+  const std::uint64_t version = home_.current()->version;
   auto found = around_.look_up(who());
   if (!found) return std::move(found.error());
   const bool other_terms =
       where().guard != found->guard || where().refuses_pins != found->refuses_pins || where().prepare != found->prepare;
   const bool elsewhere = other_terms || routing::place_changed(where(), *found);
-  go(who(), std::move(*found));
+  auto next = place_of(who(), std::move(*found));
+  if (auto unfit = why_unfit(*next)) return unfit;
+  table_version_ = version;
+  go(std::move(next));
   if (elsewhere) traffic_.set_terms(place_->terms);
   listen_to_table();
   return std::nullopt;
@@ -29,8 +32,24 @@ void pooled_session::listen_to_table() {
   traffic_.listen_to(table.later_hints(), table.waits());
 }
 
-void pooled_session::go(routing::identity as, routing::route to) {
-  place_ = home_.places().of({std::move(as), place_->startup, std::move(to)});
+pooled_place_ptr pooled_session::place_of(routing::identity as, routing::route to) const {
+  return home_.places().of({std::move(as), place_->startup, std::move(to)});
+}
+
+// What its client began with, and what a RESET comes back to, may be against the guard there.
+std::optional<ending> pooled_session::why_unfit(const pooled_place& place) {
+  for (const auto& [name, value] : place.terms->start->own()) {
+    auto refused = place.terms->guard.refuses(name, {value});
+    if (!refused) continue;
+    ending made = ending::fatal({}, {});
+    made.report = std::move(*refused);
+    return made.as_fatal();
+  }
+  return std::nullopt;
+}
+
+void pooled_session::go(pooled_place_ptr to) {
+  place_ = std::move(to);
   pool_ = home_.shared().pools.of(where().server);
   meter_.share(where().shared);
   watch_statements();
@@ -54,6 +73,7 @@ std::optional<ending> pooled_session::go_to(const routing::tenant_id& tenant) {
   routing::identity next = who();
   next.tenant = tenant;
   auto found = around_.look_up(next);
+  pooled_place_ptr place;
   std::optional<ending> refused;
   if (!found) {
     refused = std::move(found.error());
@@ -63,7 +83,7 @@ std::optional<ending> pooled_session::go_to(const routing::tenant_id& tenant) {
                             "Name it when the session begins, by another hint; or give it pool: transaction.");
   } else if (is_shut(*found)) {
     refused = ending::disabled(found->database);
-  } else {
+  } else if (place = place_of(std::move(next), *found); !(refused = why_unfit(*place))) {
     settle_account();
     const auto entered = meter_.enter(*found);
     if (!entered) refused = ending::too_many_clients(*found, entered.error());
@@ -71,7 +91,7 @@ std::optional<ending> pooled_session::go_to(const routing::tenant_id& tenant) {
   if (refused) return refused;
   // What was pinned belonged to the other tenant.
   drop_connection();
-  go(std::move(next), std::move(*found));
+  go(std::move(place));
   traffic_.go_along(place_->terms);
   desk::say_of(around_.log_level(), spdlog::level::debug, "{}: by its own word, to {}/{}", around_.name(),
                where().server->name, where().database);
@@ -88,10 +108,12 @@ void pooled_session::become_due() {
   auto found = around_.look_up(next);
   if (!found) return leave_now(std::move(found.error()));
   if (is_shut(*found)) return leave_now(ending::disabled(found->database));
+  auto place = place_of(std::move(next), *found);
+  if (auto unfit = why_unfit(*place)) return leave_now(std::move(*unfit));
   if (const auto entered = meter_.enter(*found); !entered) {
     return leave_now(ending::too_many_clients(*found, entered.error()));
   }
-  go(std::move(next), std::move(*found));
+  go(std::move(place));
   traffic_.become_due(place_->terms);
 }
 

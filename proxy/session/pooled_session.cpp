@@ -65,22 +65,9 @@ task<seldom<ending>> pooled_session::greet(std::shared_ptr<void> alive, std::siz
   co_return std::nullopt;
 }
 
-// What it starts with may be against its tenant's guard.
-std::optional<pgwire::error_report> pooled_session::why_unfit() const {
-  const session_guard guard(where());
-  for (const auto& [name, value] : traffic_.state()->own()) {
-    if (auto refused = guard.refuses(name, {value})) return refused;
-  }
-  return std::nullopt;
-}
-
 // What a server says after a login, which needs one only the first time somebody starts like this.
 task<seldom<ending>> pooled_session::get_parameters(parameters_ptr& told) {
-  ending refused = ending::fatal({}, {});
-  if (auto unfit = why_unfit()) {
-    refused.report = std::move(*unfit);
-    co_return refused.as_fatal();
-  }
+  if (auto unfit = why_unfit(*place_)) co_return std::move(*unfit);
   // What a connection reports may be what functions left there: it is told within the tenant only.
   pool_key like = place_->wish.key;
   like.start = place_->wish.tenant;
@@ -100,6 +87,7 @@ task<seldom<ending>> pooled_session::get_parameters(parameters_ptr& told) {
     if (end_) co_return *end_;
   } while (traffic_.begins_again());
   if (const auto* why = traffic_.undressed_why()) {
+    ending refused = ending::fatal({}, {});
     refused.report = *why;
     co_return refused.as_fatal();
   }

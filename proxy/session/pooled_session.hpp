@@ -119,7 +119,6 @@ class pooled_session final : private lessee {
   [[nodiscard]] bool has_room() const override;
 
   task<seldom<ending>> get_parameters(parameters_ptr& told);
-  [[nodiscard]] std::optional<pgwire::error_report> why_unfit() const;
   enum class reading : std::uint8_t {
     fed,           ///< the traffic has got something, or nothing more is wanted
     paused,        ///< likewise, but the others are to have their turn first
@@ -140,7 +139,9 @@ class pooled_session final : private lessee {
   std::optional<ending> follow_table();
   void follow_when_pinned();
   void listen_to_table();
-  void go(routing::identity as, routing::route to);
+  [[nodiscard]] pooled_place_ptr place_of(routing::identity as, routing::route to) const;
+  [[nodiscard]] static std::optional<ending> why_unfit(const pooled_place& place);
+  void go(pooled_place_ptr to);
   void obey(const routing::route& now);
   [[nodiscard]] bool is_shut(const routing::route& next) const;
   std::optional<ending> go_to(const routing::tenant_id& tenant);

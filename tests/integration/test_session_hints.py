@@ -47,6 +47,47 @@ def where(wire):
     return wire.value("SELECT current_database()")
 
 
+@pytest.mark.parametrize("options", ["-c app.tenant=globex", "-c search_path=tenant_globex,public"])
+def test_what_a_session_begins_with_names_its_tenant(lodge, options):
+    with lodge.login("trusted", "crm", options=options) as wire:
+        assert who(wire) == "globex"
+        wire.rows("SET app.tenant = 'soylent'")
+        assert who(wire) == "soylent"
+        wire.rows("RESET app.tenant")
+        assert who(wire) == "globex"
+
+
+@pytest.mark.parametrize("user, options, code", [
+    ("trusted", "-c app.tenant=initech", "28000"),               # only somebody may enter
+    ("trusted", "-c app.tenant=hooli", "57P03"),
+    ("trusted", "-c app.tenant=nosuch", "3D000"),
+    ("trusted", "-c app.tenant=globex -c search_path=tenant_soylent", "28000"),
+    ("trusted.globex", "-c app.tenant=soylent", "28000"),        # the login fixes it
+    ("trusted.globex", "-c search_path=tenant_soylent", "28000"),
+])
+def test_what_a_session_begins_with_is_judged_as_if_it_had_been_said(lodge, user, options, code):
+    with pytest.raises(ServerError) as caught:
+        lodge.login(user, "crm", options=options)
+    assert (caught.value.sqlstate, caught.value.severity) == (code, "FATAL")
+
+
+def test_what_a_session_began_with_is_judged_again_where_it_comes_to(start_lodge, postgres):
+    table = routes(postgres, "route")
+    table["no_tenant"]["route"]["guard"] = False
+    with start_lodge(table, TRUST) as lodge:
+        with lodge.login("trusted", "crm", options="-c role=tenant_globex") as wire:
+            assert wire.value("SELECT current_user") == "tenant_globex"
+            assert error_of(wire, "SET app.tenant = 'soylent'").sqlstate == "42501"
+            assert wire.value("SELECT current_user") == "tenant_globex"
+            table["no_tenant"]["route"]["guard"] = True
+            lodge.reload(table)
+            error = error_of(wire, "SELECT current_user")
+            assert (error.sqlstate, error.severity) == ("42501", "FATAL")
+        with lodge.login("trusted", "crm") as wire:
+            wire.rows("SET app.tenant = 'soylent'")
+            assert who(wire) == "soylent"
+
+
 def test_a_session_is_let_in_without_a_tenant_and_told_to_name_one(session):
     assert session.parameters["server_version"].startswith("15")
     for sql in ("SELECT 1", "BEGIN", "SHOW app.tenant", "SELECT name FROM tenant_globex.whoami", "", "TABLE pg_class",

@@ -139,10 +139,31 @@ TEST_CASE("by certificate: the whole of a name is the id") {
   CHECK(who(by_san, {"app", "crm", {}}).tenant.empty());
 }
 
-TEST_CASE("hints for the running session say nothing at its beginning") {
-  const std::vector<hint> later{{hint_source::variable, "app.tenant", std::nullopt},
+TEST_CASE("of two templates for server names the first that matches counts, too") {
+  const std::vector<hint> two{by(hint_source::sni, "{tenant}.db.example.com"),
+                              by(hint_source::sni, "{tenant}.example.com")};
+  CHECK(who(two, {"app", "crm", {}, "acme.db.example.com"}).tenant.str() == "acme");
+  CHECK(who(two, {"app", "crm", {}, "acme.example.com"}).tenant.str() == "acme");
+}
+
+TEST_CASE("what the running session could say counts if it begins with it") {
+  const std::vector<hint> later{{hint_source::variable, "App.Tenant", std::nullopt},
                                 by(hint_source::search_path, "tenant_{tenant}")};
-  CHECK(who(later, {"app", "crm", {{"app.tenant", "acme"}, {"search_path", "tenant_acme"}}}).tenant.empty());
+  const auto of = [&](setting_list settings) { return who(later, {"app", "crm", std::move(settings)}); };
+  CHECK(of({{"app.tenant", "acme"}}).tenant.str() == "acme");
+  CHECK(of({{"app.tenant", "acme"}}).hint == "variable App.Tenant");
+  CHECK(of({{"app.tenant", "acme"}}).consumed.empty());
+  CHECK_FALSE(of({{"app.tenant", "acme"}}).fixed);
+  CHECK(of({{"search_path", "tenant_acme, public"}}).tenant.str() == "acme");
+  CHECK(of({{"app.tenant", "acme"}, {"search_path", "tenant_acme"}}).tenant.str() == "acme");
+  CHECK(of({{"app.tenant", ""}, {"search_path", "public"}, {"work_mem", "1MB"}}).tenant.empty());
+  CHECK(refused(later, {"app", "crm", {{"app.tenant", "acme"}, {"search_path", "tenant_b"}}}).sqlstate == "28000");
+  CHECK(refused(later, {"app", "crm", {{"app.tenant", "no such"}}}).sqlstate == "3D000");
+
+  std::vector<hint> fixed = later;
+  fixed.push_back(by_user("{role}.{tenant}"));
+  CHECK(refused(fixed, {"app.acme", "crm", {{"app.tenant", "b"}}}).sqlstate == "28000");
+  CHECK(who(fixed, {"app.acme", "crm", {{"app.tenant", "acme"}}}).fixed);
 }
 
 }  // namespace tenant_hint_test
