@@ -127,15 +127,15 @@ route_table::route_table(table_parts parts)
 
     const bool is_pattern = id.contains('*');
     const auto& place = kept->database ? kept->database : parts_.defaults.database;
-    residents_[place.get()] += is_pattern ? many : 1;
+    count(place, is_pattern ? many : 1);
     if (is_pattern) {
       patterns_.emplace_back(std::move(id), kept);
     } else {
       tenants_.emplace(std::move(id), kept);
     }
   }
-  residents_[parts_.defaults.database.get()] += many;  // where whoever comes next will live
-  residents_[parts_.no_tenant_route.database.get()] += 1;
+  count(parts_.defaults.database, many);  // where whoever comes next will live
+  count(parts_.no_tenant_route.database, 1);
   std::ranges::sort(patterns_, [](const auto& a, const auto& b) {
     return a.first.size() != b.first.size() ? a.first.size() > b.first.size() : a.first < b.first;
   });
@@ -184,10 +184,20 @@ std::expected<route, refusal> route_table::resolve(const identity& who) const {
       std::string(invalid_authorization), "the session names no tenant", {}, how_to_name_a_tenant(parts_.hints)});
 }
 
+void route_table::count(const std::shared_ptr<const database>& place, std::size_t entries) {
+  if (!place) return;
+  residents_of_server_[place->server.get()] += entries;
+  if (place->dbname) residents_[{place->server.get(), place->dbname->text()}] += entries;
+}
+
+// Two entries may lead to one database; where the client names it, that may be anybody's.
 bool route_table::is_shared(const database& place) const {
-  if (place.dbname && place.dbname->has("tenant")) return false;
-  const auto found = residents_.find(&place);
-  return found != residents_.end() && found->second > 1;
+  const auto several = [](const auto& counts, const auto& of) {
+    const auto found = counts.find(of);
+    return found != counts.end() && found->second > 1;
+  };
+  if (!place.dbname) return several(residents_of_server_, place.server.get());
+  return !place.dbname->has("tenant") && several(residents_, std::pair(place.server.get(), place.dbname->text()));
 }
 
 route route_table::build(const rule& says, const rule& defaults, const identity& who) const {

@@ -115,6 +115,7 @@ class route_table {
   [[nodiscard]] std::expected<route, refusal> resolve(const identity& who) const;
 
  private:
+  void count(const std::shared_ptr<const database>& place, std::size_t entries);
   [[nodiscard]] bool is_shared(const database& place) const;
   [[nodiscard]] route build(const rule& says, const rule& defaults, const identity& who) const;
 
@@ -123,7 +124,9 @@ class route_table {
   std::deque<rule> rules_;  ///< each different one once: most tenants say the same
   rules_by_id tenants_;
   std::vector<std::pair<std::string, const rule*>> patterns_;
-  std::unordered_map<const database*, std::size_t> residents_;  ///< how many entries of the table lead there
+  // How many entries of the table lead to a server's database, and to the server.
+  std::map<std::pair<const server*, std::string>, std::size_t> residents_;
+  std::map<const server*, std::size_t> residents_of_server_;
 };
 
 }  // namespace routing

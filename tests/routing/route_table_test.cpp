@@ -173,6 +173,28 @@ TEST_CASE("the guard is on where tenants share a database, unless the table says
   CHECK(resolved(together, "acme").guard);
 }
 
+TEST_CASE("a database is shared, whatever entries of the table lead to it") {
+  table t;
+  const auto main = t.parts.servers["main"];
+  const auto other = std::make_shared<const server>(server{.name = "other", .hosts = {{"pg2", 5432}}});
+  t.tenant("twin").database = place("twin", main, "saas");
+  t.tenant("namesake").database = place("namesake", other, "saas");
+  const auto made = t.build();
+  CHECK(resolved(made, "twin").guard);
+  CHECK_FALSE(resolved(made, "namesake").guard);
+
+  // Where the client names the database, it can name any of the server's.
+  const auto named_by_client = [](std::string name, std::shared_ptr<const server> on) {
+    return std::make_shared<const database>(database{.name = std::move(name), .server = std::move(on)});
+  };
+  t.tenant("guest").database = named_by_client("any", main);
+  t.tenant("alone").database =
+      named_by_client("its", std::make_shared<const server>(server{.name = "own", .hosts = {{"pg3", 5432}}}));
+  const auto open = t.build();
+  CHECK(resolved(open, "guest").guard);
+  CHECK_FALSE(resolved(open, "alone").guard);
+}
+
 TEST_CASE("equal entries are kept once") {
   table t;
   for (int i = 0; i < 100; ++i) t.tenant("t" + std::to_string(i)).schema.emplace(filled("s" + std::to_string(i % 2)));
