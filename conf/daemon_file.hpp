@@ -77,6 +77,7 @@ struct usage_settings {
   std::filesystem::path ledger;                ///< the folder, absolute; empty: no ledger
   std::chrono::milliseconds interval{60'000};  ///< from batch to batch of lines
   unsigned keep_days = 400;                    ///< the newest so many days' files stay; 0: all
+  friend bool operator==(const usage_settings&, const usage_settings&) = default;
 };
 
 /// 0 means none where that makes sense (idle).

@@ -121,10 +121,7 @@ class gatherer {
   }
 
   void follow_pattern(const yaml_value& item, const fs::path& folder, const fs::path& shown, const std::string& name) {
-    std::error_code error;
-    if (fs::is_directory(folder, error) && std::ranges::find(made_.folders, folder) == made_.folders.end()) {
-      made_.folders.push_back(folder);
-    }
+    if (std::ranges::find(made_.folders, folder) == made_.folders.end()) made_.folders.push_back(folder);
     const std::vector<fs::path> names = matching(folder, name);
     if (names.empty()) {
       return item.error("no file matches " + in_quotes((folder / name).native()) +

@@ -89,7 +89,8 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
     if (!open_doors() || !open_desk() || !all_inherited_are_used()) return exit_failed;
     doors_.fit(*first_);
     if (!start_crew()) return exit_failed;
-    if (!first_->settings->usage.ledger.empty()) usage_.emplace(first_->settings->usage, [this] { return used(); });
+    usage_settings_ = first_->settings->usage;
+    if (!usage_settings_.ledger.empty()) usage_.emplace(usage_settings_, [this] { return used(); });
     if (desk_) desk_->start();
     asio::co_spawn(main_, hear_signals(), asio::detached);
     asio::co_spawn(main_, keep_watch(main_, crew_.all(), succeeded_), asio::detached);
@@ -230,6 +231,8 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
     if (desk_) desk_->publish(next);
     if (next->settings->admin.http != desk_address_)
       spdlog::warn("a change of admin.http takes an upgrade (SIGUSR2) or a restart; it stays as it was");
+    if (next->settings->usage != usage_settings_)
+      spdlog::warn("a change of usage takes an upgrade (SIGUSR2) or a restart; it stays as it was");
   }
 
   // Of lines that were held back.
@@ -347,6 +350,7 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
   doors doors_;
   crew crew_{shared_};
   memory_watch memory_{main_, crew_.all()};
+  conf::usage_settings usage_settings_;
   std::optional<desk::usage_keeper> usage_;
   host_watch watch_{[this](const host_watch::finding& found) { learn(found); }};
   console::caretaker console_;

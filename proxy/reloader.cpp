@@ -23,6 +23,15 @@ std::string joined(const std::vector<std::string>& parts) {
   return all;
 }
 
+std::vector<std::filesystem::path> both(std::vector<std::filesystem::path> some,
+                                        std::vector<std::filesystem::path> others) {
+  std::ranges::move(others, std::back_inserter(some));
+  std::ranges::sort(some);
+  const auto again = std::ranges::unique(some);
+  some.erase(again.begin(), again.end());
+  return some;
+}
+
 }  // namespace
 
 struct reloader::outcome {
@@ -126,8 +135,8 @@ void reloader::finish(const std::shared_ptr<outcome>& result) {
                   loaded.errors.size());
   } else {
     for (const auto& warning : loaded.warnings) spdlog::warn("{}", warning);
-    files_ = std::move(loaded.files);
-    folders_ = std::move(loaded.folders);
+    files_ = std::exchange(loaded.files, {});
+    folders_ = std::exchange(loaded.folders, {});
     auto next =
         std::make_shared<snapshot>(snapshot{current_->version + 1, std::move(loaded.settings), std::move(loaded.routes),
                                             std::move(loaded.secrets), current_->overrides});
@@ -139,7 +148,9 @@ void reloader::finish(const std::shared_ptr<outcome>& result) {
   last_ = {result->read_at.wall, result->reason, loaded.errors, result->changes, current_->version};
   for (const judged& listener : listeners_) listener(last_);
   for (const judged& then : result->waiting) then(last_);
-  watcher_.watch(files_, folders_, result->read_at.at_the_earliest());
+  // After a refusal, what it was about as well: that is where it will be mended.
+  watcher_.watch(both(files_, std::move(loaded.files)), both(folders_, std::move(loaded.folders)),
+                 result->read_at.at_the_earliest());
   if (!pending_reason_.empty() && !running_) begin();
 }
 

@@ -66,10 +66,14 @@ std::vector<fs::path> folders_on_the_way(const fs::path& file) {
   std::vector<fs::path> found;
   collect_folders(file, most_links, found);
   std::vector<fs::path> folders;
-  for (const fs::path& folder : found) {
+  for (fs::path folder : found) {
     std::error_code error;
-    const fs::path real = fs::canonical(folder, error);
-    if (!error && std::ranges::find(folders, real) == folders.end()) folders.push_back(real);
+    fs::path real = fs::canonical(folder, error);
+    while (error && folder.has_relative_path()) {
+      folder = folder.has_parent_path() ? folder.parent_path() : fs::path(".");
+      real = fs::canonical(folder, error);
+    }
+    if (!error && std::ranges::find(folders, real) == folders.end()) folders.push_back(std::move(real));
   }
   return folders;
 }
@@ -84,18 +88,34 @@ watcher::watcher(asio::io_context& context, std::function<void()> on_change)
 
 void watcher::watch(std::vector<fs::path> files, std::vector<fs::path> folders,
                     std::chrono::system_clock::time_point read_at) {
-  for (const int watch : watches_) ::inotify_rm_watch(inotify_.native_handle(), watch);
-  watches_.clear();
   files_ = std::move(files);
   folders_ = std::move(folders);
+  watched_ = where_to_look();
+  follow();
+  last_seen_ = fingerprint();
+  // Reported once per sight: a file whose time lies in the future would otherwise be read again for ever.
+  if (changed_since(read_at) && last_seen_ != reported_) {
+    reported_ = last_seen_;
+    on_change_();
+  }
+}
 
-  std::vector<fs::path> all = folders_;
-  for (const fs::path& file : files_) {
+std::vector<fs::path> watcher::where_to_look() const {
+  std::vector<fs::path> all;
+  const auto add = [&](const fs::path& file) {
     for (fs::path& folder : folders_on_the_way(file)) {
       if (std::ranges::find(all, folder) == all.end()) all.push_back(std::move(folder));
     }
-  }
-  for (const fs::path& folder : all) {
+  };
+  for (const fs::path& folder : folders_) add(folder / "*.yaml");
+  for (const fs::path& file : files_) add(file);
+  return all;
+}
+
+void watcher::follow() {
+  for (const int watch : watches_) ::inotify_rm_watch(inotify_.native_handle(), watch);
+  watches_.clear();
+  for (const fs::path& folder : watched_) {
     const int watch = ::inotify_add_watch(inotify_.native_handle(), folder.c_str(),
                                           IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE |
                                               IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF);
@@ -104,12 +124,6 @@ void watcher::watch(std::vector<fs::path> files, std::vector<fs::path> folders,
     } else {
       watches_.push_back(watch);
     }
-  }
-  last_seen_ = fingerprint();
-  // Reported once per sight: a file whose time lies in the future would otherwise be read again for ever.
-  if (changed_since(read_at) && last_seen_ != reported_) {
-    reported_ = last_seen_;
-    on_change_();
   }
 }
 
@@ -141,6 +155,11 @@ bool watcher::drain_events() {
 }
 
 void watcher::look() {
+  // A folder that was not there may be: what comes into it next is to be noticed.
+  if (auto where = where_to_look(); where != watched_) {
+    watched_ = std::move(where);
+    follow();
+  }
   std::string now = fingerprint();
   if (now == last_seen_) return;
   last_seen_ = std::move(now);

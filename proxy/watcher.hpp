@@ -19,7 +19,7 @@
 namespace proxy {
 
 /// Every folder in which a change could alter what `file` leads to: its own, and that of each symbolic link on the
-/// way. Folders that are not there are left out.
+/// way. Instead of one that is not there, the nearest above it that is.
 std::vector<std::filesystem::path> folders_on_the_way(const std::filesystem::path& file);
 
 class watcher {
@@ -45,6 +45,8 @@ class watcher {
   task<void> run();
   bool drain_events();
   void look();
+  void follow();
+  [[nodiscard]] std::vector<std::filesystem::path> where_to_look() const;
   [[nodiscard]] std::string fingerprint() const;
   [[nodiscard]] bool changed_since(std::chrono::system_clock::time_point when) const;
 
@@ -53,6 +55,7 @@ class watcher {
   std::function<void()> on_change_;
   std::vector<std::filesystem::path> files_;
   std::vector<std::filesystem::path> folders_;
+  std::vector<std::filesystem::path> watched_;
   std::vector<int> watches_;
   std::string last_seen_;
   std::string reported_;

@@ -112,6 +112,7 @@ std::string server_changes(const server& was, const server& now) {
   changed("user", was.user != now.user);
   changed("password_file", was.password_file != now.password_file);
   changed("max_connections", was.max_connections != now.max_connections);
+  changed("health_check", was.health_check != now.health_check);
   return words;
 }
 

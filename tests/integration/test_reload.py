@@ -81,6 +81,8 @@ def test_included_files_come_and_go(start_lodge, table):
 
 
 def test_the_log_says_what_changed(lodge, table):
+    eager = {**table, "servers": {"main": {**table["servers"]["main"], "health_check": "1s"}}}
+    assert "server main: health_check changed" in lodge.reload(eager)
     more = {**table, "tenants": {**table["tenants"], "newcomer": {"schema": "tenant_globex"}}}
     assert "1 tenant added" in lodge.reload(more)
     assert whoami(lodge, "trusted.newcomer") == "globex"
@@ -123,6 +125,72 @@ def test_half_a_file(lodge, table):
     since = lodge.mark()
     lodge.routes_file.write_text(whole)
     lodge.wait_for_log("globex: database shared -> acme", since=since)
+
+
+def write_config(lodge, **changes):
+    lodge.config.write_text(yaml.safe_dump({**lodge.settings, **changes}, sort_keys=False))
+
+
+def refused(lodge, act):
+    since = lodge.mark()
+    act()
+    lodge.wait_for_log(" refused, ", since=since)
+
+
+def mended(lodge, act):
+    since = lodge.mark()
+    act()
+    lodge.wait_for_log("reloaded (", since=since)
+
+
+def test_a_new_file_is_mended_after_it_was_refused(lodge, table):
+    other = lodge.folder / "other.yaml"
+    other.write_text("tenants: 5\n")
+    refused(lodge, lambda: write_config(lodge, routes="other.yaml"))
+    mended(lodge, lambda: other.write_text(text(moved(table))))
+    assert whoami(lodge) == "acme"
+
+
+def test_a_new_included_file_is_mended_after_it_was_refused(lodge, table):
+    folder = lodge.folder / "later.d"
+    folder.mkdir()
+    (folder / "one.yaml").write_text("tenants: 5\n")
+    refused(lodge, lambda: lodge.write_routes({**table, "include": ["later.d/*.yaml"]}))
+    mended(lodge, lambda: (folder / "one.yaml").write_text(text({"tenants": {"newcomer": {"schema": "tenant_globex"}}})))
+    assert whoami(lodge, "trusted.newcomer") == "globex"
+
+
+@pytest.mark.parametrize("name", ["main.password", "secrets/main.password", "secrets/deeper/main.password"])
+def test_a_file_that_is_named_before_it_is_there(lodge, table, name):
+    file = lodge.folder / name
+    table["servers"]["main"] |= {"user": "trusted", "password_file": name}
+    refused(lodge, lambda: lodge.write_routes(table))
+
+    def write():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("secret")
+    mended(lodge, write)
+
+
+def test_a_folder_that_is_included_before_it_is_there(lodge, table):
+    refused(lodge, lambda: lodge.write_routes({**table, "include": ["later.d/*.yaml"]}))
+    folder = lodge.folder / "later.d"
+
+    def write():
+        folder.mkdir()
+        (folder / "one.yaml").write_text(text({"tenants": {"newcomer": {"schema": "tenant_globex"}}}))
+    mended(lodge, write)
+    assert whoami(lodge, "trusted.newcomer") == "globex"
+
+
+@pytest.mark.parametrize("setting, change, told", [
+    ("usage", {"ledger": ".", "interval": "1s"}, "a change of usage takes an upgrade"),
+    ("admin", {"http": "127.0.0.1:1"}, "a change of admin.http takes an upgrade"),
+])
+def test_what_takes_a_restart_is_told(lodge, setting, change, told):
+    since = lodge.mark()
+    write_config(lodge, **{setting: change})
+    lodge.wait_for_log(told, since=since)
 
 
 def test_a_file_that_vanishes_and_returns(lodge, table):

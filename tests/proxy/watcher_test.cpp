@@ -72,6 +72,21 @@ TEST_CASE("a symbolic link swapped two levels up is a change") {
   CHECK(w.sees_change());
 }
 
+TEST_CASE("what comes to be in folders that were not there is a change") {
+  const folder home;
+  const fs::path later = home.path() / "later", deeper = later / "deeper";
+  watching w;
+  w.watcher.watch({deeper / "main.password"}, {later}, now_read());
+  fs::create_directory(later);
+  CHECK_FALSE(w.sees_change(std::chrono::milliseconds(400)));
+  write(later / "routes.yaml", "a");
+  CHECK(w.sees_change());
+  fs::create_directory(deeper);
+  CHECK_FALSE(w.sees_change(std::chrono::milliseconds(400)));
+  write(deeper / "main.password", "a");
+  CHECK(w.sees_change());
+}
+
 TEST_CASE("a new YAML file in an included folder is a change, another file is not") {
   const folder home;
   watching w;
