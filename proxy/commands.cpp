@@ -4,6 +4,7 @@
 
 #include "conf/load.hpp"
 #include "proxy/command_line.hpp"
+#include "proxy/credentials.hpp"
 #include "proxy/desk/usage_reader.hpp"
 #include "proxy/desk/usage_report.hpp"
 #include "proxy/explain_route.hpp"
@@ -14,10 +15,10 @@ namespace {
 
 constexpr std::string_view id_pattern = "([A-Za-z0-9_][A-Za-z0-9_.-]{0,62})";
 
-bool report_errors(const conf::loaded& loaded) {
-  for (const std::string& error : loaded.errors) std::cerr << error << '\n';
-  if (!loaded.errors.empty()) std::cerr << loaded.errors.size() << " error(s)\n";
-  return !loaded.errors.empty();
+bool report_errors(const std::vector<std::string>& errors) {
+  for (const std::string& error : errors) std::cerr << error << '\n';
+  if (!errors.empty()) std::cerr << errors.size() << " error(s)\n";
+  return !errors.empty();
 }
 
 // The error is what is wrong with the arguments.
@@ -39,8 +40,14 @@ std::expected<desk::usage_query, std::string> query_of(const usage_arguments& ar
 
 int check(const std::filesystem::path& config) {
   const conf::loaded loaded = conf::load(config);
-  if (report_errors(loaded)) return exit_failed;
-  for (const std::string& warning : loaded.warnings) std::cout << "warning: " << warning << '\n';
+  if (report_errors(loaded.errors)) return exit_failed;
+  auth_tools tools;
+  const loaded_credentials named = load_credentials(tools, *loaded.settings, *loaded.routes);
+  tools.close();
+  if (report_errors(named.errors)) return exit_failed;
+  for (const auto* warnings : {&loaded.warnings, &named.warnings}) {
+    for (const std::string& warning : *warnings) std::cout << "warning: " << warning << '\n';
+  }
   const routing::route_table& table = *loaded.routes;
   std::cout << "ok: " << table.tenants().size() << " tenants, " << table.patterns().size() << " patterns, "
             << table.parts().databases.size() << " databases, " << table.parts().servers.size() << " servers, from "
@@ -50,7 +57,7 @@ int check(const std::filesystem::path& config) {
 
 int route(const std::filesystem::path& config, const std::string& subject) {
   const conf::loaded loaded = conf::load(config);
-  if (report_errors(loaded)) return exit_failed;
+  if (report_errors(loaded.errors)) return exit_failed;
 
   const auto explained = explain_route(*loaded.routes, subject);
   if (!explained) {
@@ -69,7 +76,7 @@ int usage(const std::filesystem::path& config, const usage_arguments& arguments)
   }
   // Not the routing table: with a mistake in it there is a bill all the same.
   const conf::loaded loaded = conf::load_settings(config);
-  if (report_errors(loaded)) return exit_failed;
+  if (report_errors(loaded.errors)) return exit_failed;
   const auto& folder = loaded.settings->usage.ledger;
   if (folder.empty()) {
     std::cerr << "pglodge: there is no usage ledger; write usage: { ledger: FOLDER } into " << config.native() << '\n';

@@ -2,9 +2,11 @@
 
 #include <libpq-fe.h>
 
+#include <boost/asio/ip/address.hpp>
 #include <memory>
 
 #include "protocol/startup_options.hpp"
+#include "proxy/io.hpp"
 #include "proxy/session/placement.hpp"
 
 namespace proxy {
@@ -13,24 +15,37 @@ namespace {
 bool is_url(const std::string& text) { return text.starts_with("postgres://") || text.starts_with("postgresql://"); }
 
 // What a libpq client would send for this URL. Read by libpq itself, so that it means here what it means there.
-std::expected<pgwire::startup_message, std::string> startup_of(const std::string& url) {
+struct url_meaning {
+  pgwire::startup_message startup;
+  std::string server_name;  // which TLS would tell; empty: none
+};
+std::expected<url_meaning, std::string> meaning_of(const std::string& url) {
   char* raw_error = nullptr;
   const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options(PQconninfoParse(url.c_str(), &raw_error),
                                                                              &PQconninfoFree);
   const std::unique_ptr<char, decltype(&PQfreemem)> error(raw_error, &PQfreemem);
   if (!options) return std::unexpected(error ? std::string(error.get()) : "out of memory");
 
-  pgwire::startup_message startup;
-  const auto take = [&](std::string_view keyword, std::string_view name) {
+  url_meaning meant;
+  const auto value_of = [&](std::string_view keyword) -> const char* {
     for (const PQconninfoOption* one = options.get(); one->keyword != nullptr; ++one) {
-      if (keyword == one->keyword && one->val != nullptr) startup.parameters.emplace_back(name, one->val);
+      if (keyword == one->keyword) return one->val;
     }
+    return nullptr;
+  };
+  const auto take = [&](std::string_view keyword, std::string_view name) {
+    if (const char* value = value_of(keyword)) meant.startup.parameters.emplace_back(name, value);
   };
   take("user", "user");
   take("dbname", "database");
   take("options", "options");
   take("application_name", "application_name");
-  return startup;
+  // An address or a socket's folder is no name (RFC 6066, 3).
+  const char* host = value_of("host");
+  error_code not_an_address;
+  if (host != nullptr && *host != '/') asio::ip::make_address(host, not_an_address);
+  if (not_an_address) meant.server_name = host;
+  return meant;
 }
 
 }  // namespace
@@ -44,15 +59,17 @@ std::expected<routing::explanation, std::string> explain_route(const routing::ro
     return std::unexpected("\"" + subject +
                            "\" is neither a postgres:// URL nor a tenant id ([A-Za-z0-9_][A-Za-z0-9_.-]{0,62})");
   }
-  auto startup = startup_of(subject);
-  if (!startup) {
-    std::string why = startup.error();
+  auto meant = meaning_of(subject);
+  if (!meant) {
+    std::string why = meant.error();
     while (why.ends_with('\n')) why.pop_back();
     return std::unexpected("not a URL that libpq understands: " + why);
   }
-  const auto request = session_request::read(std::move(*startup));
+  const auto request = session_request::read(std::move(meant->startup));
   if (!request) return std::unexpected(std::string(pgwire::describe(request.error()).text));
-  return routing::explain(table, request->facts(), over);
+  routing::session_facts facts = request->facts();
+  facts.server_name = std::move(meant->server_name);
+  return routing::explain(table, facts, over);
 }
 
 }  // namespace proxy

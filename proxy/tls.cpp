@@ -12,6 +12,8 @@
 #include <new>
 #include <string_view>
 
+#include "proxy/error_text.hpp"
+
 #pragma GCC diagnostic ignored "-Wold-style-cast"  // OpenSSL's macros are C
 
 namespace proxy {
@@ -35,9 +37,14 @@ struct freed {
 using x509 = std::unique_ptr<X509, freed<X509_free>>;
 using general_names = std::unique_ptr<GENERAL_NAMES, freed<GENERAL_NAMES_free>>;
 
+// The kernel's reason, where there is one, else what OpenSSL came to in the end.
 std::string library_words() {
   std::string words;
   while (const unsigned long code = ERR_get_error()) {
+    if (ERR_SYSTEM_ERROR(code)) {
+      ERR_clear_error();
+      return error_text(ERR_GET_REASON(code));
+    }
     const char* reason = ERR_reason_error_string(code);
     words = reason != nullptr ? reason : "error " + std::to_string(code);
   }

@@ -45,6 +45,10 @@ void add_place(lines& out, const identity& who, const route& where) {
   out.add("logs in as", !where.server->user.empty() ? where.server->user
                         : who.user.empty()          ? "the client's role"
                                                     : who.user);
+  // A session never has the rights of whoever logs in for everybody.
+  if (!where.server->user.empty() && where.role.empty()) {
+    out.add("role", who.user.empty() ? "the client's role" : who.user);
+  }
   for (const auto& [name, value] : session_defaults(where)) out.add(name, value);
   out.add_if_any("users", joined(where.users, [](const std::string& one) { return one; }));
   out.add("pool", to_string(where.pool));

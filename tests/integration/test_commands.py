@@ -56,6 +56,24 @@ def test_check_shows_every_error(pglodge):
     assert 'did you mean "max_connections"?' in told
 
 
+def test_check_reads_what_the_files_name(pglodge):
+    """What passes is what the daemon starts with, and reloads."""
+    table = standard_routes("db.internal:5432")
+    table["servers"]["main"] |= {"user": "pool", "password_file": "no.password", "tls": {"mode": "verify-full", "ca": "no-ca.crt"}}
+    (pglodge.folder / "routes.yaml").write_text(yaml.safe_dump(table, sort_keys=False))
+    (pglodge.folder / "pglodge.yaml").write_text(
+        "listen: [{ address: 127.0.0.1:6432, tls: { mode: allow, certificate: no.crt, key: no.key } }]\n"
+        "routes: routes.yaml\nauth: { method: scram-sha-256, users: no-users.txt }\n")
+    done = pglodge("check", "-c", "pglodge.yaml")
+    assert done.returncode == 1
+    assert "4 error(s)" in done.stderr
+    lines = done.stderr.splitlines()
+    for name in ("no.password", "no-ca.crt", "no.crt", "no-users.txt"):
+        assert [line for line in lines if name in line and "No such file or directory" in line], done.stderr
+    (pglodge.folder / "no.crt").write_text("nonsense")
+    assert "No such file" not in next(line for line in pglodge("check", "-c", "pglodge.yaml").stderr.splitlines() if "no.crt" in line)
+
+
 @pytest.mark.parametrize("file", ["pglodge.yaml", "routes.yaml"])
 def test_check_without_a_file(pglodge, file):
     (pglodge.folder / file).unlink()
@@ -93,6 +111,19 @@ def test_route(pglodge, subject, words):
     assert done.returncode == 0, done.stdout + done.stderr
     for word in words:
         assert word in done.stdout
+
+
+def test_route_by_the_name_of_the_host(pglodge):
+    table = standard_routes("db.internal:5432")
+    table["hints"] = [{"sni": "{tenant}.DB.example.com"}]
+    table["servers"]["main"]["user"] = "pool"
+    (pglodge.folder / "routes.yaml").write_text(yaml.safe_dump(table, sort_keys=False))
+    done = pglodge("route", "-c", "pglodge.yaml", "postgres://app@globex.db.example.com/crm")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search("^tenant: +globex$", done.stdout, re.MULTILINE)
+    assert re.search("^logs in as: +pool$", done.stdout, re.MULTILINE)
+    assert re.search("^role: +app$", done.stdout, re.MULTILINE)
+    assert "28000" in pglodge("route", "-c", "pglodge.yaml", "postgres://app@127.0.0.1/crm").stdout
 
 
 @pytest.mark.parametrize("subject, words", [
