@@ -54,6 +54,7 @@ class daemon_writer {
     text_ += "\nroutes: routes.yaml\n\n";
     write_auth();
     write_admin();
+    write_resources();
     write_log();
     write_timeouts();
     return std::move(text_);
@@ -186,7 +187,15 @@ class daemon_writer {
       }
       if (!names.empty()) admin.add(key, yaml_list(names));
     }
+    const auto period = global_.seconds("stats_period");
+    if (period && period->count() > 0) admin.add("stats_period", duration_text(*period));
     if (!admin.empty()) text_ += "\nadmin: " + admin.str() + "\n";
+  }
+
+  // PgBouncer counts its console's clients, too.
+  void write_resources() {
+    const auto clients = global_.count("max_client_conn");
+    if (clients && *clients > 0) text_ += "\nresources: { clients: " + std::to_string(*clients) + " }\n";
   }
 
   void write_log() {

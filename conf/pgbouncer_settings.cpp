@@ -39,8 +39,9 @@ constexpr std::string_view of_users =
     "... "
     "SET or CONNECTION LIMIT on the server to roles";
 constexpr std::string_view of_peers =
-    "one lodge uses all cores, so there are no processes to pass cancel requests between; several lodges behind a "
-    "balancer do not pass them on";
+    "one lodge uses all cores, so there are no processes to pass cancel requests between; where there are several "
+    "lodges "
+    "behind a balancer, write peers in pglodge.yaml";
 constexpr std::string_view one_process = "one lodge uses all cores, see workers";
 constexpr std::string_view tenant_decides =
     "it is a setting of the tenant, which decides also where a client asks for another value as it connects; remove it "
@@ -95,9 +96,7 @@ constexpr std::array settings{
     pgbouncer_setting{global, "log_stats", integer, "", no_match, log_lines},
     pgbouncer_setting{global, "logfile", text, "", not_needed, to_stderr},
     pgbouncer_setting{global, "login_notify_message", text, "", no_match, "clients are told nothing as they enter"},
-    pgbouncer_setting{global, "max_client_conn", integer, "", no_match,
-                      "clients are counted by tenant (limits.clients); the number of open files, "
-                      "LimitNOFILE of systemd, bounds them all"},
+    pgbouncer_setting{global, "max_client_conn", integer},
     pgbouncer_setting{global, "max_db_client_connections", integer, "0"},
     pgbouncer_setting{global, "max_db_connections", integer, "0"},
     pgbouncer_setting{global, "max_packet_size", integer, "", no_match,
@@ -153,7 +152,7 @@ constexpr std::array settings{
     pgbouncer_setting{global, "server_tls_sslmode", words, "prefer", carried, "", tls_modes},
     pgbouncer_setting{global, "service_name", text, "", not_needed, "it names a service of Windows"},
     pgbouncer_setting{global, "so_reuseport", integer, "", not_needed, one_process},
-    pgbouncer_setting{global, "stats_period", integer, "", no_match, "admin.stats_period is its like; it is 60s, too"},
+    pgbouncer_setting{global, "stats_period", seconds},
     pgbouncer_setting{global, "stats_users", text},
     pgbouncer_setting{global, "suspend_timeout", seconds, "", not_needed,
                       "nothing is suspended; at a restart timeouts.drain bounds how long sessions may go on"},

@@ -3,19 +3,11 @@
 #include <algorithm>
 
 namespace routing {
-namespace {
-
-std::string name_of(const route& where) {
-  return where.tenant.empty() ? std::string("a session without a tenant") : "tenant \"" + where.tenant.str() + "\"";
-}
-
-}  // namespace
-
 std::optional<refusal> may_enter(const route& where, std::string_view role) {
   // Who may not enter learns nothing of the tenant's state.
   if (!where.users.empty() && std::ranges::find(where.users, role) == where.users.end()) {
     return refusal{std::string(invalid_authorization),
-                   "role \"" + std::string(role) + "\" may not enter " + name_of(where),
+                   "role \"" + std::string(role) + "\" may not enter " + in_words(where.tenant),
                    {},
                    {}};
   }
@@ -25,7 +17,7 @@ std::optional<refusal> may_enter(const route& where, std::string_view role) {
 std::optional<refusal> is_open(const route& where) {
   if (where.state != tenant_state::suspended) return std::nullopt;
   return refusal{std::string(cannot_connect_now),
-                 where.message.empty() ? name_of(where) + " is suspended" : where.message,
+                 where.message.empty() ? in_words(where.tenant) + " is suspended" : where.message,
                  {},
                  {}};
 }

@@ -20,4 +20,8 @@ std::optional<tenant_id> tenant_id::parse(std::string_view text) {
   return tenant_id(text);
 }
 
+std::string in_words(const tenant_id& tenant) {
+  return tenant.empty() ? "the place of sessions without a tenant" : "tenant \"" + tenant.str() + "\"";
+}
+
 }  // namespace routing

@@ -24,4 +24,7 @@ class tenant_id {
   std::string text_;
 };
 
+/// For messages: `tenant "acme"`; without one, "the place of sessions without a tenant".
+std::string in_words(const tenant_id& tenant);
+
 }  // namespace routing

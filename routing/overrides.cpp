@@ -31,7 +31,10 @@ void overrides::apply(route& where) const {
   }
   const bool open = where.state == tenant_state::active || where.state == tenant_state::read_only;
   // Who has yet to name its tenant is there for its greeting only.
-  if (open && !where.waits && is_paused(where.database)) where.state = tenant_state::held;
+  if (open && !where.waits && is_paused(where.database)) {
+    where.state = tenant_state::held;
+    where.paused = true;
+  }
 }
 
 void overrides::want(const route& where, tenant_state state, std::string message) {

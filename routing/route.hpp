@@ -72,6 +72,7 @@ struct route {
   bool refuses_pins = false;               ///< nobody may keep a connection beyond a transaction
   prepare_mode prepare = prepare_mode::repeated;
   tenant_state state = tenant_state::active;
+  bool paused = false;  ///< held because its place is, at the console
   std::string message;  ///< of a suspended tenant
   routing::limits limits;
   shared_limits_list shared;  ///< limits of the session's role, and of its database

@@ -51,7 +51,8 @@ outcome change_tenant(const command& what, const routing::route_table& table, ro
     case verb::release:
       if (now.state != tenant_state::held) {
         return refusal(sqlstate::not_in_prerequisite_state, "tenant \"" + what.subject + "\" is not held",
-                       "It is " + std::string(to_string(now.state)) + ".");
+                       "It is " + std::string(to_string(now.state)) +
+                           (over.is_paused(now.database) ? "; its database is paused, which RESUME ends." : "."));
       }
       over.want(*written, tenant_state::active);
       break;

@@ -158,7 +158,8 @@ table show_lists(const snapshot& now, const client_list& clients, const pool_lis
       {"tenants", now.routes->tenants().size()},
       {"patterns", now.routes->patterns().size()},
       {"servers", parts.servers.size()},
-      {"overrides", now.overrides->tenants.size() + now.overrides->places.size() + now.overrides->log_levels.size()},
+      {"overrides", now.overrides->tenants.size() + now.overrides->places.size() + now.overrides->log_levels.size() +
+                        (now.overrides->everything_paused ? 1U : 0U)},
   };
   std::vector<row> rows;
   rows.reserve(items.size());

@@ -158,7 +158,9 @@ std::string metrics_text(const lodge_reading& now) {
                 now.waits);
   out.gauge("pglodge_configured_tenants", "Tenants that the table in force names by their ids.",
             static_cast<double>(now.tenants_configured));
-  out.gauge("pglodge_config_version", "Counts the configurations that came into force, from 1.",
+  out.gauge("pglodge_config_version",
+            "Counts the configurations that came into force, from 1; commands of the console that lay something over "
+            "it, too.",
             static_cast<double>(now.config_version));
   out.gauge("pglodge_config_last_reload_successful", "1, or 0 if the last reload was refused.",
             now.reload.succeeded ? 1 : 0);

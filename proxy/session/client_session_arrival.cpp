@@ -158,7 +158,7 @@ task<seldom<ending>> client_session::place() {
     held_.emplace(since, timer(home_.context(), since + wait));
     while (found && found->state == routing::tenant_state::held && !ending_) {
       auto [woken] = co_await held_->released.async_wait(no_throw);
-      if (!woken) co_return ending::held_too_long(who().tenant);
+      if (!woken) co_return ending::held_too_long(*found);
       found = look_up(who());
     }
     held_.reset();

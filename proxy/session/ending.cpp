@@ -26,8 +26,8 @@ ending ending::of(const traffic_fault& fault, std::string_view who) {
 }
 
 ending ending::moved(const routing::tenant_id& tenant) {
-  const std::string who = tenant.empty() ? "the place of sessions without a tenant" : "tenant \"" + tenant.str() + "\"";
-  return fatal(sqlstate::admin_shutdown, who + " has moved", {}, "Connect again to reach the new place.");
+  return fatal(sqlstate::admin_shutdown, routing::in_words(tenant) + " has moved", {},
+               "Connect again to reach the new place.");
 }
 
 ending ending::lodge_closes() { return fatal(sqlstate::admin_shutdown, "the lodge is closing", {}, "Connect again."); }
@@ -37,17 +37,19 @@ ending ending::nameless() {
                "One that has a server connection of its own (replication, passthrough) must name it when it begins.");
 }
 
-ending ending::held_too_long(const routing::tenant_id& tenant) {
-  return fatal(sqlstate::limit_exceeded, "tenant \"" + tenant.str() + "\" is held, and was not released in time", {},
-               "Try again later.");
+ending ending::held_too_long(const routing::route& where) {
+  return fatal(sqlstate::limit_exceeded,
+               where.paused ? "database \"" + where.database + "\" is paused, and was not resumed in time"
+                            : routing::in_words(where.tenant) + " is held, and was not released in time",
+               {}, "Try again later.");
 }
 
 ending ending::too_many_clients(const routing::route& where, routing::limit_owner full) {
   const auto* shared = full.shared();
-  const std::string& name = shared != nullptr ? shared->name : where.tenant.str();
+  const std::string who =
+      shared != nullptr ? std::string(full.kind()) + " \"" + shared->name + "\"" : routing::in_words(where.tenant);
   const auto& most = shared != nullptr ? shared->limits.clients : where.limits.clients;
-  return fatal(sqlstate::too_many_connections,
-               std::string(full.kind()) + " \"" + name + "\" has too many clients already",
+  return fatal(sqlstate::too_many_connections, who + " has too many clients already",
                full.path("clients") + " is " + std::to_string(most.value_or(0)) + ".",
                "Close sessions that are not needed, or raise the limit.");
 }

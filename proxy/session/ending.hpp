@@ -49,7 +49,7 @@ struct ending {
   /// It names no tenant, and can name none later.
   static ending nameless();
   /// Nobody released the tenant in time.
-  static ending held_too_long(const routing::tenant_id& tenant);
+  static ending held_too_long(const routing::route& where);
   /// Its tenant has as many as its limit says.
   /// `full`: whose limit is reached.
   static ending too_many_clients(const routing::route& where, routing::limit_owner full);

@@ -188,7 +188,7 @@ task<seldom<ending>> pooled_session::wait_for_lease() {
 task<seldom<ending>> pooled_session::hold() {
   const auto until = clock::now() + most_waiting();
   while (where().state == routing::tenant_state::held && !end_ && !cancel_.requested()) {
-    if (clock::now() >= until) co_return ending::held_too_long(where().tenant).as_error();
+    if (clock::now() >= until) co_return ending::held_too_long(where()).as_error();
     co_await sleep();
     if (auto gone = follow_table()) co_return std::move(*gone);
   }

@@ -78,7 +78,8 @@ void pooled_session::tell_of_waiting(clock::time_point now) {
   if (waits_for_rate_) {
     notice = meter_.waits_for_rate(where().limits, now);
   } else if (where().state == routing::tenant_state::held) {
-    notice.message = "waiting for tenant \"" + where().tenant.str() + "\" to be released";
+    notice.message = where().paused ? "waiting for database \"" + where().database + "\" to be resumed"
+                                    : "waiting for " + routing::in_words(where().tenant) + " to be released";
   } else {
     notice.detail = ending::none_free(where()).report.detail;
     if (where().limits.connections) {

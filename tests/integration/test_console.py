@@ -408,11 +408,29 @@ def test_a_client_that_leaves_in_a_wait_is_noticed(lodge, console):
     console("RESUME shared")
 
 
+def test_who_waits_for_a_paused_place_is_told_of_it(start_lodge, postgres):
+    daemon = {**DAEMON, "timeouts": {**DAEMON.get("timeouts", {}), "query_wait": "1s", "query_wait_notify": "100ms"}}
+    with start_lodge(routes(postgres), daemon) as lodge, Console(lodge) as console:
+        with lodge.login("trusted.soylent", "crm") as client:
+            console("PAUSE")
+            client.send(query("SELECT 1"))
+            assert b'waiting for database "shared" to be resumed' in client.until(b"N")[-1][1]
+            with pytest.raises(ServerError, match='database "shared" is paused, and was not resumed in time'):
+                raise ServerError(client.until(b"E")[-1][1])
+            lists = {row["list"]: row["items"] for row in console("SHOW LISTS")}
+            assert lists["overrides"] == 1
+            console("RESUME")
+            client.until(b"Z")
+            assert client.value("SELECT 1") == "1"
+
+
 def test_sessions_that_wait_to_be_released_belong_to_their_place(lodge, console):
     console("PAUSE shared")
     waiting = in_thread(lambda: ask(lodge, "trusted.soylent"))
     eventually(lambda: console("SHOW DATABASES LIKE 'shared'")[0]["current_client_connections"] == 1, "it is counted there")
     assert waiting.is_alive()
+    code, told = console.refused("RELEASE 'soylent'")
+    assert code == "55000" and "its database is paused, which RESUME ends" in told
     console("RESUME shared")
     waiting.join(10)
     assert waiting.outcome == 1
