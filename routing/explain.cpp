@@ -34,6 +34,11 @@ void add_refusal(lines& out, const refusal& why) {
   out.add_if_any("hint", why.hint);
 }
 
+std::string_view guard_of(const route& where) {
+  if (!where.guard) return "off";
+  return where.pool == pool_mode::session ? "on, but nobody watches connections that clients have for their own" : "on";
+}
+
 void add_place(lines& out, const identity& who, const route& where) {
   out.add("rule", where.rule);
   out.add("state", to_string(where.state));
@@ -52,7 +57,7 @@ void add_place(lines& out, const identity& who, const route& where) {
   for (const auto& [name, value] : session_defaults(where)) out.add(name, value);
   out.add_if_any("users", joined(where.users, [](const std::string& one) { return one; }));
   out.add("pool", to_string(where.pool));
-  out.add("guard", where.guard ? "on" : "off");
+  out.add("guard", guard_of(where));
 }
 
 // What the tenant's state means for a session that may come in.

@@ -45,6 +45,22 @@ TEST_CASE("which hint, which rule, where and in what state") {
         "admitted:     yes\n");
 }
 
+TEST_CASE("a guard that has nothing to watch is told") {
+  table t = two_tenants();
+  t.parts.tenants.front().second.pool = pool_mode::session;
+  const auto told = explain(t.build(), session_facts{"app.globex", "crm", {}});
+  CHECK(told.text().contains("guard:        on, but nobody watches connections that clients have for their own\n"));
+}
+
+TEST_CASE("who logs in for everybody is not who the session is") {
+  table t = two_tenants();
+  auto pooled = std::make_shared<server>(*t.parts.servers["main"]);
+  pooled->user = "pool";
+  t.parts.tenants.front().second.database = place("of_pool", pooled, "saas");
+  const auto told = explain(t.build(), session_facts{"app.globex", "crm", {}});
+  CHECK(told.text().contains("logs in as:   pool\nrole:         app\n"));
+}
+
 TEST_CASE("a session that has yet to name its tenant") {
   table t = two_tenants();
   t.parts.no_tenant = no_tenant_action::wait;
