@@ -136,11 +136,21 @@ const std::string* session_state::find(std::string_view name) const {
 }
 
 bool affects_reading(std::string_view setting) {
-  static constexpr std::array<std::string_view, 16> harmless{
-      "application_name",         "bytea_output",  "client_min_messages",  "extra_float_digits",  "jit",
-      "log_min_messages",         "log_statement", "maintenance_work_mem", "random_page_cost",    "seq_page_cost",
-      "synchronous_commit",       "work_mem",      "effective_cache_size", "hash_mem_multiplier", "temp_buffers",
-      "default_statistics_target"};
+  // Not bytea_output or extra_float_digits: planning may turn a constant into text.
+  static constexpr std::array<std::string_view, 14> harmless{"application_name",
+                                                             "client_min_messages",
+                                                             "jit",
+                                                             "log_min_messages",
+                                                             "log_statement",
+                                                             "random_page_cost",
+                                                             "maintenance_work_mem",
+                                                             "seq_page_cost",
+                                                             "synchronous_commit",
+                                                             "work_mem",
+                                                             "temp_buffers",
+                                                             "effective_cache_size",
+                                                             "hash_mem_multiplier",
+                                                             "default_statistics_target"};
   // The settings of applications mean nothing to PostgreSQL.
   if (setting.contains('.') || setting.ends_with("_timeout") || setting.starts_with("enable_")) return false;
   return std::ranges::find(harmless, setting) == harmless.end();

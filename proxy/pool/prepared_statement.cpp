@@ -1,8 +1,11 @@
 #include "proxy/pool/prepared_statement.hpp"
 
+#include <algorithm>
+#include <array>
 #include <functional>
 #include <utility>
 
+#include "protocol/ascii.hpp"
 #include "protocol/backend_messages.hpp"
 
 namespace proxy {
@@ -11,10 +14,33 @@ namespace {
 // No client may call a statement so.
 constexpr std::string_view name_prefix = "pglodge_";
 
+// Of one hash. Only who wants to makes more of them, so that all are looked at each time; those are not shared.
+constexpr std::size_t most_alike = 16;
+
 std::uint64_t hash_of(std::string_view text, const std::vector<std::uint32_t>& types) {
   std::uint64_t hash = std::hash<std::string_view>{}(text);
   for (const std::uint32_t type : types) hash = (hash ^ type) * 0x100000001B3U;  // the prime of FNV-1a
   return hash;
+}
+
+// Words that a date or a time may be written by (PostgreSQL docs, 8.5.1.4, Special Values); now() is none.
+bool may_tell_time(std::string_view text) {
+  constexpr std::array<std::string_view, 4> words{"now", "today", "tomorrow", "yesterday"};
+  const auto is_letter = [](char c) {
+    const char letter = pgwire::lower(c);
+    return (letter >= 'a' && letter <= 'z') || (c >= '0' && c <= '9') || c == '_' || pgwire::is_high(c);
+  };
+  for (auto at = text.begin(); at != text.end();) {
+    at = std::find_if(at, text.end(), is_letter);
+    const auto end = std::find_if_not(at, text.end(), is_letter);
+    const auto is_it = [&](std::string_view word) {
+      return std::ranges::equal(std::string_view(at, end), word, {}, pgwire::lower);
+    };
+    const bool called = end != text.end() && *end == '(';
+    if (!called && std::ranges::any_of(words, is_it)) return true;
+    at = end;
+  }
+  return false;
 }
 
 }  // namespace
@@ -23,7 +49,8 @@ statement_ptr statement_store::share(std::string_view text, std::vector<std::uin
                                      std::shared_ptr<const pgwire::verdict> verdict, std::string_view encoding) {
   const std::uint64_t hash = hash_of(text, types);
   auto [at, end] = known_.equal_range(hash);
-  while (at != end) {
+  std::size_t alike = 0;
+  while (at != end && alike < most_alike) {
     const statement_ptr known = at->second.lock();
     if (!known) {
       at = known_.erase(at);
@@ -31,9 +58,11 @@ statement_ptr statement_store::share(std::string_view text, std::vector<std::uin
     }
     if (known->text == text && known->parameter_types == types && known->encoding == encoding) return known;
     ++at;
+    ++alike;
   }
-  auto made = std::make_shared<const prepared_statement>(
-      prepared_statement{std::string(text), std::move(types), std::move(verdict), hash, std::string(encoding)});
+  auto made = std::make_shared<const prepared_statement>(prepared_statement{
+      std::string(text), std::move(types), std::move(verdict), hash, std::string(encoding), may_tell_time(text)});
+  if (alike == most_alike) return made;
   if (known_.size() >= sweep_at_) sweep();
   known_.emplace(hash, made);
   return made;
@@ -55,6 +84,10 @@ void server_statements::set_shape(std::string_view name, std::uint64_t shape) {
   if (const auto found = by_name_.find(name); found != by_name_.end()) found->second->shape = shape;
 }
 
+void server_statements::set_stale(std::string_view name) {
+  if (const auto found = by_name_.find(name); found != by_name_.end()) found->second->went_stale = true;
+}
+
 const std::string& server_statements::add(const statement_ptr& statement, std::uint64_t state) {
   if (const auto before = by_key_.find(key{statement, state}); before != by_key_.end()) {
     unwanted_.push_back(before->second->name);
@@ -64,7 +97,7 @@ const std::string& server_statements::add(const statement_ptr& statement, std::u
     unwanted_.push_back(by_use_.back().name);
     remove(unwanted_.back());
   }
-  by_use_.push_front(entry{{std::string(name_prefix) + std::to_string(next_++), std::nullopt}, {statement, state}});
+  by_use_.push_front(entry{{.name = std::string(name_prefix) + std::to_string(next_++)}, {statement, state}});
   by_key_.emplace(by_use_.front().what, by_use_.begin());
   by_name_.emplace(by_use_.front().name, by_use_.begin());
   return by_use_.front().name;

@@ -28,6 +28,7 @@ struct prepared_statement {
   std::shared_ptr<const pgwire::verdict> verdict;  ///< null: it does nothing to its session
   std::uint64_t hash = 0;                          ///< of text and types
   std::string encoding;                            ///< which the text is in, if it is not ASCII
+  bool tells_time = false;                         ///< it may hold a time that is read when it is parsed: 'now'
 
   friend bool operator==(const prepared_statement& a, const prepared_statement& b) {
     return a.hash == b.hash && a.text == b.text && a.parameter_types == b.parameter_types && a.encoding == b.encoding;
@@ -59,11 +60,13 @@ class server_statements {
   struct prepared {
     std::string name;                    ///< at the server
     std::optional<std::uint64_t> shape;  ///< of its result, once it is known: see `shape_of`
+    bool went_stale = false;             ///< good for those who have it, but for nobody new
   };
 
   /// It when parsed in the state of this fingerprint; null: it is not there. Counts as use.
   const prepared* find(const statement_ptr& statement, std::uint64_t state);
   void set_shape(std::string_view name, std::uint64_t shape);
+  void set_stale(std::string_view name);
 
   /// Gives it a name, which the caller prepares. An equal one that was there is to be closed, and so is the one unused
   /// for longest if there are too many: see `take_unwanted`.

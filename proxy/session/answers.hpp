@@ -116,17 +116,20 @@ class expected_answers {
     return found != waiting().end() ? &*found : nullptr;
   }
   /// The server has yet to say in which state it leaves a transaction.
-  [[nodiscard]] bool owes_ready() const { return next_ready() != nullptr; }
+  [[nodiscard]] bool owes_ready() const { return readies_ > 0; }
   // What `front` or `push` gave is not valid after another `push`.
 
   void push(expected_answer&& what) {
     move_up();
+    readies_ += what.ends_with_ready() ? 1U : 0U;
     all_.push_back(std::move(what));
   }
   /// One that has nothing special about it, or nothing yet: it is large, and dear to move.
   expected_answer& push(expected_answer::kind what) {
     move_up();
-    return all_.emplace_back(what);
+    expected_answer& made = all_.emplace_back(what);
+    readies_ += made.ends_with_ready() ? 1U : 0U;
+    return made;
   }
   /// The first behind `entry`, which is one of these, whose undoing is of the same kind; null: none.
   [[nodiscard]] expected_answer* next_to_undo(const expected_answer& entry) {
@@ -135,6 +138,7 @@ class expected_answers {
     return found != all_.end() ? &*found : nullptr;
   }
   void pop() {
+    readies_ -= all_[head_].ends_with_ready() ? 1U : 0U;
     ++head_;
     if (empty()) clear();
   }
@@ -143,12 +147,14 @@ class expected_answers {
   void clear() {
     all_.clear();
     head_ = 0;
+    readies_ = 0;
     if (all_.capacity() > most_kept) all_.shrink_to_fit();
   }
   /// The same, and gives all memory back.
   void keep_none() {
     all_ = std::vector<expected_answer>();  // from {} it would keep its memory
     head_ = 0;
+    readies_ = 0;
   }
 
   struct copy_start {
@@ -171,6 +177,7 @@ class expected_answers {
 
   std::vector<expected_answer> all_;  // from head_ on
   std::size_t head_ = 0;
+  std::size_t readies_ = 0;  // of those that wait
 };
 
 }  // namespace proxy

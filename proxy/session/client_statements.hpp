@@ -19,6 +19,7 @@ struct client_statement {
   statement_ptr statement;
   bool at_server = false;                   ///< named at the server, though perhaps not at the client
   std::optional<std::uint64_t> shape = {};  ///< of its result when the client prepared it
+  std::uint64_t parsed_as = 0;              ///< the number of its Parse, if nobody else's is the same; else 0
 };
 
 class client_statements {

@@ -100,7 +100,7 @@ task<seldom<ending>> pooled_session::get_parameters(parameters_ptr& told) {
 // functions, or in coroutines that end. Each place that waits has room of its own in it, so there is one to sleep at.
 task<seldom<ending>> pooled_session::converse() {
   using step = pooled_traffic::step;
-  enum class stage : std::uint8_t { advances, reads, leases };
+  enum class stage : std::uint8_t { advances, sends, reads, leases };
   stage at = stage::advances;
   bool sleeps = false;   // before it goes on
   bool yields = false;   // likewise
@@ -139,11 +139,21 @@ task<seldom<ending>> pooled_session::converse() {
             traffic_.keep_client();
             sleeps = true;
             continue;
+          case step::full:
+            traffic_.keep_client();
+            at = stage::sends;
+            continue;
           case step::terminated: co_return ending::quiet("the client left");
           case step::fault: co_return ending::of(*traffic_.fault(), "The client");
         }
         break;
       }
+      case stage::sends:
+        sleeps = connection_ && !connection_->sent() && !end_;
+        if (sleeps) continue;
+        at = stage::advances;
+        yields = true;
+        break;
       case stage::reads:
         switch (read_client()) {
           case reading::waits_lodge: sleeps = true; continue;

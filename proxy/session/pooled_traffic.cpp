@@ -89,7 +89,7 @@ std::optional<pgwire::error_report> pooled_traffic::note(const pgwire::verdict& 
                                                          std::string_view encoding) {
   std::vector<const pgwire::verdict*> executed;
   for (const std::string& name : verdict.executes) {
-    const auto runs = known_as(name).statement;
+    const auto runs = statement_of(name);
     if (runs && runs->verdict) executed.push_back(runs->verdict.get());
   }
   texts_are_in(encoding);

@@ -91,6 +91,7 @@ class pooled_traffic {
     names_tenant,  ///< the message at hand names another tenant: `go_along` or `refuse` first
     needs_lease,   ///< `begin_lease` or `refuse` first
     waits,         ///< for the server, see `from_server`
+    full,          ///< what is in `to_server` is to be sent first
     terminated,    ///< the client said goodbye
     fault,         ///< it sent what the protocol forbids: `fault`
   };
@@ -255,8 +256,9 @@ class pooled_traffic {
     bool waits = false;    // not known yet whether it still is what the client prepared
     bool changed = false;  // its result is not what the client prepared it for
   };
-  [[nodiscard]] readiness have_prepared(const client_statement& what, byte_run& to_server);
-  [[nodiscard]] client_statement known_as(std::string_view name) const;
+  [[nodiscard]] readiness have_prepared(client_statement& what, byte_run& to_server);
+  [[nodiscard]] client_statement* known_as(std::string_view name);
+  [[nodiscard]] statement_ptr statement_of(std::string_view name) const;
   void describe_at_server(const std::string& server_name, std::string client_name, byte_run& to_server);
   void on_shape(const pgwire::frame_piece& piece);
   void have_unnamed(byte_run& to_server);
@@ -274,7 +276,8 @@ class pooled_traffic {
   }
   [[nodiscard]] std::string_view told(std::string_view parameter) const;
   [[nodiscard]] std::uint64_t clean_key() const;
-  [[nodiscard]] std::uint64_t parse_key() const;
+  [[nodiscard]] std::uint64_t own_key(std::uint64_t number) const;
+  [[nodiscard]] bool stands_alone(const prepared_statement& statement) const;
   void run_hidden(std::string_view sql, owner whose, byte_run& to_server);
   void hidden_query(std::string_view sql, owner whose, byte_run& to_server);
   void close_unwanted(byte_run& to_server);
@@ -334,6 +337,7 @@ class pooled_traffic {
   seldom<pgwire::error_report> undressed_why_;  // outlives the lease
   seldom<first_words> first_words_;
   std::uint32_t counted_already_ = 0;  // of the statements to come: those that come again
+  std::uint64_t last_alone_ = 0;       // see client_statement::parsed_as
   bool begins_again_ = false;
 
   expected_answers answers_;

@@ -18,6 +18,13 @@ namespace frontend = pgwire::frontend;
 namespace backend = pgwire::backend;
 namespace to_backend = pgwire::frontend_type;
 
+// A client's few bytes can become many to the server, where a statement's text has to be said again. So much may be
+// ready to be sent before more is dealt with.
+constexpr std::size_t most_to_server = std::size_t{2} << 20;
+
+// What is remembered of an answer takes far more memory than the message that asks for it.
+constexpr std::size_t most_unanswered = 8192;
+
 // A statement is judged whole, so it is held whole: as long as the server itself would take it.
 constexpr std::size_t most_statement = std::size_t{1} << 30;
 
@@ -75,6 +82,11 @@ bool speaks_of_names(const frame_piece& piece) {
          piece.type == to_backend::close || piece.type == to_backend::query;
 }
 
+// It passes without being remembered, or takes the server out of where it waits.
+bool is_copy(const frame_piece& piece) {
+  return piece.type == 0 || piece.type == to_backend::copy_done || piece.type == to_backend::copy_fail;
+}
+
 bool takes_unnamed(const frame_piece& piece) {
   if (piece.type == to_backend::bind) {
     const auto head = read_bind_head(piece.body());
@@ -114,6 +126,10 @@ pooled_traffic::step pooled_traffic::consider_all(byte_run& to_server, byte_run&
       fault_ = traffic_fault{*client_.fault(), client_.faulty_type()};
       return step::fault;
     }
+    if (piece->begins && !is_copy(*piece) && answers_.waiting().size() >= most_unanswered) {
+      to_server.insert(frontend::flush{}.encode());  // a server keeps answers back until it has many, or is told
+      return step::waits;
+    }
     if (const auto stop = consider(*piece, to_server, to_client)) {
       if (*stop == step::terminated || *stop == step::over) client_.pop();
       return *stop;
@@ -121,6 +137,7 @@ pooled_traffic::step pooled_traffic::consider_all(byte_run& to_server, byte_run&
     count_statement(*piece);
     if (first_words_) first_words_->note(*piece);
     client_.pop();
+    if (to_server.bytes().size() >= most_to_server) return step::full;
   }
 }
 
@@ -268,7 +285,7 @@ bool pooled_traffic::on_query(const frame_piece& piece, byte_run& to_server) {
 std::vector<routing::dress_step> pooled_traffic::restores_after(const pgwire::verdict& verdict) const {
   auto steps = changes_.restores(verdict);
   for (const std::string& name : verdict.executes) {
-    const auto runs = known_as(name).statement;
+    const auto runs = statement_of(name);
     if (!runs || !runs->verdict) continue;
     const auto more = changes_.restores(*runs->verdict);
     steps.insert(steps.end(), more.begin(), more.end());
@@ -329,7 +346,7 @@ bool pooled_traffic::wants_last_connection() {
   if (piece->type != to_backend::bind) return false;
   const auto head = read_bind_head(piece->body());
   if (!head) return false;
-  const statement_ptr statement = known_as(head->statement).statement;
+  const statement_ptr statement = statement_of(head->statement);
   return statement && statement->verdict && statement->verdict->traits.has(pgwire::trait::reads_sequence);
 }
 

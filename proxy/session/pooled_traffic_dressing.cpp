@@ -80,6 +80,9 @@ void pooled_traffic::change_clothes(byte_run& to_server) {
     server_->statements.clear();
     client_before_ = 0;
     run_hidden("DISCARD ALL", owner::dress, to_server);
+  } else if (!dressing_.of_new && server_->worn->reading_fingerprint() != changes_.state()->reading_fingerprint()) {
+    // Those inside functions hold constants as the settings of before had them read.
+    run_hidden("DISCARD PLANS", owner::dress, to_server);
   }
   put_on(foreign ? routing::session_state() : *server_->worn, foreign ? random_seed::fresh : random_seed::stays,
          client_.peek() != nullptr ? reply::with_the_clients : reply::at_once, to_server);

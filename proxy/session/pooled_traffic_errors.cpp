@@ -101,7 +101,7 @@ void pooled_traffic::on_error(const frame_piece& piece, byte_run& to_client) {
     to_client.insert(pgwire::encode_error(*why));
   } else if (at->refusal) {
     to_client.insert(pgwire::encode_error(*at->refusal));
-  } else if (at->what == kind::bind && !at->text.empty() && piece.ends) {
+  } else if ((at->what == kind::bind || at->what == kind::describe) && !at->text.empty() && piece.ends) {
     to_client.insert(in_clients_words(piece.body(), at->text, at->client_name));
   } else if (!at->ours.empty() && piece.ends) {
     to_client.insert(at_clients_position(piece.body(), at->ours));
@@ -117,9 +117,14 @@ void pooled_traffic::on_error(const frame_piece& piece, byte_run& to_client) {
     query_failed_ = failed_ = true;
     return;
   }
-  // A plan went stale that the client knows nothing of: the next time it is made anew.
-  if (at->what == kind::bind && !at->text.empty() && at->client_name.empty() && fields &&
-      fields->code == sqlstate::feature_not_supported) {
+  // It may have gone stale, by a change of the schema that was not seen: the next time it is made anew.
+  const bool of_ours = (at->what == kind::bind || at->what == kind::describe) && !at->text.empty() && status_ != 'E';
+  if (of_ours && fields && fields->code == sqlstate::invalid_statement_name) {
+    server_->statements.clear();  // somebody has told the server to forget them
+  } else if (of_ours && fields && fields->code == sqlstate::feature_not_supported && !at->client_name.empty()) {
+    // Another result than the client prepared it for: it fails as long as that is so.
+    server_->statements.set_stale(at->text);
+  } else if (of_ours) {
     server_->statements.remove(at->text);
     server_->statements.unwanted(at->text);
   }

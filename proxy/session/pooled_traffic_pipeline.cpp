@@ -68,7 +68,8 @@ void pooled_traffic::on_parse(const frame_piece& piece, byte_run& to_server) {
   entry.statement = std::exchange(unnamed_, client_statement{statement, false}).statement;
   // Behind what is under way the server has to be asked in any case: see parse_at_server.
   const bool promotes = changes_.terms().prepare == routing::prepare_mode::repeated;
-  const bool comes_often = promotes && !statement->verdict && tools_.seen.count(statement->hash) >= promote_at;
+  const bool comes_often =
+      promotes && !statement->verdict && !stands_alone(*statement) && tools_.seen.count(statement->hash) >= promote_at;
   if (comes_often && !answers_.owes_ready()) {
     unnamed_.at_server = true;
     parse_at_server(*what, statement, std::move(entry), to_server);
@@ -85,11 +86,12 @@ bool pooled_traffic::on_bind(const frame_piece& piece, byte_run& to_server) {
   unsynced_ = true;
   const auto head = read_bind_head(piece.body());
   if (head && takes_reserved_name(head->statement, to_server)) return true;
-  const client_statement what = head ? known_as(head->statement) : client_statement{};
+  client_statement* const known = head ? known_as(head->statement) : nullptr;
+  const client_statement what = known != nullptr ? *known : client_statement{};
   if (what.statement) shown_.note(what.statement->text, rounds_);
   readiness ready;
   if (what.statement && what.at_server) {
-    ready = have_prepared(what, to_server);
+    ready = have_prepared(*known, to_server);
     if (ready.waits) return false;
     if (ready.changed && status_ != 'E') {
       refuse_at_server(result_changed(), false, to_server);
@@ -136,9 +138,9 @@ bool pooled_traffic::on_describe(const frame_piece& piece, byte_run& to_server) 
   const auto what = frontend::describe::decode(piece.body());
   if (what && what->target == frontend::target::statement) {
     if (takes_reserved_name(what->name, to_server)) return true;
-    const client_statement known = known_as(what->name);
-    if (known.statement && known.at_server) {
-      const readiness ready = have_prepared(known, to_server);
+    client_statement* const known = known_as(what->name);
+    if (known != nullptr && known->at_server) {
+      const readiness ready = have_prepared(*known, to_server);
       if (ready.waits) return false;
       if (ready.changed && status_ != 'E') {
         refuse_at_server(result_changed(), false, to_server);
@@ -147,7 +149,9 @@ bool pooled_traffic::on_describe(const frame_piece& piece, byte_run& to_server) 
       frontend::describe renamed = *what;
       renamed.name = ready.name;
       to_server.insert(renamed.encode());
-      push(kind::describe);
+      expected& entry = push(kind::describe);
+      entry.text = ready.name;
+      entry.client_name = what->name;
       return true;
     }
     if (what->name.empty()) have_unnamed(to_server);

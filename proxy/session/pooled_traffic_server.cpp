@@ -171,6 +171,7 @@ void pooled_traffic::on_parameter(const frame_piece& piece, byte_run& to_client)
     }
   }
   if (!reply_passes_) return;
+  if (readable) changes_.reported(status->name);
   to_client.pass(piece.bytes);
   if (readable) told_ = server_->reported;
 }

@@ -19,26 +19,34 @@ std::string set_encoding(std::string_view name) {
 
 }  // namespace
 
-client_statement pooled_traffic::known_as(std::string_view name) const {
-  if (name.empty()) return unnamed_;
+client_statement* pooled_traffic::known_as(std::string_view name) {
+  client_statement* const known = name.empty() ? &unnamed_ : named_.find(name);
+  return known != nullptr && known->statement ? known : nullptr;
+}
+
+statement_ptr pooled_traffic::statement_of(std::string_view name) const {
+  if (name.empty()) return unnamed_.statement;
   const client_statement* const known = named_.find(name);
-  return known != nullptr ? *known : client_statement{};
+  return known != nullptr ? known->statement : nullptr;
 }
 
 // Prepares it under a name of ours, unless it is there already. In a failed transaction the server has to say so, and
 // whether one has begun and failed is not known while anything is under way.
 void pooled_traffic::parse_at_server(const frontend::parse& what, const statement_ptr& statement, expected&& entry,
                                      byte_run& to_server) {
-  const std::uint64_t key = parse_key();
   const bool may_have_failed = status_ == 'E' || answers_.owes_ready();
-  const auto* there = may_have_failed ? nullptr : server_->statements.find(statement, key);
-  if (there != nullptr) {
+  const bool alone = stands_alone(*statement);
+  const auto* there = may_have_failed || alone ? nullptr : server_->statements.find(statement, clean_key());
+  if (there != nullptr && !there->went_stale) {
     if (client_statement* const named = named_.find(entry.client_name)) named->shape = there->shape;
     entry.what = kind::answer;
     entry.text = backend::parse_complete{}.encode();
     push(std::move(entry));
     return;
   }
+  std::uint64_t key = clean_key();
+  client_statement* const named = named_.find(entry.client_name);
+  if (alone && named != nullptr) key = own_key(named->parsed_as = ++last_alone_);
   entry.server_name = server_->statements.add(statement, key);
   frontend::parse renamed = what;
   renamed.statement = entry.server_name;
@@ -71,16 +79,15 @@ void pooled_traffic::on_shape(const frame_piece& piece) {
 }
 
 // Makes sure that it is prepared at the server, and that it is what the client prepared.
-pooled_traffic::readiness pooled_traffic::have_prepared(const client_statement& what, byte_run& to_server) {
-  const std::uint64_t key = parse_key();
-  const auto* there = server_->statements.find(what.statement, key);
+pooled_traffic::readiness pooled_traffic::have_prepared(client_statement& what, byte_run& to_server) {
+  const bool alone = stands_alone(*what.statement);
+  const bool has_own = alone && what.parsed_as != 0;
+  const auto* there = server_->statements.find(what.statement, has_own ? own_key(what.parsed_as) : clean_key());
   const auto is_other = [&](const server_statements::prepared& one) {
     return what.shape && one.shape && *what.shape != *one.shape;
   };
-  if (there == nullptr && changes_.dirty()) {
-    there = server_->statements.find(what.statement, clean_key());
-    if (there != nullptr && is_other(*there)) there = nullptr;  // what this transaction has changed may make it right
-  }
+  // What this transaction has changed may make it right.
+  if (there != nullptr && !has_own && changes_.dirty() && is_other(*there)) there = nullptr;
   if (there != nullptr) {
     const bool changed = is_other(*there);
     const bool unknown = what.shape && !there->shape;
@@ -88,6 +95,8 @@ pooled_traffic::readiness pooled_traffic::have_prepared(const client_statement& 
   }
   expected entry{kind::parse};
   entry.silent = true;
+  std::uint64_t key = has_own ? own_key(what.parsed_as) : clean_key();
+  if (alone && !has_own) key = own_key(what.parsed_as = ++last_alone_);
   entry.server_name = server_->statements.add(what.statement, key);
   const bool was_read_otherwise =
       status_ != 'E' && !what.statement->encoding.empty() && what.statement->encoding != client_encoding();
@@ -136,11 +145,21 @@ std::string_view pooled_traffic::encoding_of(std::string_view text) const {
 
 // The state that statements are parsed in, as a number that differs where results could.
 std::uint64_t pooled_traffic::clean_key() const {
-  return changes_.state()->reading_fingerprint() ^ (changes_.schema_generation() * 0xD6E8FEB86659FD93U);
+  const std::uint64_t own = changes_.temporary_generation();
+  const std::uint64_t everybodys =
+      changes_.state()->reading_fingerprint() ^ (changes_.schema_generation() * 0xD6E8FEB86659FD93U);
+  return own == 0 ? everybodys : everybodys ^ ((session_ << 32U ^ own) * 0x9FB21C651E98DF25U);
 }
 
-std::uint64_t pooled_traffic::parse_key() const {
-  return changes_.dirty() ? clean_key() ^ (session_ * 0x9E3779B97F4A7C15U) ^ 1U : clean_key();
+// Of one Parse, for nobody else to find.
+std::uint64_t pooled_traffic::own_key(std::uint64_t number) const {
+  return (session_ * 0x9E3779B97F4A7C15U) ^ (number * 0xC2B2AE3D27D4EB4FU) ^ 1U;
+}
+
+// What a server makes of it as it parses depends on more than the session's state: on what this transaction has set or
+// changed, or on the time.
+bool pooled_traffic::stands_alone(const prepared_statement& statement) const {
+  return changes_.dirty() || statement.tells_time;
 }
 
 }  // namespace proxy

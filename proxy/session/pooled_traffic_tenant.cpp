@@ -31,7 +31,7 @@ pooled_traffic::hearing pooled_traffic::hear(const frame_piece& piece, byte_run&
     }
     case to_backend::bind: {
       auto values = frontend::bind::decode(piece.body());
-      const auto statement = values ? known_as(values->statement).statement : nullptr;
+      const auto statement = values ? statement_of(values->statement) : nullptr;
       if (statement) keep_texts(*values, *statement);
       const auto* verdict = statement ? statement->verdict.get() : nullptr;
       return hear_statement(verdict, values ? &*values : nullptr, piece, to_server, to_client);
@@ -74,7 +74,7 @@ pooled_traffic::hearing pooled_traffic::hear_statement(const pgwire::verdict* ve
 // EXECUTE of what was prepared by the protocol.
 bool pooled_traffic::runs_what_names(const pgwire::verdict& verdict) const {
   return std::ranges::any_of(verdict.executes, [&](const std::string& name) {
-    const auto runs = known_as(name).statement;
+    const auto runs = statement_of(name);
     return runs && runs->verdict && speech_.concerns(*runs->verdict);
   });
 }

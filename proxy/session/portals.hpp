@@ -7,9 +7,11 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <deque>
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "proxy/pool/prepared_statement.hpp"
 #include "proxy/seldom.hpp"
@@ -25,7 +27,9 @@ class portals {
     const bool matters = statement && statement->verdict;
     if (!matters && last_of(name) == nullptr) return 0;
     if (!all_) all_.emplace();
-    all_->push_back({std::string(name), matters ? statement : nullptr, ++last_});
+    const auto at = all_->by_name.try_emplace(std::string(name)).first;
+    at->second.push_back({++last_, matters ? statement : nullptr});
+    all_->names.emplace_hint(all_->names.end(), last_, at);
     return last_;
   }
   /// A Close has been sent.
@@ -34,16 +38,19 @@ class portals {
   /// The server has done what got this number: those of this name that were there before are not any more.
   void confirm(std::string_view name, number which) {
     if (!all_) return;
-    for (auto one = all_->begin(); one != all_->end() && one->which < which;) {
-      one = one->name == name ? all_->erase(one) : one + 1;
-    }
+    if (const auto at = all_->by_name.find(name); at != all_->by_name.end()) confirm(at, which);
   }
   void confirm_bound(number which) {
-    if (const auto made = find(which); made != end()) confirm(std::string(made->name), which);
+    if (const auto* at = find(which)) confirm(*at, which);
   }
   /// It came to nothing.
   void undo(number which) {
-    if (const auto made = find(which); made != end()) all_->erase(made);
+    const auto* found = find(which);
+    if (found == nullptr) return;
+    const auto at = *found;
+    at->second.erase(std::ranges::lower_bound(at->second, which, {}, &portal::which));
+    all_->names.erase(which);
+    if (at->second.empty()) all_->by_name.erase(at);
   }
   /// With the transaction they are gone.
   void clear() { all_.reset(); }
@@ -56,25 +63,33 @@ class portals {
 
  private:
   struct portal {
-    std::string name;
-    statement_ptr statement;
     number which;
+    statement_ptr statement;
   };
-  using list = std::deque<portal>;  // in order of their numbers; what comes and goes is near one of its ends
+  using lists = std::map<std::string, std::vector<portal>, std::less<>>;  // each in order of its numbers
+  struct index {
+    lists by_name;
+    std::map<number, lists::iterator> names;
+  };
 
-  [[nodiscard]] list::iterator end() { return all_ ? all_->end() : list::iterator(); }
-  [[nodiscard]] list::iterator find(number which) {
-    if (!all_) return end();
-    const auto found = std::ranges::lower_bound(*all_, which, {}, &portal::which);
-    return found != all_->end() && found->which == which ? found : end();
+  void confirm(lists::iterator at, number which) {
+    const auto end = std::ranges::lower_bound(at->second, which, {}, &portal::which);
+    for (auto gone = at->second.begin(); gone != end; ++gone) all_->names.erase(gone->which);
+    at->second.erase(at->second.begin(), end);
+    if (at->second.empty()) all_->by_name.erase(at);
+  }
+  [[nodiscard]] const lists::iterator* find(number which) const {
+    if (!all_) return nullptr;
+    const auto found = all_->names.find(which);
+    return found != all_->names.end() ? &found->second : nullptr;
   }
   [[nodiscard]] const portal* last_of(std::string_view name) const {
     if (!all_) return nullptr;
-    const auto found = std::find_if(all_->rbegin(), all_->rend(), [&](const portal& one) { return one.name == name; });
-    return found != all_->rend() ? &*found : nullptr;
+    const auto found = all_->by_name.find(name);
+    return found != all_->by_name.end() ? &found->second.back() : nullptr;
   }
 
-  seldom<list> all_;  // an empty deque has memory, and idle sessions are many
+  seldom<index> all_;
   number last_ = 0;
 };
 

@@ -181,6 +181,16 @@ bool session_changes::doubts(const pgwire::verdict& verdict) const {
          may_be(trait::escaped_only, plain_);
 }
 
+void session_changes::reported(std::string_view setting) {
+  dirty_ = dirty_ || routing::affects_reading(pgwire::canonical_setting_name(setting));
+}
+
+void session_changes::transaction_ended() {
+  dirty_ = scanning_dirty_ = false;
+  // What others have prepared since they saw it begin was made by the schema of before.
+  if (std::exchange(schema_changed_, false)) tools_.schema_generation.fetch_add(1, std::memory_order_relaxed);
+}
+
 std::optional<pgwire::error_report> session_changes::forbidden() const {
   if (pins_.empty()) return std::nullopt;
   if (strayed_) return *strayed_;
@@ -200,8 +210,9 @@ void session_changes::note_traits(const pgwire::verdict& verdict, bool unseen) {
     note_setting("role");
     pins_due_ |= passing_pins;
   }
+  // A search_path may begin with pg_temp, be it the session's or what this transaction has set.
   const std::string* path = has(trait::defines) ? state_->find("search_path") : nullptr;
-  const bool defines_temporary = path != nullptr && path->contains("pg_temp");
+  const bool defines_temporary = has(trait::defines) && (dirty_ || (path != nullptr && path->contains("pg_temp")));
   if (has(trait::prepared) || has(trait::deallocate_all)) pins_due_.add(pin::prepared);
   if (has(trait::temporary) || defines_temporary) pins_due_.add(pin::temporary);
   if (has(trait::listening)) pins_due_.add(pin::listening);
@@ -214,7 +225,10 @@ void session_changes::note_traits(const pgwire::verdict& verdict, bool unseen) {
     ++temporary_generation_;
   } else if (has(trait::defines) || has(trait::drops)) {
     tools_.schema_generation.fetch_add(1, std::memory_order_relaxed);
+    schema_changed_ = true;
   }
+  // What is prepared by what the transaction has made, and may take back, is nobody else's.
+  dirty_ = dirty_ || has(trait::temporary) || has(trait::defines) || has(trait::drops);
   pins_due_ |= pins_.both(passing_pins);  // any of it may be what ends a pin
   due_ = due_ || unseen || !pins_due_.empty();
 }
@@ -295,7 +309,7 @@ void session_changes::discarded() {
 
 void session_changes::nothing_happened() {
   touched_.clear();
-  due_ = every_setting_due_ = dirty_ = scanning_dirty_ = false;
+  due_ = every_setting_due_ = dirty_ = scanning_dirty_ = schema_changed_ = false;
   pins_ = pins_due_ = {};
 }
 

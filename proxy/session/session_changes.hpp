@@ -56,11 +56,14 @@ class session_changes {
   [[nodiscard]] bool strayed() const { return strayed_.has_value(); }
   /// This transaction may have changed how statements are read: `state` is not what is in force.
   [[nodiscard]] bool dirty() const { return dirty_; }
-  /// Counts what may have made prepared statements stale: changes of the schema that everybody sees, and the session's
-  /// temporary objects.
+  /// The server has reported another value of this setting, and the transaction goes on.
+  void reported(std::string_view setting);
+  /// Counts what may have made prepared statements stale: changes of the schema that everybody sees.
   [[nodiscard]] std::uint64_t schema_generation() const {
-    return tools_.schema_generation.load(std::memory_order_relaxed) + temporary_generation_;
+    return tools_.schema_generation.load(std::memory_order_relaxed);
   }
+  /// Likewise of the session's temporary objects.
+  [[nodiscard]] std::uint64_t temporary_generation() const { return temporary_generation_; }
   /// What the session has set itself. O(settings).
   [[nodiscard]] std::size_t held_bytes() const;
   /// Something may have happened that no text shows.
@@ -91,7 +94,7 @@ class session_changes {
   /// DISCARD ALL has been done: the session stands for its start again.
   void discarded();
   /// The transaction is over.
-  void transaction_ended() { dirty_ = scanning_dirty_ = false; }
+  void transaction_ended();
   /// Nothing of what was noted has happened, and the connection is gone with all it held.
   void nothing_happened();
 
@@ -119,6 +122,7 @@ class session_changes {
   seldom<pgwire::error_report> strayed_;
   bool dirty_ = false;
   bool scanning_dirty_ = false;  // and where a text's characters and constants end
+  bool schema_changed_ = false;  // by this transaction
   std::uint64_t temporary_generation_ = 0;
 
   std::vector<std::string> touched_;  // settings that this transaction may have changed

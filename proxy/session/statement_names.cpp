@@ -11,6 +11,8 @@ std::vector<std::string> statements_named_by(const pgwire::verdict& verdict) {
   std::vector<std::string> names = verdict.executes;
   names.insert(names.end(), verdict.prepares.begin(), verdict.prepares.end());
   names.insert(names.end(), verdict.deallocates.begin(), verdict.deallocates.end());
+  std::ranges::sort(names);  // one text can name one thousands of times
+  names.erase(std::ranges::unique(names).begin(), names.end());
   return names;
 }
 

@@ -135,6 +135,7 @@ class scene {
       switch (whose.last) {
         case step::starved: return true;
         case step::waits: whose.traffic.keep_client(); return true;
+        case step::full: whose.traffic.keep_client(); break;
         case step::over: end_lease(who); break;
         case step::needs_lease: {
           if (holder_ >= 0) {

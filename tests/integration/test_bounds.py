@@ -1,10 +1,14 @@
 """resources.clients and resources.memory: the process stays within them, and who is turned away or ended is told."""
 
 import contextlib
+import socket
+import threading
+import time
 
 import psycopg2
 import pytest
 from lodge import SANITIZED, eventually, standard_routes
+from test_attacks import SYNC, answers, bind, execute, parse, pbe
 from wire import Closed, columns, query
 
 MIB = 1 << 20
@@ -57,6 +61,52 @@ def test_a_long_message_within_the_bound_arrives(start_lodge, postgres):
             session.send(query(f"SELECT length('{'x' * long}')") + query("SELECT 1"))
             assert [columns(body) for kind, body in session.until(b"Z") if kind == b"D"] == [(str(long),)]
             assert [columns(body) for kind, body in session.until(b"Z") if kind == b"D"] == [("1",)]
+
+
+@pytest.mark.parametrize("step", [
+    bind(name="runs") + execute(),                                   # a text that is said again for each
+    query("EXECUTE large; " * 500),
+], ids=["Execute", "EXECUTE"])
+def test_few_bytes_that_stand_for_many_are_no_burden(start_lodge, postgres, step):
+    with start_lodge(standard_routes(postgres.host), {"auth": {"method": "trust"}}) as lodge:
+        with lodge.login("trusted.globex") as busy, lodge.login("trusted.soylent") as other:
+            busy.send(parse(f"SELECT length('{'x' * 100_000}')", "large") + parse("EXECUTE large", "runs") + SYNC)
+            assert answers(busy)[1] == []
+            busy.send(step * (500 if step[:1] == b"B" else 1) + SYNC)
+            assert other.value("SELECT name FROM whoami") == "soylent"
+            rows, errors = answers(busy)
+            assert (rows, errors) == ([("100000",)] * 500, [])
+        assert SANITIZED or lodge.memory_peak_mib() < 64
+
+
+# Each a pipeline whose answers wait for a statement that sleeps.
+FLOODS = {
+    "Parse": parse("SELECT 1") * 60_000,
+    "Bind": b"".join(parse("SET work_mem = '1MB'", "s") + bind(name="s", portal=f"p{i}") for i in range(20_000)),
+    "COPY and Sync": parse("COPY public.flooded FROM STDIN") + bind() + execute() + SYNC * 60_000,
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_a_flood_of_small_messages_stops_nobody_else(start_lodge, postgres, flood):
+    """What is not answered yet is bounded, and what is done for each does not grow with their number."""
+    postgres.value("CREATE TABLE IF NOT EXISTS public.flooded (a int)", database="saas")
+    postgres.value("GRANT ALL ON public.flooded TO PUBLIC", database="saas")
+    with start_lodge(standard_routes(postgres.host), {"auth": {"method": "trust"}, "workers": 1}) as lodge:
+        with lodge.login("trusted.globex") as busy, lodge.login("trusted.soylent") as other:
+            other.rows("SELECT 1")
+            sending = threading.Thread(target=lambda: busy.send(pbe("SELECT pg_sleep(1)") + FLOODS[flood]))
+            sending.start()
+            longest = 0
+            until = time.monotonic() + 2
+            while time.monotonic() < until:
+                began = time.monotonic()
+                assert other.value("SELECT name FROM whoami") == "soylent"
+                longest = max(longest, time.monotonic() - began)
+            assert SANITIZED or longest < 1.5
+            busy.socket.shutdown(socket.SHUT_RDWR)
+            sending.join(15)
+            assert not sending.is_alive()
 
 
 @pytest.mark.skipif(SANITIZED, reason="likewise")

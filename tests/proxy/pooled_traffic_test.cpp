@@ -370,7 +370,7 @@ TEST_CASE("a Query that needs a prepared statement's name waits for the dressing
     CHECK(s.sent().find("EXECUTE") == std::string::npos);
     CHECK(s.sent().ends_with(frontend::flush{}.encode()));  // or nothing would make the server answer
     CHECK(s.advance() == step::waits);
-    CHECK(s.reply(dressed) == outcome::leased);
+    CHECK(s.reply(ran("DISCARD PLANS") + dressed) == outcome::leased);
     CHECK(s.advance() == step::starved);
     // Nobody finds it under that name later.
     const std::string closed =
@@ -829,6 +829,113 @@ TEST_CASE("a named statement goes by a name of ours, and is there again on anoth
   CHECK(s.advance() == step::starved);
   CHECK(s.reply(bound + tag("SELECT 1") + ready()) == outcome::over);
   CHECK(s.told() == bound + tag("SELECT 1") + ready());
+}
+
+// Each is parsed at the server, or is there already.
+bool is_parsed(scene& s, const std::string& name, std::string_view text) {
+  s.client(frontend::parse{name, text, {}}.encode() + frontend::sync{}.encode());
+  const bool asked = s.sent().find(text) != std::string::npos;
+  const bool shown = !name.empty() && !text.starts_with("EXECUTE");
+  const std::string described =
+      shown ? backend::parameter_description{}.encode() + backend::no_data{}.encode() : std::string();
+  const char status = s.traffic.idle() ? 'I' : 'T';
+  s.reply(asked ? parsed + described + ready(status) : ready(status));
+  if (status == 'I') s.traffic.end_lease();
+  return asked;
+}
+
+TEST_CASE("a statement is shared unless what it means is this transaction's, or the moment's") {
+  scene s(terms("globex"));
+  const std::string text = GENERATE("SELECT '2024-01-01'::timestamptz", "SELECT 'now'::timestamptz",
+                                    "SELECT ' Today 10:00'::timestamp", "SELECT now(), today_s, 'nowhere' FROM t");
+  const bool tells_time = text.starts_with("SELECT 'now'") || text.starts_with("SELECT ' Today");
+  SECTION("named") {
+    CHECK(is_parsed(s, "a", text));
+    CHECK(is_parsed(s, "b", text) == tells_time);
+  }
+  SECTION("unnamed") {
+    for (int i = 0; i < 3; ++i) CHECK(is_parsed(s, "", text));
+    CHECK(is_parsed(s, "", text) == tells_time);
+  }
+}
+
+TEST_CASE("what a transaction has set, or a function of its, decides what its statements mean") {
+  scene s(terms("globex"));
+  const std::string text = "SELECT '2024-01-01'::timestamptz";
+  CHECK(is_parsed(s, "before", text));
+  s.client(query("BEGIN"));
+  s.reply(tag("BEGIN") + ready('T'));
+  CHECK_FALSE(is_parsed(s, "begun", text));
+  SECTION("in plain sight") {
+    s.client(query("SET LOCAL TimeZone = 'Asia/Tokyo'"));
+    s.reply(tag("SET") + ready('T'));
+  }
+  SECTION("as the server reports") {
+    s.client(query("SELECT f()"));
+    s.reply(tag("SELECT 1") + backend::parameter_status{"TimeZone", "Asia/Tokyo"}.encode() + ready('T'));
+  }
+  SECTION("by the schema, which it may take back") {
+    s.client(query("ALTER TABLE t ADD c int"));
+    s.reply(tag("ALTER TABLE") + ready('T'));
+  }
+  CHECK(is_parsed(s, "here", text));
+  CHECK(is_parsed(s, "there", text));
+  // Each stays what it was parsed as.
+  frontend::bind bind;
+  bind.statement = "here";
+  s.client(bind.encode() + frontend::sync{}.encode());
+  CHECK(s.sent().find(text) == std::string::npos);
+}
+
+TEST_CASE("what is there of another's plans goes where settings that matter to them differ") {
+  scene s(terms("globex", {{"timezone", "Asia/Tokyo"}}));
+  const bool matters = GENERATE(true, false);
+  s.server.used = true;
+  s.server.worn =
+      terms("globex", {{matters ? "timezone" : "work_mem", "1MB"}, {"timezone", matters ? "UTC" : "Asia/Tokyo"}}).start;
+  s.client(query("SELECT 1"));
+  CHECK((s.sent().find("DISCARD PLANS") != std::string::npos) == matters);
+}
+
+TEST_CASE("a statement that fails as it is bound or described is prepared anew the next time") {
+  scene s(terms("globex"));
+  CHECK(is_parsed(s, "a", "SELECT $1::int"));
+  CHECK_FALSE(is_parsed(s, "b", "SELECT $1::int"));
+  frontend::bind bind;
+  bind.statement = "a";
+  const std::string what =
+      GENERATE_COPY(as<std::string>(), bind.encode(), frontend::describe{frontend::target::statement, "a"}.encode());
+  const std::string code = GENERATE("22003", "26000");
+  s.client(what + frontend::sync{}.encode());
+  s.reply(error(code, "prepared statement \"pglodge_1\" is no good") + ready());
+  CHECK(s.told() == error(code, "prepared statement \"a\" is no good") + ready());
+  s.traffic.end_lease();
+  s.client(what + frontend::sync{}.encode());
+  CHECK(s.sent().find("SELECT $1::int") != std::string::npos);
+}
+
+TEST_CASE("a statement that one text names often is said once") {
+  scene s(terms("globex"));
+  const std::string large(std::size_t{300} << 10, 'x');
+  CHECK(is_parsed(s, "a", "SELECT '" + large + "'"));
+  std::string text;
+  for (int i = 0; i < 100; ++i) text += "EXECUTE a;";
+  s.client(query(text));
+  CHECK(s.sent().size() < 2 * large.size());
+}
+
+TEST_CASE("no more is asked than so many answers ahead, and the server is made to give them") {
+  scene s(terms("globex"));
+  std::string said;
+  for (int i = 0; i < 10'000; ++i) said += frontend::parse{{}, "SELECT " + std::to_string(i), {}}.encode();
+  CHECK(s.client(said) == step::waits);
+  CHECK(s.sent().ends_with(frontend::flush{}.encode()));
+  s.traffic.keep_client();
+  std::string answers;
+  for (int i = 0; i < 8192; ++i) answers += parsed;
+  CHECK(s.reply(answers) == outcome::leased);
+  CHECK(s.told() == answers);
+  CHECK(s.advance() == step::starved);
 }
 
 TEST_CASE("a statement whose result has changed meanwhile is the error that drivers know") {

@@ -2,7 +2,9 @@
 
 #include <catch2/catch.hpp>
 #include <memory>
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace portals_test {
 
@@ -43,6 +45,17 @@ TEST_CASE("a Bind or a Close that comes to nothing leaves the portal that was th
   CHECK(portals.find("") == resetting);
   portals.confirm("", closing);
   CHECK(portals.find("") == nullptr);
+}
+
+TEST_CASE("many portals are kept apart, in whatever order they go") {
+  proxy::portals portals;
+  std::vector<proxy::portals::number> made;
+  for (int i = 0; i < 50'000; ++i) made.push_back(portals.bind("p" + std::to_string(i), resetting));
+  for (const auto which : made) portals.confirm_bound(which);
+  CHECK(portals.find("p49999") == resetting);
+  for (auto which = made.rbegin(); which != made.rend(); ++which) portals.undo(*which);
+  CHECK(portals.find("p0") == nullptr);
+  portals.undo(made.front());
 }
 
 TEST_CASE("a Close takes only what was there before it") {
