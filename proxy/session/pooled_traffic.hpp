@@ -278,6 +278,7 @@ class pooled_traffic {
   [[nodiscard]] std::uint64_t clean_key() const;
   [[nodiscard]] std::uint64_t own_key(std::uint64_t number) const;
   [[nodiscard]] bool stands_alone(const prepared_statement& statement) const;
+  void drop_alone(const client_statement& what);
   void run_hidden(std::string_view sql, owner whose, byte_run& to_server);
   void hidden_query(std::string_view sql, owner whose, byte_run& to_server);
   void close_unwanted(byte_run& to_server);

@@ -221,6 +221,7 @@ void pooled_traffic::on_close(const frame_piece& piece, byte_run& to_server) {
       entry.client_name = what->name;
       entry.statement = known->statement;
       entry.text = backend::close_complete{}.encode();
+      drop_alone(*known);
       named_.erase(what->name);
       push(std::move(entry));
       return;

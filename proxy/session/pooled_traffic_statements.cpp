@@ -156,6 +156,15 @@ std::uint64_t pooled_traffic::own_key(std::uint64_t number) const {
   return (session_ * 0x9E3779B97F4A7C15U) ^ (number * 0xC2B2AE3D27D4EB4FU) ^ 1U;
 }
 
+// Its client has closed it, and nobody else will ever ask for it.
+void pooled_traffic::drop_alone(const client_statement& what) {
+  if (what.parsed_as == 0) return;
+  const auto* there = server_->statements.find(what.statement, own_key(what.parsed_as));
+  if (there == nullptr) return;
+  server_->statements.unwanted(there->name);
+  server_->statements.remove(std::string(there->name));
+}
+
 // What a server makes of it as it parses depends on more than the session's state: on what this transaction has set or
 // changed, or on the time.
 bool pooled_traffic::stands_alone(const prepared_statement& statement) const {

@@ -880,6 +880,11 @@ TEST_CASE("what a transaction has set, or a function of its, decides what its st
   }
   CHECK(is_parsed(s, "here", text));
   CHECK(is_parsed(s, "there", text));
+  // What nobody else can find is not left behind.
+  s.client(frontend::close{frontend::target::statement, "there"}.encode() + frontend::sync{}.encode());
+  CHECK(s.sent() == frontend::close{frontend::target::statement, "pglodge_3"}.encode() + frontend::sync{}.encode());
+  s.reply(backend::close_complete{}.encode() + ready('T'));
+  CHECK(s.told() == backend::close_complete{}.encode() + ready('T'));
   // Each stays what it was parsed as.
   frontend::bind bind;
   bind.statement = "here";
