@@ -851,6 +851,57 @@ def test_a_statement_whose_table_changed(one, postgres):
     assert expected[1][1] == [("0A000", "cached plan must not change result type")]
 
 
+@pytest.mark.parametrize("name", ["", "mine"])
+def test_what_a_transaction_sets_is_in_no_other_s_statement(one, name):
+    """A constant is read by the settings in force when the statement is parsed, and the text is always the same."""
+    text = "SELECT '2024-01-01 00:00'::timestamptz = '2023-12-31 15:00Z'"
+    with one.login("trusted.globex", "crm") as wire, one.login("trusted.globex", "crm") as colleague:
+        for zone, expected in (("UTC", "f"), ("Asia/Tokyo", "t")) * 4:
+            wire.rows("BEGIN")
+            for _ in range(2):
+                wire.rows(f"SET LOCAL TimeZone = '{zone}'")
+                wire.send(pbe(text, name=name) + message(b"C", b"S" + name.encode() + b"\0") + SYNC)
+                assert answers(wire) == ([(expected,)], [])
+                zone, expected = ("UTC", "f") if expected == "t" else ("Asia/Tokyo", "t")
+            wire.rows("COMMIT")
+            colleague.send(pbe(text, name=name) + message(b"C", b"S" + name.encode() + b"\0") + SYNC)
+            assert answers(colleague) == ([("f",)], [])
+
+
+def test_a_plan_inside_a_function_is_the_session_s_own(one, postgres):
+    postgres.value("CREATE OR REPLACE FUNCTION public.day_of() RETURNS date LANGUAGE plpgsql AS "
+                   "$$BEGIN RETURN '01/02/2024'::date; END$$", database="saas")
+    with one.login("trusted.globex", "crm", options="-c DateStyle=ISO,DMY") as day_first:
+        with one.login("trusted.globex", "crm", options="-c DateStyle=ISO,MDY") as month_first:
+            for _ in range(2):
+                assert day_first.value("SELECT public.day_of()") == "2024-02-01"
+                assert month_first.value("SELECT public.day_of()") == "2024-01-02"
+
+
+def test_what_is_now_is_not_what_was(one):
+    with one.login("trusted.globex", "crm") as wire:
+        seen = set()
+        for _ in range(6):
+            wire.send(pbe("SELECT 'now'::timestamptz") + SYNC)
+            seen.add(answers(wire)[0][0])
+        assert len(seen) == 6
+
+
+def test_a_temporary_table_that_no_text_shows_is_nobody_else_s(start_lodge, postgres):
+    postgres.value("CREATE TABLE IF NOT EXISTS public.shadowed AS SELECT 'real' AS v", database="saas")
+    postgres.value("GRANT SELECT ON public.shadowed TO PUBLIC", database="saas")
+    table = pooled(postgres, 1, wait="200ms")
+    table["tenants"]["globex"] = {"guard": False, "search_path": ["public"]}
+    with start_lodge(table, TRUST) as lodge:
+        with lodge.login("trusted.globex", "crm") as wire, lodge.login("trusted.globex", "crm") as colleague:
+            for statement in ("BEGIN", "SET LOCAL search_path = pg_temp", "CREATE TABLE shadowed (v text)", "COMMIT"):
+                wire.rows(statement)
+            assert wire.rows("SELECT v FROM shadowed") == []
+            assert late(colleague, "SELECT v FROM shadowed")
+            wire.rows("DROP TABLE pg_temp.shadowed")
+            assert served(colleague, "SELECT v FROM shadowed") == [("real",)]
+
+
 # --- pins ---
 
 PINS = {
