@@ -143,6 +143,9 @@ routing::database places_reader::read_database(const yaml_value& entry) const {
     if (const auto pin = pool->find("pin")) {
       made.refuses_pins = pin->choice<bool>({{"allow", false}, {"refuse", true}}).value_or(false);
     }
+    if (const auto share = pool->find("share")) {
+      made.shares_within_tenant = share->choice<bool>({{"all", false}, {"tenant", true}}).value_or(false);
+    }
     if (const auto prepare = pool->find("prepare")) {
       using enum routing::prepare_mode;
       made.prepare = prepare->choice<routing::prepare_mode>({{"repeated", repeated}, {"named", named}, {"off", off}})

@@ -227,6 +227,8 @@ std::vector<setting> routes_settings_table() {
       {routes, "databases.*.pool.size", "integer", "none", "Server connections at a time."},
       {routes, "databases.*.pool.pin", "allow | refuse", "allow",
        "Whether a session may keep a shared connection beyond a transaction, for a temporary table or the like."},
+      {routes, "databases.*.pool.share", "all | tenant", "all",
+       "Who may get a connection that a tenant had: every tenant of the database, after a reset, or only itself."},
       {routes, "databases.*.pool.prepare", "repeated | named | off", "repeated",
        "What stays prepared on shared connections: what clients prepare and unnamed statements that keep coming; only "
        "what has a name; nothing."},

@@ -70,6 +70,7 @@ struct route {
   pool_mode pool = pool_mode::transaction;
   std::optional<std::uint32_t> pool_size;  ///< server connections of the place at a time
   bool refuses_pins = false;               ///< nobody may keep a connection beyond a transaction
+  bool shares_within_tenant = false;       ///< nobody gets a connection that another tenant had
   prepare_mode prepare = prepare_mode::repeated;
   tenant_state state = tenant_state::active;
   bool paused = false;  ///< held because its place is, at the console

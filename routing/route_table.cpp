@@ -219,6 +219,7 @@ route route_table::build(const rule& says, const rule& defaults, const identity&
   made.pool = either(says.pool, either(place->mode, defaults.pool)).value_or(pool_mode::transaction);
   made.pool_size = place->pool_size;
   made.refuses_pins = place->refuses_pins;
+  made.shares_within_tenant = place->shares_within_tenant;
   made.prepare = place->prepare;
   made.state = either(says.state, defaults.state).value_or(tenant_state::active);
   if (made.state == tenant_state::read_only) set(made.settings, read_only_setting, "on");

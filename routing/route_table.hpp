@@ -34,6 +34,7 @@ struct database {
   std::optional<pool_mode> mode;
   std::optional<std::uint32_t> pool_size;
   bool refuses_pins = false;
+  bool shares_within_tenant = false;
   prepare_mode prepare = prepare_mode::repeated;
   shared_limits_ptr limits;  ///< of all its sessions together, whatever the tenant; null: none
 };

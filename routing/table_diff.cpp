@@ -125,7 +125,7 @@ std::string database_changes(const database& was, const database& now) {
   const auto dbname = [](const database& one) { return one.dbname ? one.dbname->text() : "the client's own"; };
   if (dbname(was) != dbname(now)) add("dbname " + dbname(was) + " -> " + dbname(now));
   const auto pool = [](const database& one) {
-    return std::tie(one.mode, one.pool_size, one.refuses_pins, one.prepare);
+    return std::tie(one.mode, one.pool_size, one.refuses_pins, one.shares_within_tenant, one.prepare);
   };
   if (pool(was) != pool(now)) add("pool changed");
   if (limits_of(was.limits) != limits_of(now.limits)) add("limits changed");

@@ -25,14 +25,15 @@ inline constexpr std::chrono::milliseconds longest_turn{30};
 struct pool_key {
   std::string dbname;
   std::string user;
-  std::string start;  ///< session pooling: the tenant and the startup packet; else empty
+  std::string start;   ///< session pooling: the tenant and the startup packet; else empty
+  std::string tenant;  ///< where connections are not lent from one tenant to another; else empty
   auto operator<=>(const pool_key&) const = default;
 };
 struct pool_key_hash {
   std::size_t operator()(const pool_key& key) const noexcept {
     const std::hash<std::string> hash;
     const auto rotated = [](std::size_t bits, int by) { return bits << by | bits >> (64 - by); };
-    return hash(key.dbname) ^ rotated(hash(key.user), 1) ^ rotated(hash(key.start), 2);
+    return hash(key.dbname) ^ rotated(hash(key.user), 1) ^ rotated(hash(key.start), 2) ^ rotated(hash(key.tenant), 3);
   }
 };
 

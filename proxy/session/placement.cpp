@@ -93,7 +93,7 @@ pool_key pool_key_of(const routing::identity& who, const routing::route& where) 
   const std::string& user = where.server->user.empty() ? who.user : where.server->user;
   // A server takes the user's name for a database that was not named (PostgreSQL docs, 55.7, StartupMessage).
   const std::string& dbname = !where.dbname.empty() ? where.dbname : who.database ? *who.database : user;
-  return {dbname, user};
+  return {dbname, user, {}, where.shares_within_tenant ? where.tenant.str() : std::string()};
 }
 
 connection_wish wish_for(unsigned worker, const routing::identity& who, const routing::route& where) {

@@ -187,6 +187,8 @@ TEST_CASE("mistakes: databases", "[errors]") {
       {"databases: { shared: { server: main, pool: { pin: refse, prepare: never } } }",
        {"1:51: databases.shared.pool.pin: \"refse\" is not one of allow or refuse; did you mean \"refuse\"?",
         "1:67: databases.shared.pool.prepare: \"never\" is not one of repeated, named or off"}},
+      {"databases: { shared: { server: main, pool: { share: tenants } } }",
+       {"1:53: databases.shared.pool.share: \"tenants\" is not one of all or tenant; did you mean \"tenant\"?"}},
       {"databases: { shared: { server: main, pool: { mode: statement, size: many } } }",
        {"1:52: databases.shared.pool.mode: \"statement\" is not one of session or transaction",
         "1:69: databases.shared.pool.size: \"many\" is not a whole number in decimal digits; allowed is 1 to 1000000"}},

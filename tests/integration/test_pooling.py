@@ -902,6 +902,36 @@ def test_a_temporary_table_that_no_text_shows_is_nobody_else_s(start_lodge, post
             assert served(colleague, "SELECT v FROM shadowed") == [("real",)]
 
 
+FIRST_ITEM = """
+CREATE TABLE tenant_globex.item (id int, secret text, price text);
+CREATE TABLE tenant_soylent.item (id int, price text);
+INSERT INTO tenant_globex.item VALUES (1, 'hidden', 'ten');
+INSERT INTO tenant_soylent.item VALUES (2, 'ten euros');
+GRANT SELECT ON tenant_globex.item, tenant_soylent.item TO PUBLIC;
+SET check_function_bodies = off;
+CREATE FUNCTION public.first_item() RETURNS text LANGUAGE plpgsql AS
+  'DECLARE r item%ROWTYPE; BEGIN SELECT * INTO r FROM item; RETURN row_to_json(r); END'"""
+
+
+def test_what_a_server_process_keeps_stays_with_its_tenant(start_lodge, postgres):
+    """PL/pgSQL compiles a function by its first caller's search_path, and nothing but the process's end changes that."""
+    table = pooled(postgres, 1)
+    table["databases"]["shared"]["pool"]["share"] = "tenant"
+    with closing(postgres.connect("saas")) as admin, start_lodge(table, TRUST) as lodge:
+        admin.autocommit = True
+        admin.cursor().execute(FIRST_ITEM)
+        try:
+            with lodge.login("trusted.globex", "crm") as one, lodge.login("trusted.soylent", "crm") as other:
+                for _ in range(2):
+                    assert one.value("SELECT public.first_item()") == '{"id":1,"secret":"hidden","price":"ten"}'
+                    pid = one.value("SELECT pg_backend_pid()")
+                    assert one.value("SELECT pg_backend_pid()") == pid
+                    assert other.value("SELECT public.first_item()") == '{"id":2,"price":"ten euros"}'
+                    assert other.value("SELECT pg_backend_pid()") != pid
+        finally:
+            admin.cursor().execute("DROP FUNCTION public.first_item(); DROP TABLE tenant_globex.item, tenant_soylent.item")
+
+
 # --- pins ---
 
 PINS = {
