@@ -83,12 +83,13 @@ std::optional<ending> pooled_session::go_to(const routing::tenant_id& tenant) {
                             "Name it when the session begins, by another hint; or give it pool: transaction.");
   } else if (is_shut(*found)) {
     refused = ending::disabled(found->database);
-  } else if (place = place_of(std::move(next), *found); !(refused = why_unfit(*place))) {
-    settle_account();
-    const auto entered = meter_.enter(*found);
-    if (!entered) refused = ending::too_many_clients(*found, entered.error());
+  } else {
+    place = place_of(std::move(next), *found);
+    refused = why_unfit(*place);
   }
   if (refused) return refused;
+  settle_account();
+  if (const auto entered = meter_.enter(*found); !entered) return ending::too_many_clients(*found, entered.error());
   // What was pinned belonged to the other tenant.
   drop_connection();
   go(std::move(place));
