@@ -39,9 +39,8 @@ constexpr std::string_view of_users =
     "... "
     "SET or CONNECTION LIMIT on the server to roles";
 constexpr std::string_view of_peers =
-    "one lodge uses all cores, so there are no processes to pass cancel requests between; where there are several "
-    "lodges "
-    "behind a balancer, write peers in pglodge.yaml";
+    "one lodge uses all cores, so there are no processes to pass cancel requests between; for several lodges "
+    "behind a balancer write peers in pglodge.yaml";
 constexpr std::string_view one_process = "one lodge uses all cores, see workers";
 constexpr std::string_view tenant_decides =
     "it is a setting of the tenant, which decides also where a client asks for another value as it connects; remove it "

@@ -14,11 +14,12 @@ namespace {
 
 bool is_url(const std::string& text) { return text.starts_with("postgres://") || text.starts_with("postgresql://"); }
 
-// What a libpq client would send for this URL. Read by libpq itself, so that it means here what it means there.
 struct url_meaning {
   pgwire::startup_message startup;
   std::string server_name;  // which TLS would tell; empty: none
 };
+
+// What a libpq client would send for this URL. Read by libpq itself, so that it means here what it means there.
 std::expected<url_meaning, std::string> meaning_of(const std::string& url) {
   char* raw_error = nullptr;
   const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options(PQconninfoParse(url.c_str(), &raw_error),

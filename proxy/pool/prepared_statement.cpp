@@ -23,9 +23,13 @@ std::uint64_t hash_of(std::string_view text, const std::vector<std::uint32_t>& t
   return hash;
 }
 
+// A longer text is not looked through for what would matter only if it came often.
+constexpr std::size_t most_looked_through = std::size_t{64} << 10;
+
 // Words that a date or a time may be written by (PostgreSQL docs, 8.5.1.4, Special Values); now() is none.
 bool may_tell_time(std::string_view text) {
   constexpr std::array<std::string_view, 4> words{"now", "today", "tomorrow", "yesterday"};
+  if (text.size() > most_looked_through) return true;
   const auto is_letter = [](char c) {
     const char letter = pgwire::lower(c);
     return (letter >= 'a' && letter <= 'z') || (c >= '0' && c <= '9') || c == '_' || pgwire::is_high(c);
