@@ -50,7 +50,7 @@ void pooled_traffic::on_parse(const frame_piece& piece, byte_run& to_server) {
   if (!what->statement.empty()) {
     const std::string name(what->statement);
     if (named_.contains(name)) {  // an error, of which the server knows the words
-      have_under_own_names({name}, false, to_server);
+      have_name_taken(name, to_server);
       push(kind::parse);
       to_server.pass(piece.bytes);
       return;

@@ -796,6 +796,19 @@ def test_prepared_statements_follow_the_client(two):
         assert [error.sqlstate for error in answers(wire)[1]] == ["26000"]
         wire.send(parse("SELECT 3", "mine") + parse("SELECT 4", "mine") + SYNC)
         assert [error.sqlstate for error in answers(wire)[1]] == ["42P05"]
+        # It is taken whatever it stands for, even what is not there any more; and the text is looked at first.
+        wire.rows("CREATE TEMP TABLE passing ()")
+        wire.send(parse("TABLE passing", "stale") + SYNC)
+        assert answers(wire) == ([], [])
+        wire.rows("DROP TABLE passing")
+        for sql, sqlstate in ("SELECT 5", "42P05"), ("SELECT nothing", "42703"), ("SELEKT", "42601"):
+            wire.send(parse(sql, "stale") + SYNC)
+            assert [error.sqlstate for error in answers(wire)[1]] == [sqlstate]
+        wire.rows("BEGIN")
+        for sqlstate in "42P05", "25P02":
+            wire.send(parse("SELECT 6", "stale") + SYNC)
+            assert [error.sqlstate for error in answers(wire)[1]] == [sqlstate]
+        wire.rows("ROLLBACK")
     first.send(message(b"C", b"Smine\0") + bind(name="mine") + SYNC)
     assert [error.sqlstate for error in answers(first)[1]] == ["26000"]
 

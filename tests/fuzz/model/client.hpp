@@ -213,14 +213,8 @@ inline bool may_say(const client& from, const std::string& what) {
   if (what[0] == 'Q' && what.contains(" s1 ") && from.own.needs_sync()) return false;
   // Known: a Query that a failed pipeline skips counts as one that took the unnamed statement away.
   if ((what[0] == 'Q' || what[0] == 'F') && from.own.skips()) return false;
-  // Known: a name that is taken is the error that is told, whatever is wrong with the text besides.
-  if (what[0] == 'P' && from.own.has_prepared() && from.own.failed()) return false;
   // POOLING.md, "Where an error was found": what has to be prepared again in a failed transaction is refused then.
   if (what[0] == 'D' && from.own.failed()) return false;
-  if (what[0] == 'P' && from.own.has_prepared() &&
-      std::ranges::any_of(std::array{";", "SELEKT", "broken", "tt"}, [&](auto* each) { return what.contains(each); })) {
-    return false;
-  }
   // Known: what a pipeline prepares behind its DEALLOCATE is taken for deallocated.
   if (what[0] == 'P' && what.contains("DEALLOCATE")) return false;
   return true;

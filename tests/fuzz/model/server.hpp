@@ -51,7 +51,6 @@ class server {
   [[nodiscard]] bool copies() const { return copying_ != copy::no; }
   [[nodiscard]] bool skips() const { return skips_; }
   [[nodiscard]] bool failed() const { return block_ == block::failed; }
-  [[nodiscard]] bool has_prepared() const { return !prepared_.empty(); }
   [[nodiscard]] bool needs_sync() const { return unsynced_ || skips_; }
   /// Something lives in the session.
   [[nodiscard]] bool pinned() const;
