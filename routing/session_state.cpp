@@ -216,14 +216,29 @@ std::vector<dress_step> difference(const session_state& worn, const session_stat
 }
 
 std::string dress_query(const std::vector<dress_step>& steps) {
-  std::string query = "SELECT ";
+  // Both are over with the transaction at the latest, and then comes back what the session itself has set.
+  static constexpr std::string_view no_role = "pg_catalog.set_config('role','none',true)";
+  static constexpr std::string_view role_before = "pg_catalog.set_config('role',before.role,true)";
+  // The OFFSET has it looked up before anything else, not where it is named.
+  static constexpr std::string_view before =
+      " FROM (SELECT pg_catalog.current_setting('role') AS role OFFSET 0) AS before";
+  std::string calls;
+  const auto add = [&](std::string_view call) { (calls += calls.empty() ? "" : ",") += call; };
+  bool as_login_role = false, keeps_role = false;
+  const auto change_to = [&](bool login_role) {
+    if (as_login_role == login_role) return;
+    add(login_role ? no_role : role_before);
+    as_login_role = login_role;
+    keeps_role = true;
+  };
   for (const dress_step& step : steps) {
-    if (&step != &steps.front()) query += ',';
-    query += "pg_catalog.set_config(" + text_expression(step.name) + "," +
-             (step.value ? text_expression(*step.value) : std::string("NULL")) +
-             (step.how_far == reach::session ? ",false)" : ",true)");
+    change_to(step.as_login_role);
+    add("pg_catalog.set_config(" + text_expression(step.name) + "," +
+        (step.value ? text_expression(*step.value) : std::string("NULL")) +
+        (step.how_far == reach::session ? ",false)" : ",true)"));
   }
-  return query;
+  change_to(false);
+  return "SELECT " + calls + std::string(keeps_role ? before : "");
 }
 
 }  // namespace routing

@@ -94,6 +94,7 @@ struct dress_step {
   std::string name;
   std::optional<std::string> value;
   reach how_far = reach::session;
+  bool as_login_role = false;  ///< with the rights of the role that logged in, whichever is on
   friend bool operator==(const dress_step&, const dress_step&) = default;
 };
 
@@ -101,7 +102,8 @@ struct dress_step {
 std::vector<dress_step> difference(const session_state& worn, const session_state& wanted);
 
 /// One SELECT of set_config() calls, all of it ASCII, that takes the steps in order; there must be one at least. Every
-/// name in it is qualified, so that it means the same whatever the search_path.
+/// name in it is qualified, so that it means the same whatever the search_path. Steps `as_login_role` leave the role as
+/// the query found it, also where it was set for a transaction only: so none of them may stand behind one of "role".
 std::string dress_query(const std::vector<dress_step>& steps);
 
 }  // namespace routing

@@ -264,6 +264,12 @@ std::vector<routing::dress_step> session_changes::restores(const pgwire::verdict
   if (verdict.traits.has(trait::reset_all)) {
     steps = difference({}, start);
     std::erase_if(steps, [](const auto& each) { return each.name == "role"; });
+    // It takes off what its role may not set, too. A search_path anybody may, and mostly there is nothing else.
+    for (auto& each : steps) {
+      const bool is_own =
+          std::ranges::find(start.own(), each.name, &routing::setting_list::value_type::first) != start.own().end();
+      each.as_login_role = !is_own && each.name != "search_path";
+    }
   }
   for (const auto& change : verdict.settings) {
     if (!change.values.empty() || change.name.from != pgwire::operand::source::constant) continue;

@@ -320,6 +320,35 @@ def test_startup_options_follow_the_client_and_are_its_defaults(one):
             assert second.value("SHOW application_name") == "two"
 
 
+def test_reset_all_comes_back_to_what_only_the_login_role_may_set(start_lodge, postgres):
+    table = pooled(postgres)
+    table["servers"]["main"]["user"] = "postgres"
+    table["defaults"]["guard"] = False
+    table["tenants"]["globex"] = {"role": "tenant_globex", "settings": {"temp_file_limit": "1GB", "work_mem": "5MB"}}
+    look = "SELECT current_setting('temp_file_limit'), current_setting('work_mem'), current_setting('role')"
+    with start_lodge(table, TRUST) as lodge, lodge.login("trusted.globex", "crm", options="-c statement_timeout=99s") as wire, \
+            lodge.login("trusted.soylent", "crm") as other:
+        dressed = ("1GB", "5MB", "tenant_globex")
+        assert refused(wire, "SET temp_file_limit = '2GB'").sqlstate == "42501"
+        assert wire.rows("SET work_mem = '6MB'; RESET ALL; " + look) == [dressed]
+        assert other.value("SHOW temp_file_limit") == "-1"
+        assert wire.rows(look) == [dressed]
+        # Whichever role is on stays on, and for as long as it was meant to.
+        for around, role in (("SET LOCAL ROLE pg_monitor", "pg_monitor"), ("SET ROLE pg_monitor", "pg_monitor"), ("SET ROLE NONE", "none")):
+            wire.rows("BEGIN")
+            wire.rows(around)
+            wire.rows("RESET ALL")
+            assert wire.rows(look) == [(*dressed[:2], role)]
+            wire.send(parse("RESET ALL") + bind() + execute() + parse(look) + bind() + execute() + SYNC)
+            assert answers(wire) == ([(*dressed[:2], role)], [])
+            wire.rows("COMMIT")
+            after = "tenant_globex" if "LOCAL" in around else role
+            assert wire.value("SHOW role") == after
+            assert other.value("SHOW role") == "trusted"
+            assert wire.rows("RESET ALL; " + look + ", current_setting('statement_timeout')") == [(*dressed[:2], after, "99s")]
+            wire.rows("SET ROLE tenant_globex")
+
+
 @pytest.mark.parametrize("how, expected", [
     ("BEGIN; SET work_mem = '7MB'; COMMIT", "7MB"), ("BEGIN; SET work_mem = '7MB'; ROLLBACK", "4MB"),
     ("BEGIN; SET LOCAL work_mem = '7MB'; COMMIT", "4MB"),

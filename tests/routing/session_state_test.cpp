@@ -100,6 +100,12 @@ TEST_CASE("a dress is put on by one statement that means the same whatever is wo
   CHECK(dress_query({{"search_path", "\"it's\""}, {"app.x", std::nullopt}, {"role", "r", reach::transaction}}) ==
         "SELECT pg_catalog.set_config('search_path','\"it''s\"',false),pg_catalog.set_config('app.x',NULL,false),"
         "pg_catalog.set_config('role','r',true)");
+  const auto by_login_role = [](const char* name) { return dress_step{name, "1", reach::session, true}; };
+  CHECK(dress_query({by_login_role("a"), by_login_role("b"), {"c", "2"}}) ==
+        "SELECT pg_catalog.set_config('role','none',true),pg_catalog.set_config('a','1',false),"
+        "pg_catalog.set_config('b','1',false),pg_catalog.set_config('role',before.role,true),"
+        "pg_catalog.set_config('c','2',false) FROM (SELECT pg_catalog.current_setting('role') AS role OFFSET 0) AS "
+        "before");
   CHECK(text_expression("back\\slash's") == "E'back\\\\slash''s'");
 }
 

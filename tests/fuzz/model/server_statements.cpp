@@ -172,8 +172,11 @@ server::result server::evaluate(const item& what, std::optional<std::string>& va
 
 server::result server::run_select(const statement& what, std::string& answer, bool shows_rows) {
   std::vector<std::optional<std::string>> values(what.items.size());
+  const std::string role = now_.value(role_at, start_);
   for (std::size_t i = 0; i < values.size(); ++i) {
-    if (auto why = evaluate(what.items[i], values[i])) return why;
+    item each = what.items[i];
+    if (each.role_before) each.value = role;
+    if (auto why = evaluate(each, values[i])) return why;
   }
   backend::data_row row;
   for (const auto& value : values)

@@ -42,6 +42,7 @@ struct item {
   std::string name = {};
   std::optional<std::string> value = {};
   bool local = false;
+  bool role_before = false;  ///< the value is the role that the statement found
 };
 
 struct statement {
@@ -140,7 +141,8 @@ inline std::optional<item> read_item(std::string_view text) {
   if (const auto at = text.find("set_config("); at == 0 || text.starts_with("pg_catalog.set_config(")) {
     const auto arguments = split(text.substr(at + 11, text.size() - at - 12), ',');
     if (arguments.size() != 3) return std::nullopt;
-    return item{kind::set_config, *constant(arguments[0]), constant(arguments[1]), trim(arguments[2]) == "true"};
+    return item{kind::set_config, *constant(arguments[0]), constant(arguments[1]), trim(arguments[2]) == "true",
+                arguments[1] == "before.role"};
   }
   if (text.starts_with("pg_catalog.setseed(")) return item{kind::seed};
   if (text.starts_with("pg_catalog.encode(")) return item{kind::setting_in_hex, *constant(text)};
@@ -242,6 +244,9 @@ inline statement_ptr read_one(std::string_view text) {
   if (plain.starts_with("SELECT name,")) {
     made.what = statement::kind::every_setting;
   } else if (plain.starts_with("SELECT ")) {
+    if (const auto from = plain.find(" FROM (SELECT pg_catalog.current_setting('role')"); from != std::string::npos) {
+      plain.erase(from);
+    }
     for (const auto part : split(std::string_view(plain).substr(7), ',')) {
       auto read = read_item(trim(part));
       if (!read) return nullptr;
