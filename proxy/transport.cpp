@@ -67,6 +67,8 @@ void transport::adopt(detached&& stream) {
 
 task<std::expected<void, no_tls>> transport::secure(tls_stream stream) {
   tls_ = std::move(stream);
+  // Until it is done nothing can be said, not even why it was not.
+  tls_broken_ = true;
   for (;;) {
     ERR_clear_error();
     const int returned = SSL_do_handshake(tls_.get());
@@ -81,6 +83,7 @@ task<std::expected<void, no_tls>> transport::secure(tls_stream stream) {
     if (cancelled) co_return std::unexpected(no_tls{"it took too long", true});
   }
   read_waits_for_ = readable_or_writable::readable;
+  tls_broken_ = false;
   co_return std::expected<void, no_tls>();
 }
 
@@ -168,13 +171,19 @@ io_result transport::read_tls(std::span<std::byte> into) {
   return sum;
 }
 
+// An end is none of what is written: OpenSSL takes a broken pipe for one behind the other side's goodbye.
 io_result transport::write_tls(std::span<const std::byte> from) {
+  if (tls_broken_) return {0, io_status::failed, EPIPE, true};
   io_result sum;
   while (!from.empty()) {
     ERR_clear_error();
     std::size_t n = 0;
     if (const int returned = SSL_write_ex(tls_.get(), from.data(), from.size(), &n); returned != 1) {
-      const io_result outcome = tls_outcome(returned, write_waits_for_);
+      io_result outcome = tls_outcome(returned, write_waits_for_);
+      if (outcome.status == io_status::end) {
+        tls_broken_ = true;
+        outcome.status = io_status::failed;
+      }
       return sum.bytes == 0 ? outcome : sum;
     }
     sum.bytes += n;

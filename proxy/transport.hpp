@@ -133,7 +133,7 @@ class transport {
   int family_ = 0;
   tls_stream tls_;
   bool may_ring_ = false;
-  bool tls_broken_ = false;  ///< OpenSSL forbids even a goodbye after a failure
+  bool tls_broken_ = false;  ///< OpenSSL forbids even a goodbye after a failure, and before the handshake is done
   readable_or_writable read_waits_for_ = readable_or_writable::readable;
   readable_or_writable write_waits_for_ = readable_or_writable::writable;
 };
