@@ -22,9 +22,6 @@ namespace {
 // One protocol name, as ALPN lists them: length, then the name (RFC 7301; registered for PostgreSQL).
 constexpr std::array<unsigned char, 11> alpn{10, 'p', 'o', 's', 't', 'g', 'r', 'e', 's', 'q', 'l'};
 
-// Says that two streams may share a session; required once client certificates are asked for.
-constexpr std::array<unsigned char, 7> session_context{'p', 'g', 'l', 'o', 'd', 'g', 'e'};
-
 constexpr std::size_t most_certificate_depth = 9;
 
 template <auto Free>
@@ -100,6 +97,36 @@ std::optional<std::string> text_of(const ASN1_STRING* name) {
   return text;
 }
 
+// Nothing: a NUL is in one of them.
+std::optional<certificate_names> names_in(const X509* certificate) {
+  certificate_names names;
+  const X509_NAME* subject = X509_get_subject_name(certificate);
+  for (int at = -1; (at = X509_NAME_get_index_by_NID(subject, NID_commonName, at)) >= 0;) {
+    auto text = text_of(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+    if (!text) return std::nullopt;
+    if (names.common_name.empty()) names.common_name = std::move(*text);  // the first, as to PostgreSQL
+  }
+  const general_names alternatives(
+      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
+  for (int i = 0; i < sk_GENERAL_NAME_num(alternatives.get()); ++i) {
+    const GENERAL_NAME* one = sk_GENERAL_NAME_value(alternatives.get(), i);
+    if (one->type != GEN_DNS && one->type != GEN_EMAIL) continue;
+    auto text = text_of(one->d.ia5);
+    if (!text) return std::nullopt;
+    names.alternative_names.push_back(std::move(*text));
+  }
+  return names;
+}
+
+// Asked of each certificate of a client's chain, whose own is at depth 0. What an authority has looked at in a name
+// that holds a NUL is not what others read there.
+int verify_names(int verified, X509_STORE_CTX* chain) {
+  if (verified != 1 || X509_STORE_CTX_get_error_depth(chain) != 0) return verified;
+  if (names_in(X509_STORE_CTX_get_current_cert(chain))) return 1;
+  X509_STORE_CTX_set_error(chain, X509_V_ERR_CERT_REJECTED);
+  return 0;
+}
+
 int choose_alpn(SSL*, const unsigned char** chosen, unsigned char* size, const unsigned char* offered,
                 unsigned int offered_size, void*) {
   unsigned char* found = nullptr;
@@ -108,6 +135,13 @@ int choose_alpn(SSL*, const unsigned char** chosen, unsigned char* size, const u
   }
   *chosen = found;
   return SSL_TLSEXT_ERR_OK;
+}
+
+// A resumed session has the certificate of the one before, which another door's authority, or none, has looked at.
+void never_resume(SSL_CTX* context) {
+  SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_num_tickets(context, 0);
 }
 
 // The keys of session tickets are the process's, not the context's, so that sessions can be resumed after a reload.
@@ -156,7 +190,6 @@ std::expected<std::shared_ptr<const door_tls>, std::string> door_tls::load(const
     SSL_CTX* raw = context->get();
     if (auto used = use_certificate(raw, files.certificate, files.key); !used) return std::unexpected(used.error());
     SSL_CTX_set_options(raw, SSL_OP_CIPHER_SERVER_PREFERENCE);
-    SSL_CTX_set_session_id_context(raw, session_context.data(), session_context.size());
     auto keys = ticket_keys();
     SSL_CTX_set_tlsext_ticket_keys(raw, keys.data(), static_cast<long>(keys.size()));
     SSL_CTX_set_alpn_select_cb(raw, choose_alpn, nullptr);
@@ -168,8 +201,9 @@ std::expected<std::shared_ptr<const door_tls>, std::string> door_tls::load(const
       }
       SSL_CTX_set_client_CA_list(raw, SSL_load_client_CA_file(door.tls_client_ca.c_str()));
       const bool demanded = door.tls == conf::listen_tls_mode::verify;
-      SSL_CTX_set_verify(raw, SSL_VERIFY_PEER | (demanded ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), nullptr);
+      SSL_CTX_set_verify(raw, SSL_VERIFY_PEER | (demanded ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), verify_names);
       SSL_CTX_set_verify_depth(raw, most_certificate_depth);
+      never_resume(raw);
     }
     made->all.push_back(std::move(*context));
   }
@@ -193,7 +227,9 @@ std::expected<std::shared_ptr<const server_tls>, std::string> server_tls::load(c
     auto used = use_certificate(raw, server.tls_certificate, server.tls_key);
     if (!used) return std::unexpected(used.error());
   }
-  const bool verified = server.tls == routing::tls_mode::verify_ca || server.tls == routing::tls_mode::verify_full;
+  // That a CA is given says that it is to be looked at, as to libpq.
+  const bool verified = server.tls == routing::tls_mode::verify_ca || server.tls == routing::tls_mode::verify_full ||
+                        (server.tls == routing::tls_mode::require && !server.tls_ca.empty());
   if (verified) {
     const bool loaded = server.tls_ca.empty() ? SSL_CTX_set_default_verify_paths(raw) == 1
                                               : SSL_CTX_load_verify_file(raw, server.tls_ca.c_str()) == 1;
@@ -223,20 +259,7 @@ tls_stream server_tls::connect_on(int descriptor, const std::string& host) const
 std::optional<certificate_names> client_certificate(const tls_stream& stream) {
   const x509 certificate(SSL_get1_peer_certificate(stream.get()));
   if (!certificate || SSL_get_verify_result(stream.get()) != X509_V_OK) return std::nullopt;
-  certificate_names names;
-  const X509_NAME* subject = X509_get_subject_name(certificate.get());
-  // The last common name is the most specific one (RFC 4514).
-  for (int at = -1; (at = X509_NAME_get_index_by_NID(subject, NID_commonName, at)) >= 0;) {
-    names.common_name = text_of(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at))).value_or("");
-  }
-  const general_names alternatives(
-      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate.get(), NID_subject_alt_name, nullptr, nullptr)));
-  for (int i = 0; i < sk_GENERAL_NAME_num(alternatives.get()); ++i) {
-    const GENERAL_NAME* one = sk_GENERAL_NAME_value(alternatives.get(), i);
-    if (one->type != GEN_DNS && one->type != GEN_EMAIL) continue;
-    if (auto text = text_of(one->d.ia5)) names.alternative_names.push_back(std::move(*text));
-  }
-  return names;
+  return names_in(certificate.get());
 }
 
 std::string server_name_indication(const tls_stream& stream) {

@@ -58,7 +58,8 @@ class server_tls {
   routing::tls_mode mode_;
 };
 
-/// The names in a client's verified certificate; empty without one. A name with a NUL in it is left out.
+/// The names in a client's verified certificate; a handshake by one that has a NUL in a name fails. Of several common
+/// names the first.
 struct certificate_names {
   std::string common_name;
   std::vector<std::string> alternative_names;  ///< DNS names and e-mail addresses

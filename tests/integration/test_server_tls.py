@@ -52,10 +52,11 @@ def test_by_name(start_lodge, postgres):
         assert session.rows(IN_TLS) == [("t", "globex")]
 
 
-def test_another_authority(start_lodge, postgres, tmp_path):
+@pytest.mark.parametrize("mode", ["verify-ca", "require"])
+def test_another_authority(start_lodge, postgres, tmp_path, mode):
     other = Authority(tmp_path / "other")
     tmp_path.chmod(0o755)
-    with start_lodge(table_with(postgres.host, {"mode": "verify-ca", "ca": str(other.file)})) as lodge:
+    with start_lodge(table_with(postgres.host, {"mode": mode, "ca": str(other.file)})) as lodge:
         error = refused(lodge, "trusted.globex")
         assert error.sqlstate == "08001"
         assert "certificate verify failed" in error.detail

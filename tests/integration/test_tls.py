@@ -1,7 +1,9 @@
 """TLS with clients: by request and direct, certificates by name, of clients, and renewed while sessions run."""
 
+import contextlib
 import socket
 import ssl
+import struct
 import subprocess
 
 import psycopg
@@ -9,7 +11,7 @@ import pytest
 from certificates import Authority, key_of
 from cluster import BIN, PASSWORD, free_port
 from lodge import eventually, standard_routes
-from wire import SSL_REQUEST, Closed, cancel_request, query, startup
+from wire import SSL_REQUEST, Closed, Wire, cancel_request, query, startup
 
 LOGIN = startup({"user": "trusted.globex", "database": "crm"})
 
@@ -325,9 +327,105 @@ def test_a_name_with_a_nul_names_nobody(by_certificate, authority):
     """globex, NUL, and what the authority looked at: some libraries would read globex."""
     with by_certificate("cn") as lodge:
         file = authority.issue("nul", "globex\0.example.com")
+        with lodge.wire() as wire, pytest.raises((ssl.SSLError, ConnectionResetError, Closed)):
+            wire.start_tls(with_certificate(authority, file), "localhost")
+            wire.send(startup({"user": "trusted", "database": "crm", "options": "-c app.tenant=globex"}))
+            wire.until(b"Z")
+        lodge.wait_for_log("no TLS came about")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_certificate_is_looked_at_each_time(start_lodge, postgres, server, authority, tmp_path, version):
+    """A ticket of one door, or of before a reload, does not stand for the certificate that another door would ask for."""
+    other = Authority(tmp_path / "other")
+    ports = {name: free_port() for name in ("open", "ours", "theirs")}
+    doors = [listen(ports["open"], "require", server), listen(ports["ours"], "require", server, client_ca=str(authority.file)),
+             listen(ports["theirs"], "verify", server, client_ca=str(other.file))]
+    with start_lodge(standard_routes(postgres.host), {"listen": [one["listen"][0] for one in doors], "auth": {"method": "trust"}}) as lodge:
+        mine = with_certificate(authority, authority.issue("mine", "trusted"))
+        mine.maximum_version = version
+
+        def visit(door, session=None):
+            with Wire(("127.0.0.1", ports[door])) as wire:
+                wire.send(SSL_REQUEST)
+                assert wire.exactly(1) == b"S"
+                wire.shake_hands(mine, "localhost", session=session)
+                assert whoami(wire) == "globex"
+                return wire.socket.session, wire.socket.session_reused
+        for door in "open", "ours":
+            ticket, _ = visit(door)
+            with pytest.raises((ssl.SSLError, ConnectionResetError, Closed)):
+                visit("theirs", ticket)
+            assert visit("ours", ticket)[1] is False
+
+
+@pytest.mark.parametrize("by_request", [True, False])
+def test_who_gives_up_in_mid_handshake_holds_up_nobody(start_tls_lodge, context, by_request):
+    """What would be said to it, why its time is over, cannot be said."""
+    with start_tls_lodge("require", daemon={"workers": 2, "timeouts": {"startup": "500ms"}}) as lodge:
+        early = lodge.wire()
+        assert whoami(early.start_tls(context, "localhost")) == "globex"
+        began = [lodge.wire() for _ in range(6)]
+        for one in began:
+            if by_request:
+                one.send(SSL_REQUEST)
+                assert one.exactly(1) == b"S"
+            one.send(b"\x16\x03\x01\x02\x00\x01\x00")
+        eventually(lambda: lodge.log().count("the startup took too long") == 6, lambda: lodge.log()[-2000:])
+        for one in began:
+            one.close()
+        for _ in range(4):
+            with lodge.wire() as wire:
+                assert whoami(wire.start_tls(context, "localhost")) == "globex"
+        assert early.value("SELECT 1") == "1"
+        early.close()
+
+
+class InMemory:
+    """TLS whose records go out when they are told to."""
+
+    def __init__(self, lodge, context):
+        self.socket = socket.create_connection(("127.0.0.1", lodge.port), timeout=15)
+        self.socket.sendall(SSL_REQUEST)
+        assert self.socket.recv(1) == b"S"
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
+        self.carry(self.tls.do_handshake)
+        self.send()
+
+    def carry(self, step):
+        while True:
+            try:
+                return step()
+            except ssl.SSLWantReadError:
+                self.send()
+                received = self.socket.recv(65536)
+                assert received
+                self.incoming.write(received)
+
+    def send(self):
+        self.socket.sendall(self.outgoing.read())
+
+
+@pytest.mark.parametrize("io_method", ["epoll", "auto"])
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+def test_a_goodbye_and_a_reset_behind_a_statement_hold_up_nobody(start_tls_lodge, postgres, context, io_method, mode):
+    daemon = {"workers": 1, "io_method": io_method}
+    with start_tls_lodge("require", routes=standard_routes(postgres.host, mode), daemon=daemon) as lodge:
+        for _ in range(12):
+            one = InMemory(lodge, context)
+            one.tls.write(LOGIN)
+            received = b""
+            while b"Z\0\0\0\5I" not in received:
+                received += one.carry(lambda: one.tls.read(65536))
+            one.tls.write(query("SELECT 1"))
+            with contextlib.suppress(ssl.SSLError):
+                one.tls.unwrap()
+            one.send()
+            one.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            one.socket.close()
         with lodge.wire() as wire:
-            wire.start_tls(with_certificate(authority, file), "localhost").send(startup({"user": "trusted", "database": "crm"}))
-            assert wire.refusal().sqlstate == "28000"
+            assert whoami(wire.start_tls(context, "localhost")) == "globex"
 
 
 # Names.
