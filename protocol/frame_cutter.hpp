@@ -73,6 +73,13 @@ class frame_cutter {
     memory_->retired = std::vector<std::byte>();
   }
 
+  /// Drops all that was fed. Nothing may be fed again.
+  void forget() {
+    memory_.reset();
+    piece_.reset();
+    chunk_ = {};
+  }
+
   /// In bytes, what has come of a wanted body that is not whole.
   [[nodiscard]] std::size_t gathered() const { return memory_ ? memory_->held.size() : 0; }
   /// What it keeps of the stream.

@@ -37,6 +37,7 @@ task<void> memory_watch::run() {
     auto [error] = co_await pause.async_wait(no_throw);
     if (error) co_return;
     look();
+    tell_seen();
   }
 }
 
@@ -49,7 +50,7 @@ void memory_watch::look_for(std::function<void()> seen) {
 }
 
 void memory_watch::tell_seen() {
-  if (searching_) return;
+  if (searching_ || waits_) return;
   for (const auto& seen : std::exchange(asked_, {})) seen();
 }
 
@@ -65,7 +66,8 @@ void memory_watch::look() {
     }
   }
   if (!is_short) told_of_none_ = false;
-  if (most_ && used > *most_ && !searching_) end_the_largest();
+  waits_ = is_beyond(used) && clock::now() < next_end_;
+  if (is_beyond(used) && !waits_ && !searching_) end_the_largest();
 }
 
 void memory_watch::give_back(std::uint64_t used) {
@@ -82,7 +84,7 @@ void memory_watch::give_back(std::uint64_t used) {
 void memory_watch::end_the_largest() {
   // What was freed already may only not have been given back.
   ::malloc_trim(0);
-  if (resident_bytes() <= *most_) return;
+  if (!is_beyond(resident_bytes())) return;
   searching_ = true;
   largest_ = {};
   missing_ = workers_.size();
@@ -102,6 +104,7 @@ void memory_watch::judge(std::size_t of, worker::holder one) {
     spdlog::error("resources.memory is exceeded: session {} is ended, which holds {} MiB", largest_.id,
                   largest_.bytes / mebibyte);
     workers_[whose_]->end_for_memory(largest_.id);
+    next_end_ = clock::now() + interval;
   } else if (!std::exchange(told_of_none_, true)) {
     spdlog::error("resources.memory is exceeded, and no session holds much of it: it is too small for what runs here");
   }

@@ -39,14 +39,15 @@ class memory_watch {
   void set_most(std::optional<std::uint64_t> bytes) { most_ = bytes; }
   /// For as long as the loop runs.
   task<void> run();
-  /// Looks now, from any thread. `seen` is called on the main thread, when who had to be ended has been told; never, if
-  /// the loop ends before.
+  /// Looks now, from any thread. `seen` is called on the main thread, when who had to be ended has been told, and what
+  /// that frees has been seen; never, if the loop ends before.
   void look_for(std::function<void()> seen);
   /// Whether nobody new is let in, when it was looked at last. From any thread.
   [[nodiscard]] bool is_short() const { return is_short_; }
 
  private:
   void look();
+  [[nodiscard]] bool is_beyond(std::uint64_t used) const { return most_ && used > *most_; }
   void give_back(std::uint64_t used);
   void end_the_largest();
   void judge(std::size_t of, worker::holder one);
@@ -62,6 +63,8 @@ class memory_watch {
   std::size_t whose_ = 0;    // the worker of the largest so far
   worker::holder largest_;
   bool told_of_none_ = false;
+  clock::time_point next_end_;                ///< until then it shows what ending the last one has freed
+  bool waits_ = false;                        ///< for that
   std::vector<std::function<void()>> asked_;  ///< by look_for
 };
 

@@ -50,8 +50,9 @@ struct kill_target;
 
 /// How the lodge closes: what every session is told.
 enum class closing {
-  drain,  ///< sessions end when they are next idle
-  now,    ///< sessions end at once
+  succeeded,  ///< those of the console end when they are next idle; the others go on
+  drain,      ///< sessions end when they are next idle
+  now,        ///< sessions end at once
 };
 
 /// What all workers use together. Each member is safe from any thread; it outlives the workers.

@@ -125,6 +125,9 @@ task<void> client_session::goodbye(const ending& why) {
   if (own_) let_go_of_server();
 
   log_end(why);
+  // It may be much, and the client may take its time to leave.
+  if (pooled_) pooled_->forget_client();
+  from_client_.rest();
   if (client_.owes()) co_await client_.settle();
   const bool console_whole = !console_ || console_->client_stream_whole();
   const bool stream_whole = console_whole && pooled_whole && (carries == nullptr || carries->client_stream_whole());
@@ -199,6 +202,10 @@ void client_session::on_publish() {
 }
 
 void client_session::on_closing(closing how) {
+  if (how == closing::succeeded) {
+    if (console_) console_->leave_when_idle(ending::succeeded());
+    return;
+  }
   stirs();
   if (how == closing::drain && state_ == session_state::relaying) {
     draining_ = true;

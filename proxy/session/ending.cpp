@@ -32,6 +32,11 @@ ending ending::moved(const routing::tenant_id& tenant) {
 
 ending ending::lodge_closes() { return fatal(sqlstate::admin_shutdown, "the lodge is closing", {}, "Connect again."); }
 
+ending ending::succeeded() {
+  return fatal(sqlstate::admin_shutdown, "another process of pglodge has taken over", {},
+               "Connect again: the console is that process's.");
+}
+
 ending ending::nameless() {
   return fatal(sqlstate::invalid_authorization, "the session names no tenant", {},
                "One that has a server connection of its own (replication, passthrough) must name it when it begins.");

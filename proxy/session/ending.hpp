@@ -44,6 +44,8 @@ struct ending {
   static ending of(const traffic_fault& fault, std::string_view who);
   /// For every session, when the daemon ends.
   static ending lodge_closes();
+  /// Another process is the lodge now, and its console another one.
+  static ending succeeded();
   /// The tenant's place is not what it was.
   static ending moved(const routing::tenant_id& tenant);
   /// It names no tenant, and can name none later.

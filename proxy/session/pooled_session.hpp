@@ -99,6 +99,9 @@ class pooled_session final : private lessee {
     return traffic_.held_bytes() + to_server + to_client_.size() + (early_ ? early_->capacity() : 0);
   }
 
+  /// It is over: frees what its client has sent.
+  void forget_client() { traffic_.forget_client(); }
+
   // For the console.
 
   [[nodiscard]] const routing::route& where() const { return place_->where; }
@@ -191,8 +194,9 @@ class pooled_session final : private lessee {
   task<seldom<ending>> wait_for_lease();
   enum class came : std::uint8_t {
     leased,
-    lost,     // the connection that was granted is gone: ask again
-    put_off,  // no server is in reach: it waits for another attempt
+    lost,         // the connection that was granted is gone: ask again
+    put_off,      // no server is in reach: it waits for another attempt
+    crowded_out,  // the server has as many connections as it lets in: ask again later
   };
   task<std::expected<came, ending>> use(server_pool::permission what, clock::time_point until);
   task<std::expected<connection_ptr, server_login::refusal>> open(connection_id id);

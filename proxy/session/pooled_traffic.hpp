@@ -119,6 +119,8 @@ class pooled_traffic {
   [[nodiscard]] std::size_t held_bytes() const;
   /// In bytes, what has come of a message that must be whole before it is judged.
   [[nodiscard]] std::size_t gathered() const { return client_.gathered(); }
+  /// The session is over: frees what its client has sent.
+  void forget_client() { client_.forget(); }
   /// While idle: frees what is only kept for the next message.
   void keep_little() { answers_.keep_none(); }
 

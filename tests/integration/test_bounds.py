@@ -53,6 +53,29 @@ def test_who_holds_most_is_ended_before_the_process_is(start_lodge, postgres):
         assert lodge.memory_peak_mib() < 2 * (192 + 16)
 
 
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer's own memory is beyond any such bound")
+def test_who_holds_most_is_ended_and_nobody_else(start_lodge, postgres):
+    """What it held is free at once, though its client is slow to leave, and the others are not taken for what is missing."""
+    daemon = {"auth": {"method": "trust"}, "resources": {"memory": "128MiB"}}
+    begun, whole, beyond = b"SELECT 'x" + b"x" * 14 * MIB, 18 * MIB, b" " * MIB
+    with start_lodge(standard_routes(postgres.host), daemon) as lodge, contextlib.ExitStack() as sessions:
+        innocent = [sessions.enter_context(lodge.login("trusted.soylent")) for _ in range(3)]
+        for one in innocent:
+            one.send(b"Q" + (4 + whole).to_bytes(4, "big") + begun)
+        greedy = sessions.enter_context(lodge.login("trusted.globex"))
+        greedy.send(b"Q" + (600 * MIB).to_bytes(4, "big"))
+        greedy.socket.settimeout(20)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError, TimeoutError, Closed):
+            for _ in range(300):
+                greedy.send(beyond)
+        lodge.wait_for_log("resources.memory is exceeded: session")
+        for one in innocent:
+            one.send(b"x" * (whole - len(begun) - 2) + b"'\0")
+            assert len(one.until(b"D")[-1][1]) > 14 * MIB
+            one.until(b"Z")
+        assert lodge.log().count("is ended, which holds") == 1
+
+
 def test_a_long_message_within_the_bound_arrives(start_lodge, postgres):
     """Memory is looked at on its way, which is to change nothing."""
     daemon = {"auth": {"method": "trust"}, "resources": {"memory": "16GiB"}}
