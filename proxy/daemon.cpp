@@ -64,6 +64,7 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
       : reloader_(main_, shared_.auth, config, [this](const snapshot_ptr& next) { publish(next); }),
         console_(main_, reloader_, shared_, crew_.all(), hands()),
         succession_(main_, std::move(command), [this](visitor who) { crew_.take(std::move(who)); }) {
+    expect_signals();
     shared_.house = &console_;
     shared_.memory = &memory_;
     reloader_.on_begin([this] {
@@ -95,7 +96,7 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
     asio::co_spawn(main_, hear_signals(), asio::detached);
     asio::co_spawn(main_, keep_watch(main_, crew_.all(), succeeded_), asio::detached);
     asio::co_spawn(main_, memory_.run(), asio::detached);
-    asio::co_spawn(main_, tell_repeats(), asio::detached);
+    asio::co_spawn(main_, look_every_second(), asio::detached);
     reloader_.start_watching();
     doors_.start();
     spdlog::info("pglodge {} serves on {} with {} worker(s), {} tenant(s)", PGLODGE_VERSION, doors_.names(),
@@ -120,7 +121,8 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
   // For the console.
   console::caretaker::daemon_hands hands() {
     return {[this](bool drain) { start_leaving(drain ? closing::drain : closing::now); }, [this] { return leaving_; },
-            [this] { apply(*reloader_.current()->settings); }, [this] { return doors_.names(); }};
+            [this] { apply(*reloader_.current()->settings); }, [this] { return doors_.names(); },
+            [this] { return succession_.begun(); }};
   }
 
   // What listens already, and what was laid down at the old process's console.
@@ -193,8 +195,19 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
   bool start_crew() {
     const auto started = crew_.start(first_);
     if (!started) spdlog::error("{}", started.error());
-    if (started) watch_.watch(hosts_to_watch(*first_));
+    if (started) watch_hosts(*first_);
     return started.has_value();
+  }
+
+  // What a watch needs may be short for a while, after which it is tried again.
+  void watch_hosts(const snapshot& now) {
+    unwatched_ = false;
+    try {
+      watch_.watch(hosts_to_watch(now));
+    } catch (const std::system_error& error) {
+      spdlog::error("the hosts of servers cannot be watched now: {}", error.what());
+      unwatched_ = true;
+    }
   }
 
   // Called on the watch's thread.
@@ -227,7 +240,7 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
     shared_.shared_accounts.keep_only(next->routes->parts());
     shared_.servers.keep_only(next->routes->parts());
     crew_.publish(next);
-    watch_.watch(hosts_to_watch(*next));
+    watch_hosts(*next);
     if (desk_) desk_->publish(next);
     if (next->settings->admin.http != desk_address_)
       spdlog::warn("a change of admin.http takes an upgrade (SIGUSR2) or a restart; it stays as it was");
@@ -235,23 +248,29 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
       spdlog::warn("a change of usage takes an upgrade (SIGUSR2) or a restart; it stays as it was");
   }
 
-  // Of lines that were held back.
-  task<void> tell_repeats() {
+  // Of lines that were held back; and what could not be done is tried again.
+  task<void> look_every_second() {
     timer pause(main_);
     for (;;) {
       pause.expires_after(std::chrono::seconds(1));
       auto [error] = co_await pause.async_wait(no_throw);
       if (error) co_return;
       desk::tell_repeats();
+      if (unwatched_) watch_hosts(*reloader_.current());
     }
   }
 
-  task<void> hear_signals() {
-    asio::basic_signal_set<executor> signals(main_, SIGHUP, SIGTERM, SIGINT);
+  // Those that may come before the first configuration has been read, and would end a process that does not expect
+  // them. They are heard when it is. Those that are to end it may do so until then.
+  void expect_signals() {
     error_code failed;
-    signals.add(SIGUSR2, failed);
+    for (const int number : {SIGHUP, SIGUSR2}) signals_.add(number, failed);
+  }
+
+  task<void> hear_signals() {
+    for (const int number : {SIGTERM, SIGINT}) signals_.add(number);
     for (;;) {
-      auto [error, number] = co_await signals.async_wait(no_throw);
+      auto [error, number] = co_await signals_.async_wait(no_throw);
       if (error) co_return;
       if (number == SIGHUP) {
         reloader_.request("SIGHUP");
@@ -275,6 +294,7 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
       return;
     }
     leaving_ = true;
+    succession_.give_up();
     asio::co_spawn(main_, leave(how), asio::detached);
   }
 
@@ -314,6 +334,10 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
     if (desk_) std::ranges::copy(desk_->descriptors(), std::back_inserter(sockets));
     const std::function<void(pid_t)> made = [this](pid_t successor) { be_succeeded_by(successor); };
     const auto served = co_await succession_.run(std::move(will), std::move(sockets), made);
+    if (!served && leaving_) {
+      spdlog::warn("the upgrade is given up, since this process was told to leave");
+      co_return;
+    }
     if (!served) {
       spdlog::error("upgrade failed: {}; this process goes on", served.error());
       co_return;
@@ -328,6 +352,8 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
     service_manager::succeeded_by(successor);
     spdlog::info("upgrade: process {} serves; {} session(s) go on here", successor, crew_.sessions());
     doors_.leave_to_successor();
+    crew_.close_sessions(closing::succeeded);
+    shared_.pools.make_room();
     if (desk_) desk_->stop();
     desk_.reset();
   }
@@ -342,6 +368,7 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
   }
 
   asio::io_context main_{1};
+  asio::basic_signal_set<executor> signals_{main_};
   shared_state shared_;
   reloader reloader_;
   std::optional<predecessor> predecessor_;  ///< until this process serves
@@ -358,6 +385,7 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
   std::string desk_address_;          // empty: none
   std::unique_ptr<front_desk> desk_;  // its thread reads the workers' loads
   clock::duration drain_time_{};
+  bool unwatched_ = false;  ///< hosts of servers that ought to be watched
   bool leaving_ = false;
   bool succeeded_ = false;  ///< the service is another process now
 };
@@ -365,9 +393,9 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
 }  // namespace
 
 int serve(const std::filesystem::path& config, std::vector<std::string> command) {
+  daemon house(config, std::move(command));
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGXFSZ, SIG_IGN);  // a ledger at the limit of file sizes is an error of that write, and no more
-  daemon house(config, std::move(command));
   return house.run();
 }
 

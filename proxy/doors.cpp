@@ -19,6 +19,7 @@ std::optional<std::string> doors::open(asio::io_context& main, const conf::daemo
 }
 
 void doors::fit(const snapshot& now) {
+  if (all_.empty()) return;  // the successor's
   const auto& entries = now.settings->listen;
   std::size_t found = 0;
   for (const auto& door : all_) {

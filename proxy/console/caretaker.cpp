@@ -9,6 +9,8 @@
 #include <mutex>
 #include <utility>
 
+#include "protocol/sqlstate.hpp"
+
 namespace proxy::console {
 namespace {
 
@@ -30,6 +32,15 @@ class gathering {
   T sum_{};
   const reply<T> to_;
 };
+
+// What is laid down now, the process that takes over would never hear of.
+pgwire::error_report hands_over() {
+  return {"ERROR",
+          std::string(pgwire::sqlstate::not_in_prerequisite_state),
+          "an upgrade is under way",
+          {},
+          "Connect to the console again once it is done, and repeat the command there."};
+}
 
 std::string in_words(const kill_target& whom) {
   if (whom.id) return "client " + std::to_string(*whom.id);
@@ -107,6 +118,7 @@ void caretaker::shut_down(const std::string& by, bool drain) {
 void caretaker::lay_over(const std::string& by, const std::string& what, const std::string& subject,
                          override_change change, reply<std::optional<pgwire::error_report>> to) {
   asio::post(main_, [this, by, what, subject, change = std::move(change), to = std::move(to)] {
+    if (hands_.hands_over()) return to(hands_over());
     const snapshot_ptr now = files_.current();
     auto next = std::make_shared<routing::overrides>(*now->overrides);
     if (auto refused = change(*now->routes, *next)) return to(std::move(refused));

@@ -25,6 +25,7 @@ class caretaker final : public house {
     std::function<bool()> leaving;
     std::function<void()> apply_log;  ///< `log_level` has changed
     std::function<std::string()> doors;
+    std::function<bool()> hands_over;  ///< another process begins with what has been laid down, or has begun
   };
   /// Of `shared`, what is to be told of is read, and what takes long is done by `computing`.
   caretaker(asio::io_context& main, reloader& files, shared_state& shared,

@@ -10,6 +10,9 @@
 namespace proxy {
 namespace {
 
+// How long a connection may be idle once another process could use it.
+constexpr std::chrono::milliseconds makes_room_after{500};
+
 // Greetings remembered for a server: a bound against clients that each start differently.
 constexpr std::size_t most_greetings = 10'000;
 
@@ -255,6 +258,7 @@ std::shared_ptr<server_pool> server_pools::of(const std::shared_ptr<const routin
 
 // Those that were replaced have been told already, and for good.
 void server_pools::retire(clock::time_point idle_before, clock::time_point opened_before) {
+  if (makes_room_) idle_before = std::max(idle_before, clock::now() - makes_room_after);
   std::vector<std::shared_ptr<server_pool>> current;
   {
     const std::scoped_lock lock(mutex_);

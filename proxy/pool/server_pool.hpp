@@ -168,6 +168,8 @@ class server_pools {
   /// The pool of exactly this server; one of the same name that is configured differently is emptied as it comes back.
   std::shared_ptr<server_pool> of(const std::shared_ptr<const routing::server>& server);
   void retire(clock::time_point idle_before, clock::time_point opened_before);
+  /// From now on no connection stays idle for long: another process needs what the servers let in.
+  void make_room() { makes_room_ = true; }
   void on_tick();
   /// What is at this address, of whichever server: a standby, or a primary.
   void leave(const endpoint& where);
@@ -181,6 +183,7 @@ class server_pools {
   std::unordered_map<std::string, std::shared_ptr<server_pool>> by_name_;
   std::vector<std::weak_ptr<server_pool>> replaced_;
   std::atomic<bool> any_left_ = false;
+  std::atomic<bool> makes_room_ = false;
 };
 
 }  // namespace proxy

@@ -232,6 +232,7 @@ task<std::expected<void, std::string>> successor::serves(clock::duration at_most
   std::array<char, 16> word{};
   auto [failed, length] = co_await channel_->async_read_some(asio::buffer(word), no_throw);
   bound_->cancel();
+  if (given_up_) co_return std::unexpected(std::string("it is not wanted any more"));
   if (failed == asio::error::operation_aborted) co_return std::unexpected(std::string("it did not serve in time"));
   if (failed || length != serves_word.size() || !std::equal(serves_word.begin(), serves_word.end(), word.begin())) {
     process_id_ = -1;  // it is gone, and its number may be another's
@@ -239,6 +240,11 @@ task<std::expected<void, std::string>> successor::serves(clock::duration at_most
   }
   served_ = true;
   co_return std::expected<void, std::string>();
+}
+
+void successor::give_up() {
+  given_up_ = true;
+  channel_->cancel();
 }
 
 std::expected<std::optional<predecessor>, std::string> predecessor::meet() {

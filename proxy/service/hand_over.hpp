@@ -38,6 +38,8 @@ class successor {
 
   /// Waits until it serves. The error says how it failed.
   task<std::expected<void, std::string>> serves(clock::duration at_most);
+  /// That fails now, even if the word has come in this moment.
+  void give_up();
   /// The service manager has been told of it, and listens to it from now on.
   void may_speak() { channel_.reset(); }
   [[nodiscard]] pid_t process_id() const { return process_id_; }
@@ -49,6 +51,7 @@ class successor {
   std::unique_ptr<timer> bound_;
   pid_t process_id_ = -1;
   bool served_ = false;
+  bool given_up_ = false;
 };
 
 /// The new process's side.

@@ -24,7 +24,11 @@ task<std::expected<void, std::string>> succession::run(testament will, std::vect
   }
   auto started = successor::start(main_, command_, sockets, will);
   std::expected<void, std::string> served = std::unexpected(started ? "" : started.error());
-  if (started) served = co_await started->serves(most_starting);
+  if (started) {
+    awaited_ = &*started;
+    served = co_await started->serves(most_starting);
+    awaited_ = nullptr;
+  }
   if (!served) {
     cancel_door_.reset();
     begun_ = false;
@@ -33,6 +37,10 @@ task<std::expected<void, std::string>> succession::run(testament will, std::vect
   made(started->process_id());
   started->may_speak();
   co_return served;
+}
+
+void succession::give_up() {
+  if (awaited_ != nullptr) awaited_->give_up();
 }
 
 // Its name is random, so that each process has one of its own.

@@ -23,6 +23,8 @@ class succession {
   [[nodiscard]] const std::string& program() const { return command_.front(); }
   /// One is under way, or was made.
   [[nodiscard]] bool begun() const { return begun_; }
+  /// One that is under way fails now, and the process that was to succeed ends.
+  void give_up();
 
   /// `sockets` stay the caller's; of `will`, the cancel doors are those of older processes. After an error, which is
   /// for people, all is as before, and another may be begun. `made` is called, with the process id, before the
@@ -36,6 +38,7 @@ class succession {
   const std::vector<std::string> command_;
   const listener::on_visit visit_;
   std::unique_ptr<listener> cancel_door_;
+  successor* awaited_ = nullptr;
   bool begun_ = false;
 };
 

@@ -16,6 +16,10 @@ namespace {
 // Shorter waiting is not told of, even where everything is.
 constexpr std::chrono::milliseconds worth_a_line{10};
 
+// A server that lets nobody else in is asked again after this time, then after twice as much each time, up to the most.
+// Meanwhile somebody of the lodge's may give a connection back.
+constexpr std::chrono::milliseconds first_pause{20}, longest_pause{500};
+
 }  // namespace
 
 clock::duration pooled_session::most_waiting() const {
@@ -147,6 +151,7 @@ std::optional<ending> pooled_session::why_stop(clock::time_point until) const {
 task<seldom<ending>> pooled_session::wait_for_lease() {
   auto asked = std::exchange(asked_, std::nullopt);
   const auto until = (asked ? asked_at_ : clock::now()) + most_waiting();
+  clock::duration pause = first_pause;
   for (;;) {
     if (!asked) {
       if (when_idle_ && !traffic_.begins_again()) co_return *when_idle_;
@@ -182,6 +187,10 @@ task<seldom<ending>> pooled_session::wait_for_lease() {
     if (!used) co_return std::move(used.error());
     if (*used == came::leased) co_return std::nullopt;
     if (*used == came::put_off) asked.emplace();
+    if (*used == came::crowded_out) {
+      co_await sleep_until(std::min(until, clock::now() + pause));
+      pause = std::min<clock::duration>(2 * pause, longest_pause);
+    }
   }
 }
 
@@ -215,6 +224,13 @@ task<std::expected<pooled_session::came, ending>> pooled_session::use(server_poo
         pool->answered(what.id);
       }
       pool->closed(what.id);
+      // A session that could not be dressed can do nothing with what others give back.
+      if (why.full && !traffic_.begins_again() && clock::now() < until && !end_) {
+        desk::say_bounded(spdlog::level::warn,
+                          "server \"{}\": {}; who needs a connection waits until one is given back",
+                          pool->server()->name, why.why);
+        co_return outcome(came::crowded_out);
+      }
       co_return outcome(std::unexpected(std::move(why.told)));
     }
     connection = std::move(*opened);

@@ -57,6 +57,8 @@ task<std::expected<std::unique_ptr<server_login::entered>, server_login::refusal
       refusal final_one;
       final_one.told = std::move(why->told);
       final_one.answered = why->answered;
+      final_one.full = why->full;
+      final_one.why = std::move(why->why);
       co_return std::unexpected(std::move(final_one));
     }
     outage = outage || why->outage;
@@ -311,6 +313,7 @@ server_login::failure_ptr server_login::refused(const pgwire::login_fsm::server_
                        error.sqlstate == sqlstate::crash_shutdown;
   auto made = std::make_unique<failure>(error.message, ending{}, not_now && untold, false, not_now && untold);
   made->answered = !made->outage;
+  made->full = error.sqlstate == sqlstate::too_many_connections && untold;
   made->told.as_it_came = as_it_came;
   made->told.report.message = error.message;
   made->told.report.code = error.sqlstate;

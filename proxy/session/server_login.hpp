@@ -8,10 +8,10 @@
 // never by waiting for another answer. An outage is a name that is not found, a connection that is refused, silent, or
 // closed before the login's end, 57P03 (starting up, shutting down, recovering), 57P01 and 57P02 (shut down during the
 // login), and a server without a primary. An answer is everything else that a server says: a wrong password, role or
-// database concerns one tenant; 53300 may be the limit of one role or database, and where it is the server's own, a
-// budget (max_connections) is the place to wait. TLS that does not come about and bytes that are no protocol are mended
-// by an administrator, who should hear of them at once; what the lodge lacks itself, such as descriptors, is no matter
-// of the server's.
+// database concerns one tenant. So does 53300, which may be the limit of one role or database: whoever can use somebody
+// else's connection waits for that, and holds up nobody. TLS that does not come about and bytes that are no protocol
+// are mended by an administrator, who should hear of them at once; what the lodge lacks itself, such as descriptors, is
+// no matter of the server's.
 //
 // Under tls.mode prefer plain text takes TLS's place where libpq would let it: when the handshake fails, and when the
 // server lets the role in over no TLS. `prefer` promises nothing, and whoever wants a promise says `require`.
@@ -64,6 +64,7 @@ class server_login {
     bool standby = false;
     bool outage = false;               ///< nobody is let in there for now, whoever it is
     bool answered = false;             ///< it is there, and said no
+    bool full = false;                 ///< to this role or database, or to all, until somebody leaves
     bool plain_text_may_help = false;  ///< under tls.mode prefer: TLS was in the way
   };
 
@@ -72,7 +73,8 @@ class server_login {
     ending told;            ///< to the client
     bool outage = false;    ///< it may go better later, and no better for others meanwhile
     bool answered = false;  ///< a server said so
-    std::string why;        ///< of an outage: the hosts with their reasons
+    bool full = false;      ///< and lets somebody in when another leaves
+    std::string why;        ///< for people: what the one host says, or the hosts with their reasons
   };
 
   /// All must outlive the login. `from_client` reads `client`; `server` becomes the connection.

@@ -1,6 +1,7 @@
 """A server that is out of reach for a while: who waits for it, how it is asked, and what survives."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from cluster import Cluster
@@ -54,6 +55,33 @@ def test_five_hundred_wait_and_the_server_is_not_stormed(start_lodge, relay):
         lodge.wait_for_log("answers again")
         for client in clients:
             client.close()
+
+
+def test_who_finds_the_server_full_waits_for_a_connection_that_comes_free(start_lodge, postgres):
+    """Its own limit is lower than the budget: what it lets in is shared, and after an upgrade two processes share it."""
+    postgres.value("CREATE ROLE crowded LOGIN CONNECTION LIMIT 2")
+    table = impatient(standard_routes(postgres.host), "20s")
+    table["databases"]["shared"]["pool"] = {"size": 10}
+    with start_lodge(table, TRUST) as lodge:
+        def client(_):
+            with lodge.login("crowded.globex", "crm") as wire:
+                return {wire.value("SELECT pg_backend_pid() FROM pg_sleep(0.02)") for _ in range(10)}
+        with ThreadPoolExecutor(8) as pool:
+            seen = set().union(*pool.map(client, range(8)))
+        assert 1 <= len(seen) <= 2
+        assert "who needs a connection waits until one is given back" in lodge.log()
+
+
+def test_who_finds_the_server_full_is_told_so_in_the_end(start_lodge, postgres):
+    postgres.value("CREATE ROLE shut_out LOGIN CONNECTION LIMIT 0")
+    with start_lodge(impatient(standard_routes(postgres.host), "300ms"), TRUST) as lodge:
+        began = time.monotonic()
+        with pytest.raises(ServerError) as caught:
+            lodge.login("shut_out.globex", "crm")
+        assert (caught.value.severity, caught.value.sqlstate) == ("FATAL", "53300")
+        assert time.monotonic() - began >= 0.3
+        with lodge.login("trusted.globex", "crm") as other:
+            assert other.value("SELECT name FROM whoami") == "globex"
 
 
 def test_who_waits_in_vain_is_told_the_server_s_last_words(start_lodge, relay):

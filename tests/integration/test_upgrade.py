@@ -57,8 +57,8 @@ class Service:
         self.lodge = lodge
         self.old = []
 
-    def upgrade(self):
-        line = self.signal_and_wait()
+    def upgrade(self, meanwhile=None):
+        line = self.signal_and_wait(meanwhile)
         assert "upgrade failed" not in line, self.lodge.log()
         self.old.append(self.lodge.process)
         self.lodge.process = Adopted(int(line.split("process ")[1].split()[0]))
@@ -70,10 +70,13 @@ class Service:
         assert "upgrade failed" in line
         return line
 
-    def signal_and_wait(self):
+    def signal_and_wait(self, meanwhile=None):
         """The verdict's line. Without sessions the old process is gone at once, so whether it lives is not asked."""
         since = self.lodge.mark()
         self.lodge.process.send_signal(signal.SIGUSR2)
+        if meanwhile:
+            self.lodge.wait_for_log("upgrade: starting", since=since)
+            meanwhile()
 
         def verdict():
             lines = self.lodge.log(since).splitlines()
@@ -221,6 +224,96 @@ def test_what_the_console_laid_down_holds_in_the_new_process(service):
     made.upgrade()
     with pytest.raises(psycopg2.OperationalError, match="suspended"):
         lodge.connect("trusted.globex")
+
+
+@pytest.fixture
+def late_successor(binary, tmp_path, monkeypatch):
+    """The program that a new process is started by waits; given is what lets it go on."""
+    program, goes_on = tmp_path / "pglodge", tmp_path / "goes_on"
+    program.symlink_to(binary)
+    monkeypatch.setattr("lodge.BINARY", program)
+
+    def install():
+        script = tmp_path / "script"
+        script.write_text(f'#!/bin/sh\nwhile [ ! -e {goes_on} ]; do sleep 0.02; done\nexec {binary} "$@"\n')
+        script.chmod(0o755)
+        script.rename(program)
+        return goes_on.touch
+    return install
+
+
+def test_what_is_said_at_the_console_during_an_upgrade_is_not_lost(service, late_successor):
+    """The new process begins with what was laid down before it was started."""
+    made = service({"admin": {"users": ["boss"]}})
+    lodge = made.lodge
+    console, idle = lodge.connect("boss", "pglodge"), lodge.login("boss", "pglodge")
+    console.autocommit = True
+    goes_on = late_successor()
+
+    def lay_down():
+        for command in "SUSPEND 'globex'", "PAUSE":
+            with pytest.raises(psycopg2.errors.ObjectNotInPrerequisiteState, match="an upgrade is under way"):
+                console.cursor().execute(command)
+        console.cursor().execute("SHOW STATE")
+        goes_on()
+    made.upgrade(lay_down)
+    # Its console is not the lodge's any more.
+    assert "another process of pglodge has taken over" in idle.refusal().message
+    with pytest.raises(psycopg2.OperationalError):
+        console.cursor().execute("RESUME")
+    console.close()
+    assert made.old[0].wait() == 0
+    with lodge.connect("trusted.globex") as goes_in:
+        goes_in.cursor().execute("SELECT 1")
+    goes_in.close()
+
+
+def test_who_is_told_to_leave_starts_nobody(service, late_successor):
+    made = service()
+    lodge = made.lodge
+    late_successor()
+    with lodge.login("trusted.globex") as within:
+        within.rows("BEGIN")
+        since = lodge.mark()
+        lodge.process.send_signal(signal.SIGUSR2)
+        lodge.wait_for_log("upgrade: starting", since=since)
+        lodge.process.send_signal(signal.SIGTERM)
+        lodge.wait_for_log("the upgrade is given up", since=since)
+        within.rows("COMMIT")
+        assert within.refusal().sqlstate == "57P01"
+    lodge.has_left()
+    assert not os.path.exists(lodge.unix_path)
+    assert subprocess.run(["pgrep", "-f", str(lodge.config)], capture_output=True, text=True, timeout=10).stdout == ""
+
+
+def test_signals_that_come_while_it_starts_are_heard_later(binary, postgres):
+    routes = standard_routes(postgres.host)
+    routes["tenants"].update({f"t{number}": {} for number in range(20_000)})
+    with Lodge(routes, {"auth": {"method": "trust"}}) as lodge:
+        starts = threading.Thread(target=lodge.start)
+        starts.start()
+
+        def ignores_sigpipe():
+            """Done behind the handlers, and before the files are read."""
+            if lodge.process is None:
+                return False
+            with open(f"/proc/{lodge.process.pid}/status") as status:
+                ignored = next(line.split()[1] for line in status if line.startswith("SigIgn"))
+            return int(ignored, 16) & 1 << signal.SIGPIPE - 1
+        eventually(ignores_sigpipe, "it begins")
+        lodge.process.send_signal(signal.SIGHUP)
+        starts.join()
+        lodge.wait_for_log("(SIGHUP)")
+
+
+def test_the_old_process_leaves_its_server_connections_to_the_new_one(service, postgres):
+    made = service()
+    lodge = made.lodge
+    with lodge.login("trusted.globex") as idle:
+        process_id = idle.value("SELECT pg_backend_pid()")
+        made.upgrade()
+        eventually(lambda: not postgres.value("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", process_id), "it is closed")
+        assert idle.value("SELECT name FROM whoami") == "globex"
 
 
 def test_an_upgrade_takes_up_a_change_of_listen(service):
