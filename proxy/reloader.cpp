@@ -85,7 +85,7 @@ snapshot_ptr reloader::load_first(routing::overrides_ptr overrides) {
 }
 
 void reloader::start_watching() {
-  watcher_.watch(files_, folders_, read_at_.at_the_earliest());
+  watcher_.watch(files_, folders_, read_at_.at_the_earliest(), true);
   asio::co_spawn(main_, keep_house(), asio::detached);
 }
 
@@ -111,6 +111,7 @@ void reloader::lay_over(routing::overrides_ptr overrides) {
 
 void reloader::begin() {
   running_ = true;
+  watcher_.begin_reading();
   if (on_begin_) on_begin_();
   auto result = std::make_shared<outcome>();
   result->reason = std::exchange(pending_reason_, {});
@@ -150,7 +151,7 @@ void reloader::finish(const std::shared_ptr<outcome>& result) {
   for (const judged& then : result->waiting) then(last_);
   // After a refusal, what it was about as well: that is where it will be mended.
   watcher_.watch(both(files_, std::move(loaded.files)), both(folders_, std::move(loaded.folders)),
-                 result->read_at.at_the_earliest());
+                 result->read_at.at_the_earliest(), last_.errors.empty());
   if (!pending_reason_.empty() && !running_) begin();
 }
 
@@ -163,6 +164,7 @@ task<void> reloader::keep_house() {
     if (error) co_return;
     current_->secrets->clients->close_idle(clock::now());
     bury();
+    watcher_.try_again();
   }
 }
 

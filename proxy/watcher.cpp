@@ -10,6 +10,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <cerrno>
+#include <cstring>
 #include <system_error>
 #include <utility>
 
@@ -42,20 +43,9 @@ void collect_folders(const fs::path& file, int links_left, std::vector<fs::path>
   out.push_back(file.has_parent_path() ? file.parent_path() : fs::path("."));
 }
 
-void append_stat(const fs::path& path, std::string& out) {
-  struct stat info{};
-  out += path.native();
-  if (::stat(path.c_str(), &info) != 0) {
-    out += " missing\n";
-    return;
-  }
-  for (const auto part : {static_cast<long long>(info.st_dev), static_cast<long long>(info.st_ino),
-                          static_cast<long long>(info.st_mtim.tv_sec), static_cast<long long>(info.st_mtim.tv_nsec),
-                          static_cast<long long>(info.st_size), static_cast<long long>(info.st_mode)}) {
-    out += ' ';
-    out += std::to_string(part);
-  }
-  out += '\n';
+std::chrono::system_clock::time_point time_of(const timespec& stamp) {
+  return std::chrono::system_clock::time_point(std::chrono::seconds(stamp.tv_sec) +
+                                               std::chrono::nanoseconds(stamp.tv_nsec));
 }
 
 bool is_yaml(const fs::path& path) { return path.extension() == ".yaml" || path.extension() == ".yml"; }
@@ -79,25 +69,53 @@ std::vector<fs::path> folders_on_the_way(const fs::path& file) {
 }
 
 watcher::watcher(asio::io_context& context, std::function<void()> on_change)
-    : inotify_(context), settle_timer_(context), on_change_(std::move(on_change)) {
+    : inotify_(context), settle_timer_(context), on_change_(std::move(on_change)) {}
+
+// False with an errno.
+bool watcher::open() {
+  if (inotify_.is_open()) return true;
   const int fd = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-  if (fd < 0) throw std::system_error(errno, std::generic_category(), "inotify");
+  if (fd < 0) return false;
   inotify_.assign(fd);
-  asio::co_spawn(context, run(), asio::detached);
+  asio::co_spawn(settle_timer_.get_executor(), run(), asio::detached);
+  return true;
 }
 
-void watcher::watch(std::vector<fs::path> files, std::vector<fs::path> folders,
-                    std::chrono::system_clock::time_point read_at) {
+void watcher::try_again() {
+  if (inotify_.is_open() || !open()) return;
+  spdlog::info("changes of files are noticed from now on");
+  follow();
+  if (see() != last_seen_) look_soon();
+}
+
+void watcher::watch(std::vector<fs::path> files, std::vector<fs::path> folders, file_time read_at,
+                    bool all_were_there) {
+  const bool changed_meanwhile = see() != last_seen_;  // of what was known before the reading
   files_ = std::move(files);
   folders_ = std::move(folders);
   watched_ = where_to_look();
-  follow();
-  last_seen_ = fingerprint();
-  // Reported once per sight: a file whose time lies in the future would otherwise be read again for ever.
-  if (changed_since(read_at) && last_seen_ != reported_) {
-    reported_ = last_seen_;
-    on_change_();
+  if (open()) {
+    follow();
+  } else {
+    spdlog::warn(
+        "cannot watch files: inotify: {}; changes of files are not noticed until fs.inotify.max_user_instances or the "
+        "limit of descriptors allows it, SIGHUP still reloads",
+        error_text(errno));
   }
+  sight now = see();
+  // By the times of what became known only by the reading. Reported once per sight: a file whose time lies in the
+  // future would otherwise be read again for ever.
+  if (changed_meanwhile || (changed_since(now, read_at, all_were_there) && now != reported_)) {
+    reported_ = std::move(now);
+    look_soon();
+  } else {
+    last_seen_ = std::move(now);
+  }
+}
+
+void watcher::begin_reading() {
+  last_seen_ = see();
+  owed_ = false;
 }
 
 std::vector<fs::path> watcher::where_to_look() const {
@@ -129,68 +147,125 @@ void watcher::follow() {
 
 void watcher::close() {
   error_code ignored;
+  owed_ = false;
   inotify_.close(ignored);
   settle_timer_.cancel();
 }
 
 task<void> watcher::run() {
   while (inotify_.is_open()) {
-    auto [failed] = co_await inotify_.async_wait(descriptor::wait_read, no_throw);
-    if (failed) co_return;
-    const auto give_up_waiting = clock::now() + settle_at_most;
-    while (drain_events() && clock::now() < give_up_waiting) {
+    if (!owed_) {
+      auto [failed] = co_await inotify_.async_wait(descriptor::wait_read, no_throw);
+      if (failed && !owed_) co_return;
+    }
+    const auto began = clock::now();
+    drain_events();
+    do {
       settle_timer_.expires_after(settle);
       auto [cancelled] = co_await settle_timer_.async_wait(no_throw);
       if (cancelled) co_return;
-    }
-    look();
+    } while ((drain_events() && clock::now() - began < settle_at_most) || !look(clock::now() - began));
   }
 }
 
 bool watcher::drain_events() {
-  alignas(inotify_event) std::array<char, 4096> events;
+  std::array<char, 4096> events;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   bool any = false;
-  while (::read(inotify_.native_handle(), events.data(), events.size()) > 0) any = true;
-  return any;
+  for (;;) {
+    const ssize_t size = ::read(inotify_.native_handle(), events.data(), events.size());
+    if (size <= 0) return any;
+    any = true;
+    std::string_view rest(events.data(), static_cast<std::size_t>(size));
+    while (rest.size() >= sizeof(inotify_event)) {
+      inotify_event event{};
+      std::memcpy(&event, rest.data(), sizeof event);
+      rest.remove_prefix(sizeof event);
+      const std::string_view padded = rest.substr(0, event.len);
+      note(event.mask, padded.substr(0, padded.find('\0')));
+      rest.remove_prefix(padded.size());
+    }
+  }
 }
 
-void watcher::look() {
+void watcher::note(std::uint32_t event, std::string_view name) {
+  if ((event & (IN_CLOSE_WRITE | IN_MOVED_TO)) != 0) closed_[std::string(name)] = std::chrono::system_clock::now();
+  if ((event & IN_CREATE) != 0) closed_[std::string(name)] = file_time::min();
+}
+
+// False: something is being written, look again.
+bool watcher::look(clock::duration waited) {
   // A folder that was not there may be: what comes into it next is to be noticed.
   if (auto where = where_to_look(); where != watched_) {
     watched_ = std::move(where);
     follow();
   }
-  std::string now = fingerprint();
-  if (now == last_seen_) return;
+  sight now = see();
+  if (waited < written_at_most && std::ranges::any_of(now, [&](const auto& file) { return is_being_written(file); })) {
+    return false;
+  }
+  closed_.clear();
+  if (!std::exchange(owed_, false) && now == last_seen_) return true;
   last_seen_ = std::move(now);
   on_change_();
+  return true;
 }
 
-std::string watcher::fingerprint() const {
-  std::string seen;
-  for (const fs::path& file : files_) append_stat(file, seen);
-  for (const fs::path& folder : folders_) {
-    std::vector<fs::path> inside;
-    std::error_code error;
-    for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-      if (is_yaml(it->path())) inside.push_back(it->path());
-    }
-    std::ranges::sort(inside);
-    for (const fs::path& file : inside) append_stat(file, seen);
-  }
+bool watcher::is_being_written(const seen_file& file) const {
+  if (!S_ISREG(file.mode)) return false;
+  const auto before = std::ranges::lower_bound(last_seen_, file.path, {}, &seen_file::path);
+  const bool is_known = before != last_seen_.end() && before->path == file.path;
+  if (is_known && *before == file) return false;
+  const auto age = std::chrono::system_clock::now() - file.modified;
+  if (age < age.zero() || age > writers_pause) return false;
+  std::error_code error;
+  const auto closed = closed_.find(fs::canonical(file.path, error).filename().native());
+  if (closed != closed_.end()) return closed->second < file.modified;
+  // Nothing was told of it. Another file by that name came whole, by a link or a folder that was swapped.
+  return is_known && before->device == file.device && before->inode == file.inode;
+}
+
+void watcher::look_soon() {
+  if (!inotify_.is_open()) return on_change_();
+  owed_ = true;
+  error_code ignored;
+  inotify_.cancel(ignored);
+}
+
+watcher::seen_file watcher::see(const fs::path& file) {
+  struct stat info{};
+  seen_file seen{.path = file.native()};
+  if (::stat(file.c_str(), &info) != 0) return seen;
+  seen.device = info.st_dev;
+  seen.inode = info.st_ino;
+  seen.mode = info.st_mode;
+  seen.size = info.st_size;
+  seen.modified = time_of(info.st_mtim);
+  seen.changed = time_of(info.st_ctim);
   return seen;
 }
 
-bool watcher::changed_since(std::chrono::system_clock::time_point when) const {
+watcher::sight watcher::see() const {
+  std::vector<fs::path> all = files_;
+  for (const fs::path& folder : folders_) {
+    std::error_code error;
+    for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+      if (is_yaml(it->path())) all.push_back(it->path());
+    }
+  }
+  sight seen;
+  seen.reserve(all.size());
+  for (const fs::path& file : all) seen.push_back(see(file));
+  std::ranges::sort(seen, {}, &seen_file::path);
+  const auto again = std::ranges::unique(seen, {}, &seen_file::path);
+  seen.erase(again.begin(), again.end());
+  return seen;
+}
+
+bool watcher::changed_since(const sight& files, file_time when, bool all_were_there) {
   // The kernel stamps files by a clock that ticks every few milliseconds.
   const auto limit = when - std::chrono::milliseconds(20);
-  return std::ranges::any_of(files_, [&](const fs::path& file) {
-    struct stat info{};
-    if (::stat(file.c_str(), &info) != 0) return false;  // its coming back is an event
-    const auto changed = std::chrono::system_clock::time_point(std::chrono::seconds(info.st_ctim.tv_sec) +
-                                                               std::chrono::microseconds(info.st_ctim.tv_nsec / 1000));
-    return changed >= limit;
-  });
+  return std::ranges::any_of(
+      files, [&](const seen_file& file) { return file.mode == 0 ? all_were_there : file.changed >= limit; });
 }
 
 }  // namespace proxy

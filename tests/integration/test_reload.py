@@ -1,6 +1,8 @@
 """A saved table is in force at once and whole, or not at all; sessions follow when they are between transactions."""
 
 import signal
+import subprocess
+import time
 
 import pytest
 import yaml
@@ -125,6 +127,37 @@ def test_half_a_file(lodge, table):
     since = lodge.mark()
     lodge.routes_file.write_text(whole)
     lodge.wait_for_log("globex: database shared -> acme", since=since)
+
+
+def test_a_file_that_is_being_written_while_another_is_saved(lodge, table):
+    """Its writer's pause is what is tested, not waited for."""
+    whole = text(moved(table))
+    half = whole[:whole.index("  soylent:")]
+    since = lodge.mark()
+    with lodge.routes_file.open("w") as writer:
+        writer.write(half)
+        writer.flush()
+        (lodge.folder / "notes.txt").write_text("beside it")
+        time.sleep(0.5)
+        writer.write(whole[len(half):])
+    assert "globex: database shared -> acme" in lodge.wait_for_log("reloaded (", " refused, ", since=since)
+    assert "removed" not in lodge.log(since)
+
+
+NO_INOTIFY = ("unshare", "--user", "--map-root-user", "sh", "-c",
+              'echo 0 > /proc/sys/user/max_inotify_instances && exec "$@"', "sh")
+
+
+def test_without_an_inotify_instance(start_lodge, table):
+    if subprocess.run([*NO_INOTIFY, "true"], check=False, capture_output=True).returncode != 0:
+        pytest.skip("no user namespaces here")
+    with start_lodge(table, launcher=NO_INOTIFY) as lodge:
+        assert "changes of files are not noticed" in lodge.wait_for_log("cannot watch files: inotify: ")
+        lodge.write_routes(moved(table))
+        since = lodge.mark()
+        lodge.process.send_signal(signal.SIGHUP)
+        lodge.wait_for_log("globex: database shared -> acme", since=since)
+        assert whoami(lodge) == "acme"
 
 
 def write_config(lodge, **changes):
