@@ -21,16 +21,21 @@ bool is_yaml_name(const fs::path& path) { return path.extension() == ".yaml" || 
 
 bool has_wildcard(std::string_view text) { return text.find_first_of("*?[") != std::string_view::npos; }
 
-// Files of a folder that a pattern fits, by name. Hidden ones only if the pattern begins with a dot.
-std::vector<fs::path> matching(const fs::path& folder, const std::string& pattern) {
+// Files of a folder that a pattern fits, by name. Hidden ones only if the pattern begins with a dot. None in a folder
+// that is not there; with another error some may be missing.
+std::vector<fs::path> matching(const fs::path& folder, const std::string& pattern, std::error_code& error) {
   std::vector<fs::path> found;
-  std::error_code error;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
     const fs::path name = it->path().filename();
     if (::fnmatch(pattern.c_str(), name.c_str(), FNM_PERIOD) == 0) found.push_back(name);
   }
+  if (error == std::errc::no_such_file_or_directory) error.clear();
   std::ranges::sort(found);
   return found;
+}
+
+std::string cannot_list(const fs::path& folder, const std::error_code& error) {
+  return "cannot list the folder " + in_quotes(folder.native()) + ": " + error.message() + "; make it readable";
 }
 
 class gatherer {
@@ -43,7 +48,11 @@ class gatherer {
     std::error_code error;
     if (!fs::is_directory(path, error)) return read(named, path, shown, place::top);
     made_.folders.push_back(path);
-    std::vector<fs::path> names = matching(path, "*");
+    std::vector<fs::path> names = matching(path, "*", error);
+    if (error) {
+      made_.is_complete = false;
+      return named.error(cannot_list(path, error));
+    }
     std::erase_if(names, [](const fs::path& name) { return !is_yaml_name(name); });
     if (names.empty()) {
       made_.is_complete = false;
@@ -122,7 +131,9 @@ class gatherer {
 
   void follow_pattern(const yaml_value& item, const fs::path& folder, const fs::path& shown, const std::string& name) {
     if (std::ranges::find(made_.folders, folder) == made_.folders.end()) made_.folders.push_back(folder);
-    const std::vector<fs::path> names = matching(folder, name);
+    std::error_code error;
+    const std::vector<fs::path> names = matching(folder, name, error);
+    if (error) return item.error(cannot_list(folder, error));
     if (names.empty()) {
       return item.error("no file matches " + in_quotes((folder / name).native()) +
                         "; write one, or remove the pattern");

@@ -24,7 +24,9 @@ std::expected<std::string, std::string> read_text_file(const std::filesystem::pa
       return std::unexpected("it is larger than " + std::to_string(most_bytes >> 20) + " MiB");
     }
   }
-  if (stream.bad()) return std::unexpected("reading it failed");
+  if (stream.bad()) {
+    return std::unexpected("reading it failed" + (errno != 0 ? ": " + std::generic_category().message(errno) : ""));
+  }
   return text;
 }
 

@@ -3,13 +3,16 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
+#include <cerrno>
 #include <iterator>
 #include <utility>
 
 #include "conf/load.hpp"
+#include "proxy/error_text.hpp"
 #include "routing/table_diff.hpp"
 
 namespace proxy {
@@ -32,6 +35,18 @@ std::vector<std::filesystem::path> both(std::vector<std::filesystem::path> some,
   return some;
 }
 
+// By the words of the system: whoever reads files, TLS or ourselves, tells its errors by them.
+bool is_of_the_moment(const std::string& error) {
+  static const std::array words{error_text(EMFILE), error_text(ENFILE), error_text(ENOMEM), error_text(EIO),
+                                error_text(EINTR)};
+  return std::ranges::any_of(words, [&](const std::string& one) { return error.contains(one); });
+}
+
+// What takes long to read is repeated less often.
+clock::duration pause_after(clock::duration reading) {
+  return std::max<clock::duration>(std::chrono::seconds(1), reading * 10);
+}
+
 }  // namespace
 
 struct reloader::outcome {
@@ -40,6 +55,7 @@ struct reloader::outcome {
   std::string reason;
   std::vector<judged> waiting;
   moment read_at;
+  why cause;
 };
 
 std::chrono::system_clock::time_point reloader::moment::at_the_earliest() const {
@@ -92,7 +108,7 @@ void reloader::start_watching() {
 void reloader::request(std::string reason) {
   if (closed_) return;
   pending_reason_ = std::move(reason);
-  if (!running_) begin();
+  if (!running_) begin(why::asked);
 }
 
 void reloader::request(std::string reason, judged then) {
@@ -109,11 +125,13 @@ void reloader::lay_over(routing::overrides_ptr overrides) {
   publish_(current_);
 }
 
-void reloader::begin() {
+void reloader::begin(why cause) {
   running_ = true;
+  again_at_ = clock::time_point::max();
   watcher_.begin_reading();
-  if (on_begin_) on_begin_();
+  if (on_begin_ && cause == why::asked) on_begin_();
   auto result = std::make_shared<outcome>();
+  result->cause = cause;
   result->reason = std::exchange(pending_reason_, {});
   result->waiting = std::exchange(pending_, {});
   auto work = [this, old = current_, result = std::move(result)]() mutable {
@@ -130,10 +148,9 @@ void reloader::finish(const std::shared_ptr<outcome>& result) {
   running_ = false;
   if (closed_) return;
   reading& loaded = result->read;
+  const bool is_news = result->cause == why::asked || loaded.errors != last_.errors;
   if (!loaded.errors.empty()) {
-    for (const auto& error : loaded.errors) spdlog::error("{}", error);
-    spdlog::error("reload ({}) refused, {} error(s): the configuration in force stays as it was", result->reason,
-                  loaded.errors.size());
+    refuse(*result, is_news);
   } else {
     for (const auto& warning : loaded.warnings) spdlog::warn("{}", warning);
     files_ = std::exchange(loaded.files, {});
@@ -146,13 +163,25 @@ void reloader::finish(const std::shared_ptr<outcome>& result) {
     retire(std::exchange(current_, next));
     publish_(next);
   }
-  last_ = {result->read_at.wall, result->reason, loaded.errors, result->changes, current_->version};
-  for (const judged& listener : listeners_) listener(last_);
+  if (is_news) {
+    last_ = {result->read_at.wall, result->reason, loaded.errors, result->changes, current_->version};
+    for (const judged& listener : listeners_) listener(last_);
+  }
   for (const judged& then : result->waiting) then(last_);
   // After a refusal, what it was about as well: that is where it will be mended.
   watcher_.watch(both(files_, std::move(loaded.files)), both(folders_, std::move(loaded.folders)),
                  result->read_at.at_the_earliest(), last_.errors.empty());
-  if (!pending_reason_.empty() && !running_) begin();
+  if (!pending_reason_.empty() && !running_) begin(why::asked);
+}
+
+void reloader::refuse(const outcome& result, bool is_news) {
+  const auto& errors = result.read.errors;
+  const bool is_passing = std::ranges::any_of(errors, is_of_the_moment);
+  if (is_passing) again_at_ = clock::now() + pause_after(clock::now() - result.read_at.steady);
+  if (!is_news) return;
+  for (const auto& error : errors) spdlog::error("{}", error);
+  spdlog::error("reload ({}) refused, {} error(s): the configuration in force stays as it was{}", result.reason,
+                errors.size(), is_passing ? "; it is tried again until the files can be read" : "");
 }
 
 void reloader::retire(snapshot_ptr old) { retired_.push_back(std::move(old)); }
@@ -165,6 +194,9 @@ task<void> reloader::keep_house() {
     current_->secrets->clients->close_idle(clock::now());
     bury();
     watcher_.try_again();
+    if (clock::now() < again_at_ || running_) continue;
+    pending_reason_ = "files could not be read before";
+    begin(why::repeated);
   }
 }
 

@@ -1,7 +1,9 @@
 // Turns "the files may have changed" into a new snapshot, away from the event loops, all or nothing.
 //
 // Reading and checking a table of 100,000 tenants takes a second or two, and so does comparing it with the old one:
-// both happen on a thread of their own. A load with any error changes nothing and is logged error by error. Old
+// both happen on a thread of their own. A load with any error changes nothing and is logged error by error. One that
+// failed because of the moment, for want of a descriptor or by the disk, is repeated until it is read or its files are
+// found at fault: nobody will save them again only because of that. Old
 // snapshots are kept here until nobody else has them, so that their destruction happens on that thread as well.
 #pragma once
 
@@ -71,7 +73,9 @@ class reloader {
     std::vector<std::filesystem::path> files, folders;
   };
   [[nodiscard]] reading read() const;
-  void begin();
+  enum class why : std::uint8_t { asked, repeated };
+  void begin(why cause);
+  void refuse(const outcome& result, bool is_news);
   void finish(const std::shared_ptr<outcome>& loaded);
   void retire(snapshot_ptr old);
   task<void> keep_house();
@@ -93,6 +97,7 @@ class reloader {
   verdict last_;
   std::vector<judged> listeners_;
   std::function<void()> on_begin_;
+  clock::time_point again_at_ = clock::time_point::max();  ///< when what failed because of the moment is repeated
   bool running_ = false;
   bool closed_ = false;
 };
