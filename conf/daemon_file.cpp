@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "conf/listening_places.hpp"
 #include "conf/names.hpp"
 #include "conf/words.hpp"
 #include "conf/yaml_reader.hpp"
@@ -143,11 +144,12 @@ void read_listen(const yaml_value& root, daemon_settings& settings) {
     return listen->error("is empty; write at least one entry, such as { address: 127.0.0.1:6432 }");
   listen->for_each([&](const yaml_value& item) {
     listen_settings door = read_door(item);
-    const auto same = [&](const listen_settings& other) {
-      return other.address == door.address && other.unix_folder == door.unix_folder && other.port == door.port;
+    const auto in_its_way = [&](const listen_settings& other) {
+      if (other.port != door.port || other.unix_folder != door.unix_folder) return false;
+      return !door.unix_folder.empty() || exclude_each_other(other.address, door.address);
     };
     const bool is_read = !door.address.empty() || !door.unix_folder.empty();
-    if (is_read && std::ranges::any_of(settings.listen, same))
+    if (is_read && std::ranges::any_of(settings.listen, in_its_way))
       item.error("listens where an entry above does; remove one of them");
     settings.listen.push_back(std::move(door));
   });
@@ -259,6 +261,18 @@ void read_admin(const yaml_value& admin, admin_settings& into) {
   if (const auto http = admin.find("http")) into.http = read_host_and_port(*http, "127.0.0.1:9632").value_or("");
 }
 
+// The page would not open, and the daemon not start.
+void check_http(const yaml_value& http, const daemon_settings& settings) {
+  const auto where = parse_address(settings.admin.http);
+  if (!where) return;
+  const auto in_its_way = [&](const listen_settings& door) {
+    return door.unix_folder.empty() && door.port == where->port && exclude_each_other(door.address, where->host);
+  };
+  if (std::ranges::any_of(settings.listen, in_its_way)) {
+    http.error(in_quotes(settings.admin.http) + " is where an entry of listen is; write another port");
+  }
+}
+
 void read_log(const yaml_value& log, log_settings& into) {
   if (!log.is_mapping()) return;
   if (const auto level = log.find("level")) {
@@ -352,7 +366,10 @@ daemon_settings read_daemon_file(const yaml_value& root) {
     settings.io = chosen.value_or(settings.io);
   }
   if (const auto auth = root.find("auth")) read_auth(*auth, settings.auth);
-  if (const auto admin = root.find("admin")) read_admin(*admin, settings.admin);
+  if (const auto admin = root.find("admin")) {
+    read_admin(*admin, settings.admin);
+    if (!settings.admin.http.empty()) check_http(*admin->find("http"), settings);
+  }
   if (const auto peers = root.find("peers")) read_peers(*peers, settings);
   if (const auto log = root.find("log")) read_log(*log, settings.log);
   if (const auto resources = root.find("resources")) read_resources(*resources, settings.resources);

@@ -46,7 +46,7 @@ TEST_CASE("doors", "[daemon]") {
       "listen:\n"
       "  - address: '[::1]:7000'\n"
       "    tls: { mode: verify, certificate: s.crt, key: /abs/s.key, client_ca: ca.crt }\n"
-      "  - address: '*:6432'\n"
+      "  - address: '*:6433'\n"
       "  - address: 0.0.0.0\n"
       "  - { unix: /run/pglodge, port: 7001 }\n"
       "  - unix: sockets\n");
@@ -64,6 +64,21 @@ TEST_CASE("doors", "[daemon]") {
   CHECK(settings.listen[3].port == 7001);
   CHECK(settings.listen[3].address.empty());
   CHECK(settings.listen[4].unix_folder == "/etc/pglodge/sockets");
+}
+
+TEST_CASE("doors that stand side by side", "[daemon]") {
+  const auto settings = read(
+      "listen:\n"
+      "  - address: '0.0.0.0:5'\n"
+      "  - address: '[::]:5'\n"
+      "  - address: '127.0.0.1:6'\n"
+      "  - address: '[::1]:6'\n"
+      "  - address: 'lodge.internal:6'\n"
+      "  - address: '127.0.0.2:6'\n"
+      "  - { unix: /run/pglodge, port: 5 }\n"
+      "  - { unix: /run/other, port: 5 }\n"
+      "admin: { http: '127.0.0.1:7' }\n");
+  CHECK(settings.listen.size() == 8);
 }
 
 TEST_CASE("workers", "[daemon]") {
