@@ -1,6 +1,5 @@
 #include "proxy/console/console_session.hpp"
 
-#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <utility>
 
@@ -19,21 +18,12 @@ constexpr std::chrono::minutes most_unread{5};
 
 }  // namespace
 
-std::expected<privilege, ending> privilege_of(const conf::admin_settings& admin, const std::string& user) {
-  const auto has = [&](const auto& list) { return std::ranges::find(list, user) != list.end(); };
-  if (has(admin.users)) return privilege::everything;
-  if (has(admin.stats_users)) return privilege::looking;
-  return std::unexpected(ending::fatal(sqlstate::invalid_authorization,
-                                       "user \"" + user + "\" may not use the console of pglodge", {},
-                                       "admin.users and admin.stats_users of pglodge.yaml say who may."));
-}
-
 console_session::console_session(worker& home, transport& client, message_reader& from_client, request what)
     : home_(home),
       client_(client),
       from_client_(from_client),
       what_(std::move(what)),
-      talk_(what_.user, what_.may),
+      talk_(what_.user),
       clerk_(home, *home.shared().house, what_.name + ", user " + what_.user,
              [this] { return end_.has_value() || cancel_.requested(); }) {}
 
@@ -74,21 +64,40 @@ task<ending> console_session::converse() {
         if (!co_await read()) co_return ending::quiet("the client left");
         break;
       case step::goes_on: co_await yield(); break;
-      case step::asks: {
-        busy_ = true;
-        cancel_.forget_requests();
-        cancel_.set_waiting(true);
-        answer made = co_await clerk_.carry_out(talk_.asked());
-        cancel_.set_waiting(false);
-        busy_ = false;
-        talk_.answer_with(std::move(made));
-        co_await yield();  // many commands in one text leave the other sessions their turn
+      case step::asks:
+        if (!may()) co_return barred();
+        co_await carry_out();
         break;
-      }
       case step::terminated: co_return ending::quiet("the client left");
       case step::fault: co_return ending::of(talk_.fault());
     }
   }
+}
+
+// Who may do it is looked at here, behind the last wait: the settings may have changed since its client said it.
+task<void> console_session::carry_out() {
+  if (auto refused = why_not(may().value_or(privilege::looking), what_.user, talk_.asked())) {
+    talk_.answer_with(answer::refused(std::move(*refused)));
+    co_return;
+  }
+  busy_ = true;
+  cancel_.forget_requests();
+  cancel_.set_waiting(true);
+  answer made = co_await clerk_.carry_out(talk_.asked());
+  cancel_.set_waiting(false);
+  busy_ = false;
+  talk_.answer_with(std::move(made));
+  co_await yield();  // many commands in one text leave the other sessions their turn
+}
+
+std::optional<privilege> console_session::may() const {
+  return privilege_of(home_.current()->settings->admin, what_.user);
+}
+
+ending console_session::barred() const {
+  return ending::fatal(sqlstate::admin_shutdown, "terminating connection due to administrator command",
+                       no_business(what_.user).message + " any more.",
+                       "admin.users and admin.stats_users of pglodge.yaml have changed.");
 }
 
 // All of it, or the stream is cut.
@@ -130,6 +139,11 @@ void console_session::leave_now(ending why) {
   if (!end_) end_ = std::move(why);
   client_.cancel();
   cancel_waits();
+}
+
+// The RELOAD that bars its own session is answered first.
+void console_session::on_publish() {
+  if (!when_idle_ && !may()) leave_when_idle(barred());
 }
 
 void console_session::cancel_waits() { clerk_.cancel(); }

@@ -2,7 +2,8 @@
 // `clerk`.
 //
 // Answers are written before more is made of them: a client that does not read waits with one buffer full, and nobody
-// else does. The session ends as others do: told to leave when idle, or at once.
+// else does. The session ends as others do: told to leave when idle, or at once; and when the settings name its user no
+// more.
 //
 // What must hold: everything on the worker's thread; what it refers to outlives `run`.
 #pragma once
@@ -14,6 +15,7 @@
 
 #include "proxy/console/clerk.hpp"
 #include "proxy/console/conversation.hpp"
+#include "proxy/console/privilege.hpp"
 #include "proxy/session/cancel_registry.hpp"
 #include "proxy/session/ending.hpp"
 #include "proxy/session/message_reader.hpp"
@@ -21,19 +23,12 @@
 
 namespace proxy::console {
 
-/// The name by which clients ask for the console.
-inline constexpr std::string_view database_name = "pglodge";
-
-/// What a user may do there. Error: 28000.
-std::expected<privilege, ending> privilege_of(const conf::admin_settings& admin, const std::string& user);
-
 class console_session {
  public:
   struct request {
     std::uint64_t id = 0;
     std::string user;
     std::string name;  ///< of the session, for the log
-    privilege may = privilege::looking;
     bool long_cancel_key = false;
   };
   console_session(worker& home, transport& client, message_reader& from_client, request what);
@@ -43,6 +38,8 @@ class console_session {
   void leave_when_idle(ending why);
   void leave_now(ending why);
   void on_tick(clock::time_point now);
+  /// New settings are in force.
+  void on_publish();
   void cancel_waits();
   /// Whether a message could be put into the client's stream now.
   [[nodiscard]] bool client_stream_whole() const { return !cut_; }
@@ -50,6 +47,9 @@ class console_session {
  private:
   task<bool> greet();
   task<ending> converse();
+  task<void> carry_out();
+  [[nodiscard]] std::optional<privilege> may() const;
+  [[nodiscard]] ending barred() const;
   task<bool> write(std::string& out);
   task<bool> read();
   task<void> yield();

@@ -68,8 +68,7 @@ void write_row(const columns& heads, const row& cells, std::span<const std::int1
   out += to.take();
 }
 
-conversation::conversation(std::string user, privilege may)
-    : user_(std::move(user)), may_(may), incoming_(every_message(), most_text) {}
+conversation::conversation(std::string user) : user_(std::move(user)), incoming_(every_message(), most_text) {}
 
 bool conversation::idle() const {
   return !running_ && queued_.empty() && !in_query_ && !in_transaction_ && portals_.empty() && !skips_ &&
@@ -90,7 +89,7 @@ conversation::step conversation::advance(std::string& out) {
       } else {
         run next{std::move(queued_.front()), {}, {}};
         queued_.pop_front();
-        begin(std::move(next), out);
+        begin(std::move(next));
       }
       continue;
     }
@@ -182,16 +181,9 @@ void conversation::on_sync(std::string& out) {
 }
 
 // What needs nobody's help is done at once.
-void conversation::begin(run what, std::string& out) {
+void conversation::begin(run what) {
   running_ = std::move(what);
   const command& asked = running_->what;
-  if (may_ == privilege::looking && !only_looks(asked)) {
-    fail(refusal(sqlstate::insufficient_privilege,
-                 "user \"" + user_ + "\" may only look: " + std::string(name_of(asked.what)) + " changes something",
-                 "admin.users may do this; this user is one of admin.stats_users."),
-         out);
-    return;
-  }
   running_->asks = asked.what != verb::talk;
   if (running_->asks) return;
   if (asked.effect == talk_effect::begins) in_transaction_ = true;

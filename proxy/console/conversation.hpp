@@ -3,7 +3,7 @@
 // so that a client that does not read costs one buffer.
 //
 // A text of several statements is read as a whole before anything of it runs. The transactions that drivers open are
-// acknowledged and mean nothing.
+// acknowledged and mean nothing. Whether its user may have a command carried out is asked by who carries it out, then.
 //
 // What must hold: after `asks` comes exactly one `answer`. Bytes that were fed stay until `keep`, or until `advance`
 // says starved.
@@ -41,11 +41,6 @@ struct answer {
   }
 };
 
-enum class privilege : std::uint8_t {
-  everything,
-  looking,  ///< of admin.stats_users
-};
-
 class conversation {
  public:
   static constexpr std::size_t most_text = std::size_t{64} * 1024;     ///< of a query, in bytes of its message
@@ -53,7 +48,7 @@ class conversation {
   static constexpr std::size_t most_written = std::size_t{32} * 1024;  ///< when `advance` stops, give or take a row
   static constexpr int most_steps = 256;                               ///< rows looked at before others may run
 
-  conversation(std::string user, privilege may);
+  explicit conversation(std::string user);
 
   void feed(std::span<const std::byte> chunk) { incoming_.feed(chunk); }
   void keep() { incoming_.keep(); }
@@ -111,7 +106,7 @@ class conversation {
   outcome on_execute(const pgwire::frontend::execute& message, std::string& out);
   void on_close(const pgwire::frontend::close& message, std::string& out);
 
-  void begin(run what, std::string& out);
+  void begin(run what);
   void show_rows(std::string& out);
   void complete(std::string_view tag, std::string& out);
   void fail(const pgwire::error_report& why, std::string& out);
@@ -119,7 +114,6 @@ class conversation {
   static void describe(const columns& heads, const formats& as, std::string& out);
 
   const std::string user_;
-  const privilege may_;
   pgwire::frame_cutter incoming_;
   std::deque<command> queued_;  // of a simple query, behind the one under way
   bool in_query_ = false;       // a simple query is under way

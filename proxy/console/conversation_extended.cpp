@@ -137,7 +137,7 @@ conversation::outcome conversation::on_execute(const frontend::execute& message,
   run next{*from.what, from.as, std::string(message.portal), true};
   next.most_rows = message.most_rows > 0 ? static_cast<std::uint64_t>(message.most_rows) : 0;
   if (!from.rest) {
-    begin(std::move(next), out);
+    begin(std::move(next));
     return std::nullopt;
   }
   next.rows = std::move(from.rest);

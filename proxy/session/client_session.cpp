@@ -193,6 +193,8 @@ void client_session::on_publish() {
     own_->reserved->cancel();
   } else if (state_ == session_state::pooled) {
     pooled_->on_publish();
+  } else if (state_ == session_state::console) {
+    console_->on_publish();
   } else if (state_ == session_state::relaying) {
     const auto now = look_up(who());
     if (now) obey(*now);

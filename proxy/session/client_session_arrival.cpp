@@ -81,14 +81,16 @@ task<seldom<ending>> client_session::come_to_console() {
   if (auto failed = co_await agree_on_version(request_->startup)) co_return std::move(*failed);
   auto passed = co_await authenticate();
   if (!passed) co_return std::move(passed.error());
+  ending refused;
   if (!*passed) {
-    co_return ending::fatal(
-        sqlstate::invalid_authorization, "the console of pglodge cannot authenticate by passthrough", {},
-        "Give it a method by a rule, { database: pglodge, method: scram-sha-256 }, and auth.users.");
+    refused.report = console::nobody_to_ask();
+    co_return std::move(refused);
   }
-  auto may = console::privilege_of(home_.current()->settings->admin, who().user);
-  if (!may) co_return std::move(may.error());
-  console::console_session::request what{id_, who().user, name(), *may, version_ == pgwire::protocol_version{3, 2}};
+  if (!console::privilege_of(home_.current()->settings->admin, who().user)) {
+    refused.report = console::no_business(who().user);
+    co_return std::move(refused);
+  }
+  console::console_session::request what{id_, who().user, name(), version_ == pgwire::protocol_version{3, 2}};
   console_ = std::make_unique<console::console_session>(home_, client_, from_client_, std::move(what));
   request_.reset();
   co_return std::nullopt;

@@ -14,7 +14,8 @@ import asyncpg
 import psycopg
 import psycopg2
 import pytest
-from cluster import BIN, PASSWORD
+import yaml
+from cluster import BIN, PASSWORD, free_port
 from drivers import Way, drivers
 from lodge import SANITIZED, eventually, standard_routes
 from wire import ServerError, message, query
@@ -275,6 +276,49 @@ def test_passthrough_has_nobody_to_ask(start_lodge, postgres):
     with start_lodge(routes(postgres), {"admin": {"users": ["app"]}}) as lodge:
         with pytest.raises(psycopg2.OperationalError, match="by passthrough(?s:.*)HINT:.*auth.users"):
             lodge.connect("app", "pglodge")
+
+
+def write_admin(lodge, admin):
+    new = lodge.folder / ".pglodge.new"
+    new.write_text(yaml.safe_dump({**lodge.settings, "admin": admin}, sort_keys=False))
+    new.rename(lodge.config)
+
+
+def reload_admin(lodge, admin):
+    since = lodge.mark()
+    write_admin(lodge, admin)
+    assert "reloaded (" in lodge.wait_for_log("reloaded (", " refused, ", since=since)
+
+
+def test_rights_are_those_of_the_settings_in_force(start_lodge, postgres):
+    """Of sessions that are open, too: of one that is idle, of one in what its driver holds for a transaction, and of one
+    that is in the middle of its text."""
+    with start_lodge(routes(postgres), DAEMON) as lodge, closing(lodge.connect("root", "pglodge")) as in_transaction, \
+            Console(lodge) as demoted, lodge.login("root", "pglodge") as idle:
+        in_transaction.autocommit = False
+        in_transaction.cursor().execute("SHOW VERSION")
+        reload_admin(lodge, {"users": ["another"], "stats_users": ["root"]})
+        assert demoted.refused("SUSPEND globex")[0] == "42501"
+        assert demoted("SHOW VERSION")
+        reload_admin(lodge, {"users": ["root"]})
+        demoted("SUSPEND globex; ACTIVATE globex")
+        reload_admin(lodge, {"users": ["another"]})
+        told = idle.until(b"E")[-1][1]
+        assert b"57P01" in told and b'"root" may not use the console of pglodge any more' in told
+        with pytest.raises(psycopg2.Error, match="terminating connection due to administrator command"):
+            in_transaction.cursor().execute("SHUTDOWN")
+        with closing(lodge.connect("another", "pglodge")) as other, other.cursor() as cursor:
+            cursor.execute("SHOW STATE")
+            assert cursor.fetchall()
+
+
+def test_behind_the_reload_that_bars_its_session_nothing_is_done(start_lodge, postgres):
+    with start_lodge(routes(postgres), DAEMON) as lodge, lodge.login("root", "pglodge") as session:
+        write_admin(lodge, {"users": ["another"]})
+        session.send(query("RELOAD; SHUTDOWN"))
+        assert b"57P01" in session.until(b"E")[-1][1]
+        session.expect_closed()
+        assert lodge.alive()
 
 
 def test_with_a_password(start_lodge, postgres, tmp_path):

@@ -6,6 +6,7 @@
 #include "protocol/message_type.hpp"
 #include "proxy/console/conversation.hpp"
 #include "proxy/console/layouts.hpp"
+#include "proxy/console/privilege.hpp"
 
 namespace console_conversation_test {
 
@@ -17,14 +18,16 @@ using step = conversation::step;
 
 // A client and whoever carries out its commands: SHOW POOLS has `rows` rows, SHOW CLIENTS fails, the rest is done.
 struct desk {
-  explicit desk(privilege may = privilege::everything) : talk("root", may) {}
+  explicit desk(privilege whose = privilege::everything) : may(whose) {}
 
-  conversation talk;
+  conversation talk{"root"};
+  privilege may;
   std::size_t rows = 2;
   std::vector<command> asked;
   step last = step::starved;
 
   answer carry_out(const command& what) {
+    if (auto refused = why_not(may, "root", what)) return answer::refused(std::move(*refused));
     asked.push_back(what);
     if (what.shown == thing::clients && what.what == verb::show)
       return answer::refused(refusal("XX000", "no clients today"));
