@@ -13,6 +13,10 @@
 namespace proxy {
 namespace {
 
+struct findings {
+  std::vector<std::string> errors, warnings;
+};
+
 constexpr std::string_view id_pattern = "([A-Za-z0-9_][A-Za-z0-9_.-]{0,62})";
 
 bool report_errors(const std::vector<std::string>& errors) {
@@ -36,6 +40,37 @@ std::expected<desk::usage_query, std::string> query_of(const usage_arguments& ar
   return desk::usage_query{*from, *to, arguments.tenant};
 }
 
+bool is_folder(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return std::filesystem::is_directory(path, ignored);
+}
+
+// What is below /run is there once the service has been started: a service manager makes it.
+bool is_made_at_start(const std::filesystem::path& path) {
+  const std::string& name = path.native();
+  return name.starts_with("/run/") || name.starts_with("/var/run/");
+}
+
+// What `serve` finds out only when it opens the doors and writes what was used.
+findings look_for_folders(const conf::daemon_settings& settings) {
+  findings out;
+  for (const conf::listen_settings& door : settings.listen) {
+    const auto& folder = door.unix_folder;
+    if (folder.empty() || is_folder(folder)) continue;
+    const std::string missing = "listen: there is no folder \"" + folder.native() + "\", without which serve ";
+    if (is_made_at_start(folder)) {
+      out.warnings.push_back(missing + "fails; a service manager may make it then (RuntimeDirectory=)");
+    } else {
+      out.errors.push_back(missing + "does not start; make it, or name another");
+    }
+  }
+  const auto& ledger = settings.usage.ledger;
+  if (ledger.empty() || is_folder(ledger)) return out;
+  out.warnings.push_back("usage.ledger: there is no folder \"" + ledger.native() +
+                         "\"; serve starts, and what is used until somebody makes it is lost when it ends");
+  return out;
+}
+
 }  // namespace
 
 int check(const std::filesystem::path& config) {
@@ -44,8 +79,11 @@ int check(const std::filesystem::path& config) {
   auth_tools tools;
   const loaded_credentials named = load_credentials(tools, *loaded.settings, *loaded.routes);
   tools.close();
-  if (report_errors(named.errors)) return exit_failed;
-  for (const auto* warnings : {&loaded.warnings, &named.warnings}) {
+  const findings around = look_for_folders(*loaded.settings);
+  std::vector<std::string> errors = named.errors;
+  errors.insert(errors.end(), around.errors.begin(), around.errors.end());
+  if (report_errors(errors)) return exit_failed;
+  for (const auto* warnings : {&loaded.warnings, &named.warnings, &around.warnings}) {
     for (const std::string& warning : *warnings) std::cout << "warning: " << warning << '\n';
   }
   const routing::route_table& table = *loaded.routes;

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 import yaml
+from cluster import free_port
 from lodge import standard_routes
 
 
@@ -72,6 +73,33 @@ def test_check_reads_what_the_files_name(pglodge):
         assert [line for line in lines if name in line and "No such file or directory" in line], done.stderr
     (pglodge.folder / "no.crt").write_text("nonsense")
     assert "No such file" not in next(line for line in pglodge("check", "-c", "pglodge.yaml").stderr.splitlines() if "no.crt" in line)
+
+
+@pytest.mark.parametrize("listen, more", [
+    ("{ address: 127.0.0.1:PORT }, { address: '*:PORT' }", ""),
+    ("{ address: 127.0.0.1:PORT }, { address: 0.0.0.0:PORT }", ""),
+    ("{ address: 127.0.0.1:PORT }", "admin: { http: 127.0.0.1:PORT }\n"),
+    ("{ unix: missing }", ""),
+])
+def test_check_refuses_where_serve_could_not_listen(pglodge, listen, more):
+    text = f"listen: [{listen}]\nroutes: routes.yaml\n{more}".replace("PORT", str(free_port()))
+    (pglodge.folder / "pglodge.yaml").write_text(text)
+    done = pglodge("check", "-c", "pglodge.yaml")
+    assert (done.returncode, done.stdout) == (1, ""), done.stdout
+    assert "listen" in done.stderr and "1 error(s)" in done.stderr
+    assert pglodge("serve", "-c", "pglodge.yaml").returncode == 1
+
+
+def test_check_warns_of_folders(pglodge):
+    """The one below /run is made by whoever starts the service; the other one's lack does not keep it from serving."""
+    (pglodge.folder / "pglodge.yaml").write_text("listen: [{ address: 127.0.0.1:6432 }, { unix: /run/no-such-lodge }]\n"
+                                                 "routes: routes.yaml\nusage: { ledger: missing }\n")
+    done = pglodge("check", "-c", "pglodge.yaml")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert 'warning: listen: there is no folder "/run/no-such-lodge"' in done.stdout
+    assert f'warning: usage.ledger: there is no folder "{pglodge.folder}/missing"' in done.stdout
+    (pglodge.folder / "missing").mkdir()
+    assert "usage.ledger" not in pglodge("check", "-c", "pglodge.yaml").stdout
 
 
 @pytest.mark.parametrize("file", ["pglodge.yaml", "routes.yaml"])
