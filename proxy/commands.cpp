@@ -97,7 +97,7 @@ int route(const std::filesystem::path& config, const std::string& subject) {
   const conf::loaded loaded = conf::load(config);
   if (report_errors(loaded.errors)) return exit_failed;
 
-  const auto explained = explain_route(*loaded.routes, subject);
+  const auto explained = explain_route(*loaded.settings, *loaded.routes, subject);
   if (!explained) {
     std::cerr << "pglodge: " << explained.error() << '\n';
     return exit_usage;

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "protocol/startup_options.hpp"
+#include "proxy/console/privilege.hpp"
 #include "proxy/io.hpp"
 #include "proxy/session/placement.hpp"
 
@@ -49,9 +50,30 @@ std::expected<url_meaning, std::string> meaning_of(const std::string& url) {
   return meant;
 }
 
+// Which method a rule would demand there is not known without the client's address; only that none has to is.
+routing::explanation explain_console(const conf::daemon_settings& settings, const std::string& user) {
+  using console::privilege;
+  routing::explanation made;
+  made.lines = {{"console", "the virtual database pglodge, of no tenant and at no server"}, {"user", user}};
+  const auto may = console::privilege_of(settings.admin, user);
+  const bool only_passthrough = settings.auth.method == conf::auth_method::passthrough && settings.auth.rules.empty();
+  if (may && !only_passthrough) {
+    made.admitted = true;
+    made.lines.emplace_back("admitted", *may == privilege::everything
+                                            ? "yes, to give every command: admin.users names it"
+                                            : "yes, to look only: admin.stats_users names it");
+    return made;
+  }
+  const auto why = only_passthrough ? console::nobody_to_ask() : console::no_business(user);
+  made.lines.emplace_back("refused", why.code + " " + why.message);
+  made.lines.emplace_back("hint", why.hint);
+  return made;
+}
+
 }  // namespace
 
-std::expected<routing::explanation, std::string> explain_route(const routing::route_table& table,
+std::expected<routing::explanation, std::string> explain_route(const conf::daemon_settings& settings,
+                                                               const routing::route_table& table,
                                                                const std::string& subject,
                                                                const routing::overrides& over) {
   if (!is_url(subject)) {
@@ -68,6 +90,10 @@ std::expected<routing::explanation, std::string> explain_route(const routing::ro
   }
   const auto request = session_request::read(std::move(meant->startup));
   if (!request) return std::unexpected(std::string(pgwire::describe(request.error()).text));
+  const auto* database = request->startup.find("database");
+  if (database != nullptr && *database == console::database_name) {
+    return explain_console(settings, *request->startup.find("user"));
+  }
   routing::session_facts facts = request->facts();
   facts.server_name = std::move(meant->server_name);
   return routing::explain(table, facts, over);

@@ -163,7 +163,7 @@ pgwire::error_report no_such_tenant(const snapshot& now, const std::string& tena
 }
 
 std::expected<table, pgwire::error_report> show_route(const snapshot& now, const std::string& subject) {
-  const auto explained = explain_route(*now.routes, subject, *now.overrides);
+  const auto explained = explain_route(*now.settings, *now.routes, subject, *now.overrides);
   if (!explained) {
     return std::unexpected(refusal(pgwire::sqlstate::invalid_parameter_value, explained.error(),
                                    "Write a tenant's id, or a URL as 'postgres://user@lodge/dbname'."));

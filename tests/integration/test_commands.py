@@ -172,6 +172,23 @@ def test_route_of_what_is_refused(pglodge, subject, words):
         assert word in told
 
 
+ADMINS = "admin: { users: [root], stats_users: [watcher] }\n"
+
+
+@pytest.mark.parametrize("subject, more, code, word", [
+    ("postgres://root@lodge/pglodge", "auth: { method: trust }\n", 0, "admitted:     yes, to give every command"),
+    ("postgres://watcher@lodge/pglodge", "auth: { method: trust }\n", 0, "admitted:     yes, to look only"),
+    ("postgres://app.globex@lodge/pglodge", "auth: { method: trust }\n", 1, "28000 user \"app.globex\" may not use the console"),
+    ("postgres://root@lodge/pglodge", "", 1, "28000 the console of pglodge cannot authenticate by passthrough"),
+])
+def test_route_to_the_console(pglodge, subject, more, code, word):
+    (pglodge.folder / "pglodge.yaml").write_text("listen: [{ address: 127.0.0.1:6432 }]\nroutes: routes.yaml\n" + ADMINS + more)
+    done = pglodge("route", "-c", "pglodge.yaml", subject)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "console:      the virtual database pglodge" in done.stdout and word in done.stdout
+    assert "tenant:" not in done.stdout
+
+
 @pytest.mark.parametrize("subject", ["no such id", "http://app.globex@lodge/crm", "postgres://%zz@lodge/crm",
                                      "postgres://app@lodge/crm?nonsense=1", "postgres://app@lodge/crm?options=-c%20x"])
 def test_route_of_what_is_neither_url_nor_tenant(pglodge, subject):

@@ -197,6 +197,11 @@ def test_route(console):
     refused = {row["key"]: row["value"] for row in console("SHOW ROUTE 'hooli'")}
     assert "57P03" in refused["refused"]
 
+    for user, word in (("root", "every command"), ("watcher", "look only")):
+        told = {row["key"]: row["value"] for row in console(f"SHOW ROUTE 'postgres://{user}@lodge/pglodge'")}
+        assert word in told["admitted"] and told["user"] == user
+    refused = {row["key"]: row["value"] for row in console("SHOW ROUTE 'postgres://trusted.globex@lodge/pglodge'")}
+    assert "may not use the console" in refused["refused"] and "tenant" not in refused
 
 # Programs and drivers.
 
