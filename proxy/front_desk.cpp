@@ -123,6 +123,9 @@ desk::lodge_reading front_desk::read() {
       now.hosts.push_back({name, routing::to_string(one), shared_.servers.last_sight(one).role});
     }
   }
+  for (const auto& [name, place] : current_->routes->parts().databases) {
+    now.places.push_back({name, current_->overrides->is_paused(name)});
+  }
   now.tenants_configured = current_->routes->tenants().size();
   now.config_version = current_->version;
   now.reload = reload_;

@@ -51,6 +51,9 @@ struct client_facts {
   pool_key pool;                         ///< likewise: by which it asks for connections
   std::optional<connection_facts> link;  ///< what it has now
   bool is_console = false;
+
+  /// For a connection, its rates, or to be released.
+  [[nodiscard]] bool waits() const { return state == "waiting"; }
 };
 
 /// What the main thread knows.

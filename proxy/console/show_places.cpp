@@ -81,8 +81,11 @@ table show_pools(const client_list& clients, const pool_list& pools) {
       all.opening += one.opening;
       all.idle += one.idle;
       if (!one.key.start.empty()) own += one.lent + one.idle;
-      if (!one.waiting_since) return;
-      all.waiting_since = std::min(all.waiting_since.value_or(*one.waiting_since), *one.waiting_since);
+      add_wait(one.waiting_since);
+    }
+    // Who is held, paused or slowed by a rate stands in no queue.
+    void add_wait(const std::optional<clock::time_point>& since) {
+      if (since) all.waiting_since = std::min(all.waiting_since.value_or(*since), *since);
     }
   };
   using name = std::tuple<std::string, std::string, std::string>;  // dbname, user, server
@@ -93,7 +96,8 @@ table show_pools(const client_list& clients, const pool_list& pools) {
   for (const client_facts& one : clients) {
     if (one.is_console || one.server.empty()) continue;
     sums& of = all[{one.pool.dbname, one.pool.user, one.server}];
-    ++(one.waiting_since ? of.cl_waiting : of.cl_active);
+    ++(one.waits() ? of.cl_waiting : of.cl_active);
+    of.add_wait(one.waiting_since);
     if (one.link && one.link->own) ++of.own;
   }
   std::vector<row> rows;

@@ -13,15 +13,19 @@
 namespace proxy::console {
 namespace {
 
-using counts_by_tenant = std::unordered_map<std::string, std::size_t>;
-
-ledger::totals load_of(const pool_list& pools, const std::string& tenant) {
-  ledger::totals sum;
-  for (const auto& pool : pools) {
-    const auto one = pool->count(tenant);
-    sum.lent += one.lent;
-    sum.waiting += one.waiting;
+struct session_sums {
+  std::size_t all = 0;
+  std::size_t waiting = 0;  // the queue's, and those that are held, paused or slowed by a rate
+  void add(const client_facts& one) {
+    ++all;
+    if (one.waits()) ++waiting;
   }
+};
+using sums_by_tenant = std::unordered_map<std::string, session_sums>;
+
+std::size_t lent_to(const std::string& tenant, const pool_list& pools) {
+  std::size_t sum = 0;
+  for (const auto& pool : pools) sum += pool->count(tenant).lent;
   return sum;
 }
 
@@ -31,7 +35,7 @@ std::string joined(const auto& list, auto text_of) {
   return all;
 }
 
-row tenant_row(const snapshot& now, const std::string& tenant, std::size_t sessions, const pool_list& pools,
+row tenant_row(const snapshot& now, const std::string& tenant, const session_sums& sessions, const pool_list& pools,
                house& at_home) {
   const std::string override_text(now.overrides->of(tenant));
   routing::identity who;
@@ -43,7 +47,6 @@ row tenant_row(const snapshot& now, const std::string& tenant, std::size_t sessi
   made[2] = override_text;
   if (!found) return made;
   now.overrides->apply(*found);
-  const auto load = load_of(pools, tenant);
   made[1] = to_string(found->state);
   made[3] = found->rule;
   made[4] = found->database;
@@ -51,9 +54,9 @@ row tenant_row(const snapshot& now, const std::string& tenant, std::size_t sessi
   made[6] = found->dbname;
   made[7] = found->role;
   made[8] = to_string(found->pool);
-  made[9] = std::to_string(sessions);
-  made[10] = std::to_string(load.lent);
-  made[11] = std::to_string(load.waiting);
+  made[9] = std::to_string(sessions.all);
+  made[10] = std::to_string(lent_to(tenant, pools));
+  made[11] = std::to_string(sessions.waiting);
   if (found->limits.connections) made[12] = std::to_string(*found->limits.connections);
   if (const auto p99 = at_home.recent_p99(tenant)) made[13] = std::to_string(p99->count());
   return made;
@@ -84,11 +87,14 @@ row rule_row(const std::string& name, const routing::rule& says) {
 table show_tenants(const snapshot_ptr& now, const client_list& clients, const pool_list& pools, house& at_home) {
   // Those of patterns and of `defaults` are there when somebody comes, or is laid over.
   auto names = std::make_shared<std::vector<std::string>>();
-  auto sessions = std::make_shared<counts_by_tenant>();
+  auto sessions = std::make_shared<sums_by_tenant>();
   names->reserve(now->routes->tenants().size());
   for (const auto& [id, rule] : now->routes->tenants()) names->push_back(id);
   for (const client_facts& one : clients) {
-    if (!one.tenant.empty() && (*sessions)[one.tenant]++ == 0) names->push_back(one.tenant);
+    if (one.tenant.empty()) continue;
+    session_sums& of = (*sessions)[one.tenant];
+    if (of.all == 0) names->push_back(one.tenant);
+    of.add(one);
   }
   for (const auto& [id, state] : now->overrides->tenants) names->push_back(id);
   std::ranges::sort(*names);
@@ -99,7 +105,7 @@ table show_tenants(const snapshot_ptr& now, const client_list& clients, const po
           [now, names, sessions, pools, &at_home](std::size_t at, row& into) {
             const std::string& tenant = (*names)[at];
             const auto found = sessions->find(tenant);
-            into = tenant_row(*now, tenant, found == sessions->end() ? 0 : found->second, pools, at_home);
+            into = tenant_row(*now, tenant, found == sessions->end() ? session_sums() : found->second, pools, at_home);
           }};
 }
 
@@ -124,8 +130,10 @@ std::expected<table, pgwire::error_report> show_tenant(const snapshot_ptr& now, 
   const auto id = routing::tenant_id::parse(tenant);
   const auto rule = id ? now->routes->find(tenant) : std::nullopt;
   if (!rule && !now->overrides->tenants.contains(tenant)) return std::unexpected(no_such_tenant(*now, tenant));
-  const auto is_its = [&](const client_facts& one) { return one.tenant == tenant; };
-  const auto sessions = static_cast<std::size_t>(std::ranges::count_if(clients, is_its));
+  session_sums sessions;
+  for (const client_facts& one : clients) {
+    if (one.tenant == tenant) sessions.add(one);
+  }
   const row cells = tenant_row(*now, tenant, sessions, pools, at_home);
   const columns& heads = columns_of(thing::tenants);
   std::vector<row> rows;

@@ -107,6 +107,13 @@ void add_hosts(families& out, const std::vector<host_reading>& hosts) {
   }
 }
 
+void add_places(families& out, const std::vector<place_reading>& places) {
+  auto& paused = out.begin("pglodge_database_paused",
+                           "1 while the console has paused a database of the table: its clients wait to be released.",
+                           MetricType::Gauge);
+  for (const auto& one : places) families::add_gauge(paused, {{"database", one.database}}, one.paused ? 1 : 0);
+}
+
 void add_histogram(families& out, std::string name, std::string_view help, const duration_histogram::reading& now) {
   auto& histogram = out.begin(std::move(name), help, MetricType::Histogram).metric.emplace_back().histogram;
   for (std::size_t i = 0; i < now.counts.size(); ++i) {
@@ -146,6 +153,7 @@ std::string metrics_text(const lodge_reading& now) {
   }
   add_servers(out, now.servers);
   add_hosts(out, now.hosts);
+  add_places(out, now.places);
   add_usage(out, now);
   add_histogram(out, "pglodge_query_duration_seconds",
                 "How long servers took for queries: from a query, or the first statement of a pipeline, to its end.",

@@ -36,6 +36,11 @@ struct host_reading {
   host_role role = host_role::unknown;
 };
 
+struct place_reading {
+  std::string database;  ///< of the table
+  bool paused = false;   ///< by the console
+};
+
 /// Whether the files on disk are what is in force.
 struct reload_state {
   bool succeeded = true;                            ///< the last time
@@ -48,6 +53,7 @@ struct lodge_reading {
   std::vector<std::size_t> sessions;  ///< of each worker
   std::vector<server_reading> servers;
   std::vector<host_reading> hosts;
+  std::vector<place_reading> places;
   std::size_t tenants_configured = 0;  ///< exact ids in the table
   std::uint64_t config_version = 0;
   reload_state reload;

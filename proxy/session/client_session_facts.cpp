@@ -40,7 +40,7 @@ std::string client_session::state_in_words() const {
     case session_state::authenticating: return "login";
     case session_state::entering: return own_ && own_->login ? "login" : "waiting";
     case session_state::held: return "waiting";
-    case session_state::relaying:
+    case session_state::relaying: return relaying() != nullptr && relaying()->pausing() ? "waiting" : "active";
     case session_state::console: return "active";
     case session_state::pooled: break;
     case session_state::leaving: return "closing";
@@ -99,6 +99,7 @@ console::client_facts client_session::facts() const {
     if (state_ == session_state::relaying) {
       link_to(own_->target.get(), own_->reserved->id());
       made.link->own = !own_->stays;
+      if (const relay* const carries = relaying()) made.waiting_since = carries->pausing_since();
     }
   }
   return made;

@@ -154,11 +154,11 @@ task<void> relay::keep_pace() {
   while (end_ == relay_end::none) {
     const auto debt = meter_.debt(limits_, clock::now());
     if (debt <= clock::duration::zero()) break;
-    pausing_ = true;
+    pausing_since_ = begun;
     pause.expires_after(std::min<clock::duration>(debt, longest_pause));
     co_await pause.async_wait(no_throw);
   }
-  if (std::exchange(pausing_, false)) meter_.waited(clock::now() - begun);
+  if (std::exchange(pausing_since_, std::nullopt)) meter_.waited(clock::now() - begun);
 }
 
 task<bool> relay::pass_on(const direction& way, std::string bytes) {

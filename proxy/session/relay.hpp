@@ -61,7 +61,8 @@ class relay {
   void on_tick();
 
   /// What its client says is not read now: its tenant has used up its rates.
-  [[nodiscard]] bool pausing() const { return pausing_; }
+  [[nodiscard]] bool pausing() const { return pausing_since_.has_value(); }
+  [[nodiscard]] std::optional<clock::time_point> pausing_since() const { return pausing_since_; }
   [[nodiscard]] const traffic_tracker& traffic() const { return traffic_; }
   [[nodiscard]] const std::optional<traffic_fault>& fault() const { return fault_; }
   /// Whether what is written now would start at a message boundary.
@@ -97,7 +98,7 @@ class relay {
   bool goodbye_withheld_ = false;
   bool server_told_ = false;  ///< that its session ends
   bool leave_when_idle_ = false;
-  bool pausing_ = false;
+  std::optional<clock::time_point> pausing_since_;
   bool client_closed_ = false;
   bool client_write_cut_ = false;  ///< a write to the client was begun and is not finished
   bool server_write_cut_ = false;

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 import time
+import urllib.request
 from contextlib import closing
 from pathlib import Path
 
@@ -196,12 +197,12 @@ def test_route(console):
     assert console.refused("SHOW ROUTE 'no such id'")[0] == "22023"
     refused = {row["key"]: row["value"] for row in console("SHOW ROUTE 'hooli'")}
     assert "57P03" in refused["refused"]
-
     for user, word in (("root", "every command"), ("watcher", "look only")):
         told = {row["key"]: row["value"] for row in console(f"SHOW ROUTE 'postgres://{user}@lodge/pglodge'")}
         assert word in told["admitted"] and told["user"] == user
     refused = {row["key"]: row["value"] for row in console("SHOW ROUTE 'postgres://trusted.globex@lodge/pglodge'")}
     assert "may not use the console" in refused["refused"] and "tenant" not in refused
+
 
 # Programs and drivers.
 
@@ -277,12 +278,6 @@ def test_stats_users_only_look(lodge):
         assert watcher("SHOW STATE")
 
 
-def test_passthrough_has_nobody_to_ask(start_lodge, postgres):
-    with start_lodge(routes(postgres), {"admin": {"users": ["app"]}}) as lodge:
-        with pytest.raises(psycopg2.OperationalError, match="by passthrough(?s:.*)HINT:.*auth.users"):
-            lodge.connect("app", "pglodge")
-
-
 def write_admin(lodge, admin):
     new = lodge.folder / ".pglodge.new"
     new.write_text(yaml.safe_dump({**lodge.settings, "admin": admin}, sort_keys=False))
@@ -324,6 +319,12 @@ def test_behind_the_reload_that_bars_its_session_nothing_is_done(start_lodge, po
         assert b"57P01" in session.until(b"E")[-1][1]
         session.expect_closed()
         assert lodge.alive()
+
+
+def test_passthrough_has_nobody_to_ask(start_lodge, postgres):
+    with start_lodge(routes(postgres), {"admin": {"users": ["app"]}}) as lodge:
+        with pytest.raises(psycopg2.OperationalError, match="by passthrough(?s:.*)HINT:.*auth.users"):
+            lodge.connect("app", "pglodge")
 
 
 def test_with_a_password(start_lodge, postgres, tmp_path):
@@ -483,6 +484,38 @@ def test_sessions_that_wait_to_be_released_belong_to_their_place(lodge, console)
     console("RESUME shared")
     waiting.join(10)
     assert waiting.outcome == 1
+
+
+@pytest.mark.parametrize("command, undo", [("PAUSE shared", "RESUME shared"), ("HOLD soylent", "RELEASE soylent"), (None, None)])
+def test_monitoring_sees_all_who_wait(start_lodge, postgres, command, undo):
+    """Those that stand in no queue: who is paused or held, in a session and before it has begun; and who is slowed by a
+    rate."""
+    table = routes(postgres)
+    if not command:
+        table["tenants"]["soylent"] = {"limits": {"queries_per_second": 1, "burst": 1, "wait": "60s"}}
+    http = f"127.0.0.1:{free_port()}"
+    with start_lodge(table, {**DAEMON, "admin": {**DAEMON["admin"], "http": http}}) as lodge, Console(lodge) as console, \
+            lodge.login("trusted.soylent") as there:
+        if command:
+            console(command)
+            arriving = in_thread(lambda: ask(lodge, "trusted.soylent"))
+        there.send(query("SELECT 1") * 10)
+        waiting = 2 if command else 1
+
+        def pool():
+            return [one for one in console("SHOW POOLS") if (one["database"], one["user"]) == ("saas", "trusted")]
+        eventually(lambda: [one["cl_waiting"] for one in pool()] == [waiting], pool)
+        eventually(lambda: pool()[0]["maxwait"] * 1_000_000 + pool()[0]["maxwait_us"] > 50_000, pool)
+        assert console("SHOW TENANTS LIKE 'soylent'")[0]["waiting"] == waiting
+        assert console.tenant("soylent")["waiting"] == str(waiting)
+        if command:
+            with urllib.request.urlopen(f"http://{http}/metrics", timeout=10) as page:
+                paused = int(command == "PAUSE shared")
+                assert f'pglodge_database_paused{{database="shared"}} {paused}\n' in page.read().decode()
+            console(undo)
+            arriving.join(10)
+            assert arriving.outcome == 1
+            eventually(lambda: pool()[0]["maxwait"] == pool()[0]["cl_waiting"] == 0, pool)
 
 
 def test_who_has_yet_to_name_its_tenant_is_let_in_and_no_further(start_lodge, postgres):

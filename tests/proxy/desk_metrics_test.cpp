@@ -31,6 +31,7 @@ TEST_CASE("metrics: names, units and labels", "[metrics]") {
   now.servers = {{.name = "ma\"in", .most = 40, .active = 2, .opening = 1, .idle = 5, .waiting = 6, .in_reach = false},
                  {.name = "big"}};
   now.hosts = {{"big", "pg1:5432", proxy::host_role::standby}};
+  now.places = {{"shared", true}, {"acme", false}};
   now.total.busy = 1'500'000;
   now.total.bytes_in = 123'456'789'012;
   now.tenants = {used("acme", 2'000'000, 9), used("other", 0)};
@@ -49,6 +50,8 @@ TEST_CASE("metrics: names, units and labels", "[metrics]") {
                            "pglodge_server_in_reach{server=\"big\"} 1\n",
                            "pglodge_host_role{server=\"big\",host=\"pg1:5432\",role=\"standby\"} 1\n",
                            "pglodge_host_role{server=\"big\",host=\"pg1:5432\",role=\"primary\"} 0\n",
+                           "pglodge_database_paused{database=\"shared\"} 1\n",
+                           "pglodge_database_paused{database=\"acme\"} 0\n",
                            "# TYPE pglodge_server_busy_seconds_total counter\n",
                            "pglodge_server_busy_seconds_total 1.5\n",
                            "pglodge_received_bytes_total 123456789012\n",
