@@ -28,6 +28,7 @@
 #include "proxy/desk/tenant_account.hpp"
 #include "proxy/io.hpp"
 #include "proxy/lookout.hpp"
+#include "proxy/name_lookup.hpp"
 #include "proxy/pool/server_pool.hpp"
 #include "proxy/server_memory.hpp"
 #include "proxy/session/byte_run.hpp"
@@ -59,6 +60,7 @@ enum class closing {
 struct shared_state {
   cancel_registry cancels;
   neighbour_lodges neighbours;
+  name_lookup names;
   server_memory servers;
   server_pools pools;
   auth_tools auth;
@@ -75,6 +77,7 @@ struct shared_state {
 
   /// When the workers' threads have ended, before they are destroyed: what other threads do for their sessions ends.
   void close() {
+    names.close();
     computing.close();
     auth.close();
     throttle.close();

@@ -101,11 +101,11 @@ task<ending> client_session::pass_cancel_on(const pgwire::cancel_key& presented)
   auto request = home_.shared().cancels.find(from_neighbour ? *from_neighbour : presented);
   if (!request && !from_neighbour) {
     const auto settings = home_.current()->settings;
-    co_await home_.shared().neighbours.pass_on(home_.context(), *settings, presented);
+    co_await home_.shared().neighbours.pass_on(home_, *settings, presented);
   }
   if (!request) co_return ending::quiet("a cancel request with a key that no session here has");
   own_ = std::make_unique<own_server>(home_.context());
-  own_->cancel_dial.emplace(home_.context(), own_->link);
+  own_->cancel_dial.emplace(home_, own_->link);
   co_await forward_cancel(*own_->cancel_dial, own_->link, *request);
   co_return ending::quiet("a cancel request was passed on");
 }

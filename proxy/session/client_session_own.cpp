@@ -309,7 +309,7 @@ void client_session::keep_limits(clock::time_point now) {
     if (auto request = own_->cancel_handle.own_request(); request && request->is_only()) {
       const auto why = time_limits::report(what, limits);
       desk::say_of(log_level(), spdlog::level::info, "{}: {}: {}", name(), why.message, why.detail);
-      send_cancel(home_.context(), std::move(*request));
+      send_cancel(home_, std::move(*request));
     }
   }
   if (what != exceeded::none && what != exceeded::query_time && !streams) {

@@ -9,23 +9,14 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "proxy/error_text.hpp"
+#include "proxy/name_lookup.hpp"
+#include "proxy/worker.hpp"
 
 namespace proxy {
 namespace {
-
-using resolver = asio::ip::basic_resolver<asio::ip::tcp, executor>;
-
-// A lookup and whoever waits for it: they share it, because the lookup may outlive the waiting.
-struct lookup {
-  explicit lookup(asio::io_context& context) : names(context), done(context, clock::time_point::max()) {}
-  resolver names;
-  timer done;
-  bool finished = false;
-  error_code error;
-  std::vector<endpoint> addresses;
-};
 
 // A machine that is gone says nothing. Who waits for its answer learns that after two minutes, not after the two hours
 // that are the kernel's default.
@@ -56,26 +47,17 @@ task<std::expected<std::vector<endpoint>, std::string>> dial::look_up(const rout
     if (!address) co_return std::unexpected(address.error());
     co_return std::vector<endpoint>{*address};
   }
-  error_code no_literal;
-  const auto literal = asio::ip::make_address(where.address, no_literal);
-  if (!no_literal) co_return std::vector<endpoint>{endpoint(asio::ip::tcp::endpoint(literal, where.port))};
-
-  auto running = std::make_shared<lookup>(context_);
-  looking_up_ = std::shared_ptr<timer>(running, &running->done);
-  auto on_answer = [running](error_code error, const resolver::results_type& answers) {
-    running->finished = true;
-    running->error = error;
-    for (const auto& answer : answers) running->addresses.emplace_back(answer.endpoint());
-    running->done.cancel();
-  };
-  running->names.async_resolve(where.address, std::to_string(where.port), std::move(on_answer));
-  co_await running->done.async_wait(no_throw);
-  if (!running->finished) {
-    running->names.cancel();
-    co_return std::unexpected(std::string("looking up its name took too long"));
-  }
-  if (running->error) co_return std::unexpected("its name was not found: " + running->error.message());
-  co_return std::move(running->addresses);
+  using answer = name_lookup::answer;
+  const auto arrival = std::make_shared<delivery<answer>>(home_.context().get_executor());
+  looking_up_ = arrival;
+  auto pass_on = [to = std::weak_ptr(arrival)](const answer& found) { delivery<answer>::bring(to, found); };
+  auto found = home_.shared().names.ask(where.address, arrival, std::move(pass_on));
+  if (!found) found = co_await arrival->wait();
+  if (!found) co_return std::unexpected(std::string("looking up its name took too long"));
+  if (!*found) co_return std::unexpected(found->error());
+  std::vector<endpoint> all;
+  for (const auto& address : **found) all.emplace_back(asio::ip::tcp::endpoint(address, where.port));
+  co_return all;
 }
 
 task<std::expected<void, dial::not_connected>> dial::connect(const endpoint& address) {

@@ -1,7 +1,7 @@
 // Connecting to a host: name to addresses, address to connected socket.
 //
-// A name is looked up by the system's resolver, which cannot be interrupted; the lookup therefore lives on its own
-// and is merely no longer waited for when its time is up.
+// A name is looked up by `name_lookup`, which cannot be interrupted: it is merely no longer waited for when its time is
+// up.
 #pragma once
 
 #include <expected>
@@ -9,15 +9,18 @@
 #include <string>
 #include <vector>
 
+#include "proxy/auth/wait_point.hpp"
 #include "proxy/transport.hpp"
 #include "routing/route.hpp"
 
 namespace proxy {
 
+class worker;
+
 class dial {
  public:
   /// Both must outlive the operations.
-  dial(asio::io_context& context, transport& into) : context_(context), into_(into) {}
+  dial(worker& home, transport& into) : home_(home), into_(into) {}
 
   /// The addresses of a host; a folder with a Unix socket has one. The error is for people.
   task<std::expected<std::vector<endpoint>, std::string>> look_up(const routing::host& where);
@@ -33,9 +36,9 @@ class dial {
   void cancel();
 
  private:
-  asio::io_context& context_;
+  worker& home_;
   transport& into_;
-  std::weak_ptr<timer> looking_up_;
+  std::weak_ptr<wait_point> looking_up_;
 };
 
 }  // namespace proxy

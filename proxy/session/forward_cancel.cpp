@@ -8,6 +8,7 @@
 
 #include "protocol/startup.hpp"
 #include "proxy/session/secure_server.hpp"
+#include "proxy/worker.hpp"
 
 namespace proxy {
 
@@ -63,8 +64,12 @@ constexpr std::chrono::seconds most_running{10};
 constexpr std::chrono::milliseconds again_after{100};
 
 struct running_errand {
-  running_errand(asio::io_context& home, cancel_errand what, std::function<void()> after)
-      : errand(std::move(what)), done(std::move(after)), server(home), dialling(home, server), bound(home) {}
+  running_errand(worker& home, cancel_errand what, std::function<void()> after)
+      : errand(std::move(what)),
+        done(std::move(after)),
+        server(home.context()),
+        dialling(home, server),
+        bound(home.context()) {}
   cancel_errand errand;
   std::function<void()> done;
   transport server;
@@ -91,13 +96,13 @@ task<void> run_to_its_end(std::shared_ptr<running_errand> job) {
 
 }  // namespace
 
-void run_cancel_errand(asio::io_context& home, cancel_errand errand, std::function<void()> done) {
+void run_cancel_errand(worker& home, cancel_errand errand, std::function<void()> done) {
   auto job = std::make_shared<running_errand>(home, std::move(errand), std::move(done));
   stop_after(job, most_running);
-  asio::co_spawn(home, run_to_its_end(std::move(job)), asio::detached);
+  asio::co_spawn(home.context(), run_to_its_end(std::move(job)), asio::detached);
 }
 
-void send_cancel(asio::io_context& home, cancel_registry::request what) {
+void send_cancel(worker& home, cancel_registry::request what) {
   auto request = std::make_shared<cancel_registry::request>(std::move(what));
   auto errand = [request](dial& dialling, transport& server) { return forward_cancel(dialling, server, *request); };
   run_cancel_errand(home, std::move(errand), {});

@@ -24,11 +24,11 @@ task<bool> cancels_settled(asio::io_context& home, cancel_registry::handle& key,
                            const std::shared_ptr<const cancel_target>& at);
 
 /// The same for a request of the lodge's own, by itself and for ten seconds at most.
-void send_cancel(asio::io_context& home, cancel_registry::request what);
+void send_cancel(worker& home, cancel_registry::request what);
 
 /// Something of that kind, by itself and for ten seconds at most: what it does with the two is cancelled then. `done`,
 /// unless it is empty, is called when it has ended.
 using cancel_errand = std::function<task<void>(dial& dialling, transport& server)>;
-void run_cancel_errand(asio::io_context& home, cancel_errand errand, std::function<void()> done);
+void run_cancel_errand(worker& home, cancel_errand errand, std::function<void()> done);
 
 }  // namespace proxy

@@ -10,6 +10,7 @@
 #include "proxy/credentials.hpp"
 #include "proxy/listening_sockets.hpp"
 #include "proxy/session/forward_cancel.hpp"
+#include "proxy/worker.hpp"
 
 namespace proxy {
 namespace {
@@ -74,7 +75,7 @@ std::optional<pgwire::cancel_key> without_mark(const pgwire::cancel_key& key) {
   return pgwire::cancel_key(key.process_id(), secret.first(secret.size() - end.size()));
 }
 
-task<void> neighbour_lodges::pass_on(asio::io_context& home, const conf::daemon_settings& settings,
+task<void> neighbour_lodges::pass_on(worker& home, const conf::daemon_settings& settings,
                                      const pgwire::cancel_key& key) {
   const auto marked = marked_as_passed_on(key);
   if (!marked || (older_.empty() && settings.peers.empty())) co_return;
@@ -89,7 +90,7 @@ task<void> neighbour_lodges::pass_on(asio::io_context& home, const conf::daemon_
   const place mine(under_way_);
   if (!mine.is_free) co_return;
 
-  auto waiting = std::make_shared<audience>(home);
+  auto waiting = std::make_shared<audience>(home.context());
   const std::function<void()> done = [waiting] {
     if (--waiting->missing == 0) waiting->all_done.cancel();
   };

@@ -21,6 +21,8 @@
 
 namespace proxy {
 
+class worker;
+
 /// The key with the mark; nothing if the secret leaves no room for it.
 std::optional<pgwire::cancel_key> marked_as_passed_on(const pgwire::cancel_key& key);
 /// The key as the client sent it, of one that has the mark; nothing without.
@@ -38,7 +40,7 @@ class neighbour_lodges {
 
   /// Shows the key to all at once, and comes back when each has said that it is done with it (by closing), or is not
   /// there, or ten seconds have passed. `settings` must outlive the call.
-  task<void> pass_on(asio::io_context& home, const conf::daemon_settings& settings, const pgwire::cancel_key& key);
+  task<void> pass_on(worker& home, const conf::daemon_settings& settings, const pgwire::cancel_key& key);
 
  private:
   std::vector<std::string> older_;

@@ -39,12 +39,12 @@ void pooled_session::keep_limits(clock::time_point now) {
     auto why = time_limits::report(what, limits);
     desk::say_of(around_.log_level(), spdlog::level::info, "{}: {}: {}", around_.name(), why.message, why.detail);
     traffic_.explain_cancel(std::move(why));
-    send_cancel(home_.context(), std::move(*cancel));
+    send_cancel(home_, std::move(*cancel));
     return;
   }
   // A server notices that its client is gone when it next talks to it: what runs is told to stop.
   if (auto cancel = at.running ? cancel_.own_request() : std::nullopt) {
-    send_cancel(home_.context(), std::move(*cancel));
+    send_cancel(home_, std::move(*cancel));
   }
   ending over;
   over.report = time_limits::report(what, limits);

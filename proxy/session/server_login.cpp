@@ -40,7 +40,7 @@ std::unique_ptr<server_login::failure> client_fault(pgwire::errc code) {
 }  // namespace
 
 server_login::server_login(worker& home, transport& client, message_reader& from_client, transport& server)
-    : home_(home), client_(client), from_client_(from_client), server_(server), dial_(home.context(), server) {}
+    : home_(home), client_(client), from_client_(from_client), server_(server), dial_(home, server) {}
 
 task<std::expected<std::unique_ptr<server_login::entered>, server_login::refusal>> server_login::run(
     const request& what) {
