@@ -379,7 +379,7 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
   memory_watch memory_{main_, crew_.all()};
   conf::usage_settings usage_settings_;
   std::optional<desk::usage_keeper> usage_;
-  host_watch watch_{[this](const host_watch::finding& found) { learn(found); }};
+  host_watch watch_{shared_.names, [this](const host_watch::finding& found) { learn(found); }};
   console::caretaker console_;
   succession succession_;
   std::string desk_address_;          // empty: none

@@ -8,7 +8,7 @@
 // A host is asked by `SELECT pg_is_in_recovery()`. Who does not answer within `connect_timeout` is down; who answers in
 // words that are no login (no such database, wrong password) is there, but tells nothing.
 //
-// What must hold: the thread never blocks but in poll and in the look-up of a host's name, which cannot be interrupted.
+// What must hold: the thread never blocks but in poll. So libpq is given addresses, and looks up no names.
 #pragma once
 
 #include <chrono>
@@ -25,6 +25,7 @@
 
 #include "proxy/io.hpp"
 #include "proxy/libpq_parameters.hpp"
+#include "proxy/name_lookup.hpp"
 #include "proxy/owned_descriptor.hpp"
 #include "proxy/pool/host_roles.hpp"
 #include "routing/route.hpp"
@@ -52,8 +53,8 @@ class host_watch {
   };
   using listener = std::function<void(const finding&)>;
 
-  /// `tell` is called on the watch's thread.
-  explicit host_watch(listener tell) : tell_(std::move(tell)) {}
+  /// `tell` is called on the watch's thread. `names` must outlive the watch.
+  host_watch(name_lookup& names, listener tell) : names_(names), tell_(std::move(tell)) {}
   ~host_watch() { stop(); }
   host_watch(const host_watch&) = delete;
   host_watch& operator=(const host_watch&) = delete;
@@ -68,13 +69,15 @@ class host_watch {
   using posts = std::vector<std::unique_ptr<post>>;
   void run(const std::stop_token& stop);
   void take_over(posts& there, host_roles& roles);
-  void wake() const;
 
+  name_lookup& names_;
   const listener tell_;
   std::mutex mutex_;
   std::vector<watched_host> next_;  ///< what the thread has not taken over yet
   bool has_next_ = false;
-  owned_descriptor bell_;  ///< ends the thread's poll; there is one as long as there is a thread
+  /// Ends the thread's poll; there is one as long as there is a thread. Shared with who brings what names mean, perhaps
+  /// when the watch is gone.
+  std::shared_ptr<const owned_descriptor> bell_;
   std::jthread thread_;
 };
 

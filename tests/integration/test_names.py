@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from lodge import standard_routes
+from lodge import eventually, standard_routes
 from test_outages import begin
 
 GONE = "gone.example.com"
@@ -63,4 +63,22 @@ def test_a_name_that_hangs_holds_up_no_other_server(start_lodge, postgres, names
                 assert session.value("SELECT name FROM whoami") == "globex"
         for wire in waiting:
             wire.close()
+        leaves_at_once(lodge)
+
+
+def test_a_name_that_hangs_does_not_blind_the_watch(start_lodge, postgres, nameserver):
+    table = standard_routes(postgres.host)
+    table["servers"]["main"].update(hosts=[postgres.host, f"{GONE}:5432"], user="trusted", health_check="100ms")
+    daemon = {"auth": {"method": "trust"}, "admin": {"users": ["root"]}, "timeouts": {"connect": "500ms"}}
+    with start_lodge(table, daemon, launcher=nameserver.launcher) as lodge:
+        nameserver.wait_until_asked()
+        with lodge.login("root", "pglodge") as console:
+            def hosts():
+                names = ("server", "host", "port", "role", "since", "last_asked", "last_error", "last_error_time")
+                return [dict(zip(names, row)) for row in console.rows("SHOW HOSTS")]
+            eventually(lambda: "took too long" in (hosts()[1]["last_error"] or ""), hosts)
+            for _ in range(2):
+                before = hosts()[0]["last_asked"]
+                eventually(lambda: hosts()[0]["last_asked"] != before, hosts)
+            assert [one["role"] for one in hosts()] == ["primary", "down"]
         leaves_at_once(lodge)
