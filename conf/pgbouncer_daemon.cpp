@@ -93,7 +93,12 @@ class daemon_writer {
     const std::string tls = door_tls();
     text_ += "listen:\n";
     bool has_door = false;
-    for (const std::string& host : items_of(global_.text("listen_addr"))) {
+    std::vector<std::string> hosts = items_of(global_.text("listen_addr"));
+    if (hosts.size() > 1 && std::ranges::find(hosts, "*") != hosts.end()) {
+      remark("listen_addr", "* stands for every address: the others are left out");
+      hosts = {"*"};
+    }
+    for (const std::string& host : hosts) {
       std::string address = host.contains(':') ? "[" + host + "]" : host;
       address += behind;
       if (host.starts_with('/') || !parse_address(address)) {

@@ -222,11 +222,12 @@ TEST_CASE("import: clients of a database, and limits of users") {
 
 TEST_CASE("import: doors") {
   const auto made = import_settings(
-      "listen_addr = *, ::1 ,pg.internal\nlisten_port = 7000\nunix_socket_dir = run\nclient_tls_sslmode = verify-full\n"
+      "listen_addr = 10.0.0.1, ::1 ,pg.internal\nlisten_port = 7000\nunix_socket_dir = run\nclient_tls_sslmode = "
+      "verify-full\n"
       "client_tls_cert_file = /c.crt\nclient_tls_key_file = c.key\nclient_tls_ca_file = /ca.crt\n");
   const auto doors = daemon_of(made).listen;
   REQUIRE(doors.size() == 4);
-  CHECK(doors[0].address == "*");
+  CHECK(doors[0].address == "10.0.0.1");
   CHECK(doors[1].address == "::1");
   CHECK(doors[2].address == "pg.internal");
   for (std::size_t i = 0; i < 3; ++i) {
@@ -237,6 +238,10 @@ TEST_CASE("import: doors") {
   }
   CHECK(doors[3].unix_folder == "/etc/pgbouncer/run");
   CHECK(doors[3].port == 7000);
+
+  const auto everywhere = import_settings("listen_addr = ::1, *\n");
+  REQUIRE(daemon_of(everywhere).listen.size() == 2);
+  CHECK(daemon_of(everywhere).listen[0].address == "*");
 
   CHECK(import_settings("client_tls_sslmode = require\nclient_tls_key_file = k\n").errors ==
         lines{"p.ini:4: client_tls_sslmode: needs client_tls_cert_file"});
