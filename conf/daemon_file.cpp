@@ -178,13 +178,32 @@ void read_origin(const yaml_value& address, auth_rule& rule) {
   rule.network = *net;
 }
 
+// Taken for a name, a word of pg_hba.conf would make a rule that fits nobody, and be it one that refuses.
+std::string read_access_name(const maybe_value& value, access_column column) {
+  auto name = read_text(value);
+  if (!name) return {};
+  if (*name == "*") {
+    value->error("\"*\" is no name; leave the key out for any");
+  } else if (!value->is_quoted() && is_access_keyword(*name, column)) {
+    value->error(in_quotes(*name) +
+                 " is a word of pg_hba.conf, not known here; leave the key out for any, or put it in quotes if it is a "
+                 "name");
+  } else if (!value->is_quoted() && name->starts_with('+')) {
+    value->error(
+        in_quotes(*name) +
+        " stands for a group in pg_hba.conf, which is not known here; write a rule for each role, or leave the "
+        "key out for any");
+  }
+  return std::move(*name);
+}
+
 auth_rule read_auth_rule(const yaml_value& value, bool has_secrets) {
   auth_rule rule;
   if (!value.is_mapping()) return rule;
   if (const auto tls = value.find("tls")) rule.tls = tls->on_off();
   if (const auto address = value.find("address")) read_origin(*address, rule);
-  rule.database = read_text(value.find("database")).value_or("");
-  rule.role = read_text(value.find("role")).value_or("");
+  rule.database = read_access_name(value.find("database"), access_column::database);
+  rule.role = read_access_name(value.find("role"), access_column::role);
   rule.tenant = read_text(value.find("tenant")).value_or("");
   if (const auto method = value.find("method")) {
     rule.method = read_rule_method(*method).value_or(rule.method);
@@ -205,6 +224,9 @@ auth_query read_auth_query(const yaml_value& value) {
   read("database", "write the entry of `databases` that is asked", query.database);
   read("user", "write the role that asks", query.user);
   read("sql", "write the statement that gives name and secret of the role $1", query.sql);
+  if (!query.sql.empty() && !query.sql.contains("$1")) {
+    value.find("sql")->warning("does not ask for the role, $1; a statement that gives others' secrets lets nobody in");
+  }
   return query;
 }
 
@@ -223,6 +245,15 @@ void read_auth(const yaml_value& auth, auth_settings& into) {
   }
   into.method = read_method(*method).value_or(into.method);
   check_method(*method, into.method, has_secrets);
+}
+
+// Where no door asks for certificates, the method cert is one that nobody can pass.
+void look_for_client_ca(const yaml_value& auth, const daemon_settings& settings) {
+  const auto asks = [](const listen_settings& door) { return !door.tls_client_ca.empty(); };
+  const auto is_cert = [](const auth_rule& rule) { return rule.method == auth_method::cert; };
+  if (std::ranges::any_of(settings.listen, asks)) return;
+  if (settings.auth.method != auth_method::cert && std::ranges::none_of(settings.auth.rules, is_cert)) return;
+  auth.warning("the method cert lets nobody in: no door has a tls.client_ca, by which it asks for certificates");
 }
 
 // As it was written, of what must name both.
@@ -365,7 +396,10 @@ daemon_settings read_daemon_file(const yaml_value& root) {
         {{"auto", io_method::automatic}, {"epoll", io_method::epoll}, {"io_uring", io_method::io_uring}});
     settings.io = chosen.value_or(settings.io);
   }
-  if (const auto auth = root.find("auth")) read_auth(*auth, settings.auth);
+  if (const auto auth = root.find("auth")) {
+    read_auth(*auth, settings.auth);
+    look_for_client_ca(*auth, settings);
+  }
   if (const auto admin = root.find("admin")) {
     read_admin(*admin, settings.admin);
     if (!settings.admin.http.empty()) check_http(*admin->find("http"), settings);

@@ -15,7 +15,7 @@ struct loaded {
   std::shared_ptr<const daemon_settings> settings;  ///< both are null if there was any error
   std::shared_ptr<const routing::route_table> routes;
   std::vector<std::string> errors;             ///< "file:line:column: path.to.key: what, and what to write instead"
-  std::vector<std::string> warnings;           ///< at most one line for the keys that are not yet in force
+  std::vector<std::string> warnings;           ///< likewise placed; and at most one line for keys not yet in force
   std::vector<std::filesystem::path> files;    ///< every file that was read or should have been, even on error
   std::vector<std::filesystem::path> folders;  ///< folders in which a new *.yaml file would count
 };

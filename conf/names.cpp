@@ -57,6 +57,12 @@ std::optional<std::string> setting_name_problem(std::string_view name) {
   return std::nullopt;
 }
 
+bool is_access_keyword(std::string_view text, access_column column) {
+  if (text == "all") return true;
+  constexpr std::array<std::string_view, 4> of_databases{"sameuser", "samerole", "samegroup", "replication"};
+  return column == access_column::database && std::ranges::find(of_databases, text) != of_databases.end();
+}
+
 std::optional<std::uint16_t> parse_port(std::string_view text) {
   const auto number = parse_integer(text);
   if (!number || *number < 1 || *number > 65535) return std::nullopt;

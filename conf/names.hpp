@@ -17,6 +17,10 @@ inline constexpr std::size_t longest_identifier = 63;
 /// What is wrong with this name of a role, schema or database, if anything.
 std::optional<std::string> identifier_problem(std::string_view name);
 
+/// Words for whole groups in pg_hba.conf's columns of databases and roles. In quotes they are names there.
+enum class access_column : std::uint8_t { database, role };
+bool is_access_keyword(std::string_view text, access_column column);
+
 /// PostgreSQL's rule for names of settings, "work_mem", "app.tenant" (guc.c, valid_custom_variable_name; of ASCII
 /// only), without the four that are no settings in a startup packet: user, database, options and replication.
 std::optional<std::string> setting_name_problem(std::string_view name);

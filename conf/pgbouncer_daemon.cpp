@@ -27,13 +27,18 @@ std::vector<std::string> items_of(std::string_view list) {
   return items;
 }
 
+// A name that is none without quotes.
+std::string access_name(const std::string& name, access_column column) {
+  return is_access_keyword(name, column) ? '"' + name + '"' : yaml_scalar(name);
+}
+
 std::string rule_text(const auth_rule& rule) {
   yaml_flow flow;
   if (rule.tls) flow.add("tls", *rule.tls ? "on" : "off");
   if (rule.from == auth_rule::origin::unix_socket) flow.add("address", "unix");
   if (rule.from == auth_rule::origin::network) flow.add("address", yaml_scalar(to_string(rule.network)));
-  if (!rule.database.empty()) flow.add("database", yaml_scalar(rule.database));
-  if (!rule.role.empty()) flow.add("role", yaml_scalar(rule.role));
+  if (!rule.database.empty()) flow.add("database", access_name(rule.database, access_column::database));
+  if (!rule.role.empty()) flow.add("role", access_name(rule.role, access_column::role));
   flow.add("method", std::string(to_string(rule.method)));
   return flow.str();
 }

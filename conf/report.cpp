@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 #include <tuple>
+#include <utility>
 
 namespace conf {
 namespace {
@@ -27,16 +28,22 @@ void report::error(const std::string& file, position at, std::string_view path, 
   errors_.push_back({order_of(file), at, file, std::string(path), std::string(what)});
 }
 
+void report::warning(const std::string& file, position at, std::string_view path, std::string_view what) {
+  told_.push_back(line_of({0, at, file, std::string(path), std::string(what)}));
+}
+
+std::string report::line_of(const entry& one) {
+  return one.file + ":" + std::to_string(one.at.line) + ":" + std::to_string(one.at.column) + ": " +
+         (one.path.empty() ? "" : one.path + ": ") + one.what;
+}
+
 std::vector<std::string> report::errors() const {
   std::vector<std::size_t> sorted(errors_.size());
   std::iota(sorted.begin(), sorted.end(), std::size_t{0});
   std::ranges::sort(sorted, {}, [&](std::size_t i) { return std::tuple(errors_[i].order, errors_[i].at, i); });
   std::vector<std::string> lines;
-  for (const std::size_t i : sorted) {
-    const entry& one = errors_[i];
-    lines.push_back(one.file + ":" + std::to_string(one.at.line) + ":" + std::to_string(one.at.column) + ": " +
-                    (one.path.empty() ? "" : one.path + ": ") + one.what);
-  }
+  lines.reserve(sorted.size() + 1);
+  for (const std::size_t i : sorted) lines.push_back(line_of(errors_[i]));
   if (left_out_ > 0) lines.push_back("and " + std::to_string(left_out_) + " more errors; mend these first");
   return lines;
 }
@@ -50,8 +57,9 @@ std::vector<std::string> report::warnings() const {
     line +=
         (line.empty() ? "" : "; ") + ("not yet in force, so that sessions are refused: " + joined(refuses_sessions_));
   }
-  if (line.empty()) return {};
-  return {line};
+  std::vector<std::string> lines = told_;
+  if (!line.empty()) lines.push_back(std::move(line));
+  return lines;
 }
 
 }  // namespace conf

@@ -30,6 +30,8 @@ class report {
   void begin_file(const std::string& file);
   /// `path` may be empty: the file as a whole.
   void error(const std::string& file, position at, std::string_view path, std::string_view what);
+  /// What can be meant so, but hardly is.
+  void warning(const std::string& file, position at, std::string_view path, std::string_view what);
   /// A path pattern ("admin.http"), or one with a word ("auth.method: md5"), that the files really use.
   void without_effect(std::string what) { without_effect_.insert(std::move(what)); }
   /// The same, where ignoring it would be unsafe and sessions are refused instead.
@@ -38,7 +40,7 @@ class report {
   [[nodiscard]] std::size_t error_count() const { return errors_.size() + left_out_; }
   /// "file:line:column: path.to.key: what", by file and place.
   [[nodiscard]] std::vector<std::string> errors() const;
-  /// At most one line.
+  /// Those that were told, and at most one line for keys without effect.
   [[nodiscard]] std::vector<std::string> warnings() const;
 
  private:
@@ -50,7 +52,9 @@ class report {
   std::size_t order_of(const std::string& file);
 
   std::unordered_map<std::string, std::size_t> files_;  ///< name to order
+  static std::string line_of(const entry& one);
   std::vector<entry> errors_;
+  std::vector<std::string> told_;
   std::size_t left_out_ = 0;
   std::set<std::string> without_effect_, refuses_sessions_;
 };

@@ -52,6 +52,7 @@ class yaml_value {
   void error(std::string_view what) const { source_->out->error(source_->name, at(), path(), what); }
   void error_at_key(std::string_view what) const { source_->out->error(source_->name, key_at(), path(), what); }
   void error_missing(std::string_view key, std::string_view what) const;
+  void warning(std::string_view what) const { source_->out->warning(source_->name, at(), path(), what); }
 
   // Where to go.
   [[nodiscard]] bool is_null() const { return node_->kind == yaml_kind::null; }
@@ -78,6 +79,8 @@ class yaml_value {
   }
 
   // What it is.
+  /// A scalar in quotes, or a block: what is a word otherwise is meant as text.
+  [[nodiscard]] bool is_quoted() const { return node_->quoted; }
   /// Any scalar but null, as it was written; not empty.
   [[nodiscard]] std::optional<std::string_view> text() const;
   /// The same, perhaps empty.

@@ -95,6 +95,23 @@ TEST_CASE("mistakes: pglodge.yaml", "[errors]") {
         "2001:db8::/32 or unix"}},
       {"auth: { rules: [{ method: md5 }, { method: cert }] }",
        {"1:27: auth.rules.0.method: md5 needs the roles' secrets; write auth.users or auth.query"}},
+      {"auth: { rules: [{ database: all, role: all, method: reject }, { role: \"*\", method: reject }] }",
+       {"1:29: auth.rules.0.database: \"all\" is a word of pg_hba.conf, not known here; leave the key out for any, or "
+        "put "
+        "it in quotes if it is a name",
+        "1:40: auth.rules.0.role: \"all\" is a word of pg_hba.conf, not known here; leave the key out for any, or put "
+        "it "
+        "in quotes if it is a name",
+        "1:71: auth.rules.1.role: \"*\" is no name; leave the key out for any"}},
+      {"auth: { rules: [{ database: sameuser, method: reject }, { role: +staff, method: reject }] }",
+       {"1:29: auth.rules.0.database: \"sameuser\" is a word of pg_hba.conf, not known here; leave the key out for "
+        "any, "
+        "or put it in quotes if it is a name",
+        "1:65: auth.rules.1.role: \"+staff\" stands for a group in pg_hba.conf, which is not known here; write a rule "
+        "for each role, or leave the key out for any"}},
+      {"auth: { rules: [{ database: \"all\", role: \"+staff\", method: reject }, { role: replication, method: reject "
+       "}] }",
+       {}},
       {"auth: { method: reject }",
        {"1:17: auth.method: \"reject\" is not one of trust, password, md5, scram-sha-256, cert or passthrough"}},
       {"auth: { rules: { method: trust } }",

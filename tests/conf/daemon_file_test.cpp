@@ -171,6 +171,23 @@ TEST_CASE("the usage ledger", "[daemon]") {
   CHECK(read("usage: { ledger: /var/u, keep_days: 0 }").usage.keep_days == 0);
 }
 
+TEST_CASE("warnings of what can let nobody in", "[daemon]") {
+  const auto warnings = [](const std::string& text) { return tests::read_daemon(tests::with_door(text)).warnings; };
+  const std::vector<std::string> no_ca{
+      "pglodge.yaml:1:7: auth: the method cert lets nobody in: no door has a tls.client_ca, by which it asks for "
+      "certificates"};
+  CHECK(warnings("auth: { method: cert }") == no_ca);
+  CHECK(warnings("auth: { rules: [{ method: cert }] }") == no_ca);
+  CHECK(
+      warnings("auth: { method: cert }\nlisten: [{ address: a, tls: { mode: allow, certificate: c, key: k, client_ca: "
+               "d } }]")
+          .empty());
+  CHECK(warnings("auth: { query: { database: d, user: u, sql: \"SELECT a, b FROM c\" } }") ==
+        std::vector<std::string>{"pglodge.yaml:1:45: auth.query.sql: does not ask for the role, $1; a statement that "
+                                 "gives others' secrets lets nobody in"});
+  CHECK(warnings("auth: { query: { database: d, user: u, sql: \"SELECT $1, NULL\" } }").empty());
+}
+
 TEST_CASE("keys that have no effect yet are named in one line, sorted, and only those", "[daemon]") {
   const auto warnings = [](const std::string& text) { return tests::read_daemon(tests::with_door(text)).warnings; };
   CHECK(warnings("listen: [{ address: a, tls: { mode: require, certificate: c, key: k } }]\nworkers: 2\n"
