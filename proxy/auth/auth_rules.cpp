@@ -35,6 +35,20 @@ auth_decision method_for(const conf::auth_settings& settings, const auth_facts& 
   return {settings.method, std::nullopt};
 }
 
+bool is_enough(conf::auth_method passed, conf::auth_method wanted) {
+  using enum conf::auth_method;
+  switch (wanted) {
+    case trust: return true;
+    case password: return passed == password || passed == md5 || passed == scram_sha_256;
+    case md5: return passed == md5 || passed == scram_sha_256;
+    case scram_sha_256: return passed == scram_sha_256;
+    case cert: return passed == cert;
+    case passthrough:
+    case reject: break;
+  }
+  return false;
+}
+
 std::string to_string(const auth_decision& decision) {
   return decision.rule ? "auth.rules[" + std::to_string(*decision.rule) + "]" : "auth.method";
 }

@@ -18,7 +18,8 @@ namespace proxy {
 struct auth_facts {
   bool tls = false;
   std::optional<conf::ip_address> peer;  ///< nothing: a Unix socket
-  std::string_view database;             ///< that it asks for, or its role's name where it asks for none
+  /// That it asks for, or its role's name where it asks for none. Empty: only rules without a database fit.
+  std::string_view database;
   std::string_view role;
   std::string_view tenant;  ///< empty: none
 };
@@ -29,6 +30,10 @@ struct auth_decision {
 };
 
 auth_decision method_for(const conf::auth_settings& settings, const auth_facts& facts);
+
+/// Whether whoever has passed one method needs nothing more where another is wanted: the same, or one that proves less
+/// in the same way. Nobody can be let in by passthrough later, and nothing is enough for reject.
+[[nodiscard]] bool is_enough(conf::auth_method passed, conf::auth_method wanted);
 
 /// For the log: "auth.rules[2]" or "auth.method".
 std::string to_string(const auth_decision& decision);

@@ -23,6 +23,7 @@
 #include <optional>
 #include <string>
 
+#include "proxy/auth/auth_rules.hpp"
 #include "proxy/auth/client_auth.hpp"
 #include "proxy/console/console_session.hpp"
 #include "proxy/counted.hpp"
@@ -109,15 +110,19 @@ class client_session final : private pooled_session::host, public lookout::resid
   task<seldom<ending>> take_in();
   task<seldom<ending>> stay(std::shared_ptr<client_session> self);
   [[nodiscard]] std::optional<ending> why_full();
+  /// Who the client is; by passthrough the server finds out.
+  [[nodiscard]] bool lodge_knows() const { return passed_ != conf::auth_method::passthrough; }
   [[nodiscard]] bool shares_connections() const;
   [[nodiscard]] bool hands_on() const;
   [[nodiscard]] routing::session_facts facts_of(const session_request& request) const;
   [[nodiscard]] std::optional<pgwire::server_credentials> server_credentials(const server_access& how);
   task<std::optional<ending>> agree_on_version(const pgwire::startup_message& startup);
-  task<step<bool>> authenticate();
+  [[nodiscard]] auth_facts auth_facts_of(const routing::identity& who) const;
+  task<step<conf::auth_method>> authenticate(auth_facts facts);
   task<seldom<ending>> place();
   [[nodiscard]] step<routing::route> if_enabled(step<routing::route> found) const;
   [[nodiscard]] step<routing::route> look_up(const routing::identity& who) const override;
+  [[nodiscard]] step<routing::route> look_up_next(const routing::identity& next) const override;
   [[nodiscard]] step<pgwire::server_credentials> log_in_as(const routing::route& where,
                                                            const server_access& how) override;
   /// By the client's certificate, password, ...: who it is; its tenant is looked at later.
@@ -199,8 +204,8 @@ class client_session final : private pooled_session::host, public lookout::resid
   // Until it shares connections: then `pooled_` has them.
   seldom<routing::identity> who_;
   seldom<routing::route> route_;
-  bool lodge_knows_ = false;  ///< who the client is; by passthrough the server finds out
-  seldom<auth_pass> pass_;    ///< what that gave for logging in as the client
+  conf::auth_method passed_ = conf::auth_method::passthrough;
+  seldom<auth_pass> pass_;  ///< what that gave for logging in as the client
   seldom<client_auth> auth_;
   struct held_back {
     clock::time_point since;

@@ -12,6 +12,16 @@ namespace proxy {
 
 namespace sqlstate = pgwire::sqlstate;
 
+namespace {
+
+ending refused_change(const routing::identity& next, conf::auth_method wanted) {
+  return ending::fatal(
+      sqlstate::invalid_authorization, "the lodge's rules refuse the change to " + routing::in_words(next.tenant), {},
+      wanted == conf::auth_method::reject ? "" : "Connect again, and name the tenant when the session begins.");
+}
+
+}  // namespace
+
 task<seldom<ending>> client_session::hear_request() {
   auto first = co_await greet(client_, visitor_->tls.get());
   if (!first) co_return std::move(first.error());
@@ -45,12 +55,13 @@ task<seldom<ending>> client_session::take_in() {
   who_ = std::move(*identified);
 
   if (auto failed = co_await agree_on_version(request_->startup)) co_return std::move(*failed);
-  auto passed = co_await authenticate();
+  const auth_facts facts = auth_facts_of(who());
+  auto passed = co_await authenticate(facts);
   if (!passed) co_return std::move(passed.error());
-  lodge_knows_ = *passed;
+  passed_ = *passed;
   if (auto failed = co_await place()) co_return std::move(failed);
   // By passthrough the server has yet to say who this is: nobody opens accounts or fills a tenant's up without.
-  if (lodge_knows_) {
+  if (lodge_knows()) {
     const auto entered = meter_.enter(*route_);
     if (!entered) co_return ending::too_many_clients(*route_, entered.error());
   }
@@ -79,10 +90,12 @@ task<seldom<ending>> client_session::come_to_console() {
   looker.user = *request_->startup.find("user");
   looker.database = console::database_name;
   if (auto failed = co_await agree_on_version(request_->startup)) co_return std::move(*failed);
-  auto passed = co_await authenticate();
+  auth_facts facts = auth_facts_of(looker);
+  facts.database = console::database_name;
+  auto passed = co_await authenticate(facts);
   if (!passed) co_return std::move(passed.error());
   ending refused;
-  if (!*passed) {
+  if (*passed == conf::auth_method::passthrough) {
     refused.report = console::nobody_to_ask();
     co_return std::move(refused);
   }
@@ -119,18 +132,26 @@ task<std::optional<ending>> client_session::agree_on_version(const pgwire::start
   co_return std::nullopt;
 }
 
-// Who the client is, by the method that the configuration demands of it. False: the server finds out itself.
-// Whether its tenant exists is looked at only when it has passed, so that it cannot be found out without.
-task<client_session::step<bool>> client_session::authenticate() {
-  const snapshot_ptr now = home_.current();
+// What the rules look at, as long as `who` is there. A tenant's database may be called as the console's is, which a
+// rule must not take for it.
+auth_facts client_session::auth_facts_of(const routing::identity& who) const {
   auth_facts facts;
   facts.tls = static_cast<bool>(client_.tls());
   facts.peer = ip_of(peer_.whole());
-  facts.database = who().database ? *who().database : who().user;
-  facts.role = who().user;
-  facts.tenant = who().tenant.str();
+  facts.database = who.database ? *who.database : who.user;
+  if (facts.database == console::database_name) facts.database = {};
+  facts.role = who.user;
+  facts.tenant = who.tenant.str();
+  return facts;
+}
+
+// Who the client is, by the method that the configuration demands of it, which is what this gives. By passthrough the
+// server finds out itself.
+// Whether its tenant exists is looked at only when it has passed, so that it cannot be found out without.
+task<client_session::step<conf::auth_method>> client_session::authenticate(auth_facts facts) {
+  const snapshot_ptr now = home_.current();
   const auth_decision decision = method_for(now->settings->auth, facts);
-  if (decision.method == conf::auth_method::passthrough) co_return false;
+  if (decision.method == conf::auth_method::passthrough) co_return decision.method;
 
   state_ = session_state::authenticating;
   auth_request what{decision.method, who().user, facts.peer, std::nullopt, std::nullopt, name()};
@@ -144,7 +165,7 @@ task<client_session::step<bool>> client_session::authenticate() {
   auth_.reset();
   if (!passed) co_return std::unexpected(std::move(passed.error()));
   if (passed->password || passed->keys) pass_ = std::move(*passed);
-  co_return true;
+  co_return decision.method;
 }
 
 // A held tenant's client waits here for a table that releases it. Its startup's clock stands still meanwhile. Nothing:
@@ -184,6 +205,19 @@ client_session::step<routing::route> client_session::look_up(const routing::iden
   home_.current()->overrides->apply(*found);
   if (const auto refused = routing::may_enter(*found, who.user)) return std::unexpected(ending::of(*refused));
   return std::move(*found);
+}
+
+// Rules may ask more of the next tenant's clients, or let none of them in. As at the session's beginning, that goes
+// before whether there is such a tenant. Where it may only name one, there is nothing to protect.
+client_session::step<routing::route> client_session::look_up_next(const routing::identity& next) const {
+  auto found = look_up(next);
+  if (found && found->waits) return found;
+  const auth_decision decision = method_for(home_.current()->settings->auth, auth_facts_of(next));
+  if (is_enough(passed_, decision.method)) return found;
+  desk::say_of(log_level(), spdlog::level::info, "{}: may not change to {}: it has passed {}, and {} asks for {}",
+               name(), routing::in_words(next.tenant), conf::to_string(passed_), to_string(decision),
+               conf::to_string(decision.method));
+  return std::unexpected(refused_change(next, decision.method));
 }
 
 }  // namespace proxy

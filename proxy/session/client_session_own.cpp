@@ -15,11 +15,11 @@ namespace sqlstate = pgwire::sqlstate;
 // By passthrough the server lets the client in, and nobody else; what speaks replication has a server of its own.
 bool client_session::shares_connections() const {
   const bool ordinary = request_->startup.find("replication") == nullptr && request_->options.other.empty();
-  return route_->pool == routing::pool_mode::transaction && lodge_knows_ && ordinary;
+  return route_->pool == routing::pool_mode::transaction && lodge_knows() && ordinary;
 }
 
 // To the next session like it.
-bool client_session::hands_on() const { return lodge_knows_ && request_->startup.find("replication") == nullptr; }
+bool client_session::hands_on() const { return lodge_knows() && request_->startup.find("replication") == nullptr; }
 
 // A connection of its own counts as much as a shared one.
 task<seldom<ending>> client_session::reserve() {
@@ -100,7 +100,7 @@ client_session::step<pgwire::server_credentials> client_session::log_in_as(const
 
 // Who logs in at the server; nothing for the client's own exchange. The server's own user never meets a client's keys.
 std::optional<pgwire::server_credentials> client_session::server_credentials(const server_access& how) {
-  if (!lodge_knows_) return std::nullopt;
+  if (!lodge_knows()) return std::nullopt;
   auto made = log_in_as(*route_, how);
   return std::move(*made);
 }

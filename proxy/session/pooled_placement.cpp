@@ -72,7 +72,7 @@ bool pooled_session::is_shut(const routing::route& next) const {
 std::optional<ending> pooled_session::go_to(const routing::tenant_id& tenant) {
   routing::identity next = who();
   next.tenant = tenant;
-  auto found = around_.look_up(next);
+  auto found = around_.look_up_next(next);
   pooled_place_ptr place;
   std::optional<ending> refused;
   if (!found) {
@@ -106,7 +106,7 @@ void pooled_session::become_due() {
   drop_connection();
   routing::identity next = who();
   next.tenant = *tenant;
-  auto found = around_.look_up(next);
+  auto found = around_.look_up_next(next);
   if (!found) return leave_now(std::move(found.error()));
   if (is_shut(*found)) return leave_now(ending::disabled(found->database));
   auto place = place_of(std::move(next), *found);

@@ -46,6 +46,8 @@ class pooled_session final : private lessee {
    public:
     /// Where the table in force places the session now.
     [[nodiscard]] virtual std::expected<routing::route, ending> look_up(const routing::identity& who) const = 0;
+    /// The same where it would become another tenant's: whether what its client has passed is enough there, too.
+    [[nodiscard]] virtual std::expected<routing::route, ending> look_up_next(const routing::identity& next) const = 0;
     /// Who logs in at the route's server.
     [[nodiscard]] virtual std::expected<pgwire::server_credentials, ending> log_in_as(const routing::route& where,
                                                                                       const server_access& how) = 0;

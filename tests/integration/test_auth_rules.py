@@ -10,7 +10,7 @@ from certificates import key_of
 from cluster import PASSWORD, free_port
 from lodge import standard_routes
 from scram import CLEARTEXT, SASL, SASL_FINAL, Scram, question
-from wire import Wire, startup
+from wire import ServerError, Wire, startup
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +81,87 @@ def test_a_reload_brings_new_rules(start_lodge, postgres, users):
         lodge.wait_for_log("reloaded (", since=since)
         with lodge.wire() as wire:
             assert verdict(wire) == "28000"
+
+
+# A session that changes its tenant.
+
+LATER = [
+    {"tenant": "soylent", "method": "reject"},
+    {"tenant": "acme", "method": "scram-sha-256"},
+    {"tenant": "umbrella", "method": "cert"},
+    {"role": "app", "method": "scram-sha-256"},
+]
+
+
+def later_routes(postgres):
+    table = standard_routes(postgres.host)
+    return table | {"hints": [*table["hints"], {"variable": "app.tenant"}], "no_tenant": {"action": "wait"}}
+
+
+@pytest.fixture(scope="module")
+def later(start_lodge, postgres, tmp_path_factory):
+    file = tmp_path_factory.mktemp("users") / "users.txt"
+    file.write_text(f'"app" "{PASSWORD}"\n')
+    file.chmod(0o600)
+    return start_lodge(later_routes(postgres), {"auth": {"method": "trust", "users": str(file), "rules": LATER}})
+
+
+def error_of(wire, sql):
+    with pytest.raises(ServerError) as caught:
+        wire.rows(sql)
+    return caught.value.severity, caught.value.sqlstate
+
+
+@pytest.mark.parametrize("database", ["crm@globex", "crm"])
+@pytest.mark.parametrize("naming", ["SET app.tenant = '{}'", "SELECT set_config('app.tenant', '{}', false)"])
+def test_who_changes_its_tenant_must_have_passed_what_the_rules_ask_for_there(later, database, naming):
+    with later.login("trusted", database) as session:
+        for tenant in ("soylent", "acme", "umbrella"):
+            assert error_of(session, naming.format(tenant)) == ("ERROR", "28000")
+        for tenant in ("globex", "initech", "globex"):
+            session.rows(naming.format(tenant))
+        assert session.value("SELECT name FROM whoami") == "globex"
+        assert error_of(session, naming.format("soylent")) == ("ERROR", "28000")
+        assert session.value("SELECT name FROM whoami") == "globex"
+        session.rows("RESET app.tenant")
+    later.wait_for_log("may not change to tenant \"acme\": it has passed trust, and auth.rules[1] asks for scram-sha-256")
+
+
+def test_a_tenant_that_asks_for_no_more_than_was_passed(later):
+    connection = later.connect("app", "crm@globex", password=PASSWORD)
+    with connection.cursor() as cursor:
+        cursor.execute("SET app.tenant = 'acme'")
+        cursor.execute("SELECT name FROM whoami")
+        assert cursor.fetchone() == ("acme",)
+        with pytest.raises(psycopg2.OperationalError, match="the lodge's rules refuse"):
+            cursor.execute("SET app.tenant = 'soylent'")
+    connection.close()
+
+
+def test_a_session_goes_on_by_what_it_has_passed(start_lodge, postgres):
+    with start_lodge(later_routes(postgres), {"auth": {"method": "trust"}}) as lodge, lodge.login("trusted", "crm@globex") as session:
+        session.rows("SET app.tenant = 'soylent'")
+        since = lodge.mark()
+        text = lodge.config.read_text()
+        lodge.config.write_text(text.replace("auth:\n", "auth:\n  rules: [{ tenant: '*', method: reject }]\n"))
+        lodge.wait_for_log("reloaded (", since=since)
+        assert session.value("SELECT name FROM whoami") == "soylent"
+        assert error_of(session, "SET app.tenant = 'initech'") == ("ERROR", "28000")
+        assert session.value("SELECT name FROM whoami") == "soylent"
+
+
+# The console's own.
+
+def test_a_rule_for_the_console_is_for_nothing_else(start_lodge, postgres, users):
+    daemon = {"auth": {"method": "scram-sha-256", "users": users, "rules": [{"database": "pglodge", "method": "trust"}]},
+              "admin": {"users": ["trusted"]}}
+    with start_lodge(standard_routes(postgres.host), daemon) as lodge:
+        for user, database, wanted in (("trusted", "pglodge", "in"), ("trusted", "pglodge@globex", SASL),
+                                       ("trusted.globex", "crm", SASL), ("pglodge.globex", "", SASL)):
+            with lodge.wire() as wire:
+                wire.send(startup({"user": user, **({"database": database} if database else {})}))
+                kind, body = wire.until(b"R", b"E")[-1]
+                assert (kind, int.from_bytes(body[:4], "big") or "in") == (b"R", wanted), (user, database)
 
 
 # Over TLS.

@@ -4,7 +4,9 @@
 #include <netinet/in.h>
 #include <sys/un.h>
 
+#include <array>
 #include <catch2/catch.hpp>
+#include <vector>
 
 #include "proxy/auth/peer_address.hpp"
 
@@ -107,6 +109,32 @@ TEST_CASE("the first rule that fits decides, else auth.method") {
   CHECK(decided("10.9.1.1") == "reject by auth.rules[1]");
   CHECK(decided("10.8.1.1") == "cert by auth.rules[2]");
   CHECK(decided("192.0.2.7") == "scram-sha-256 by auth.method");
+}
+
+TEST_CASE("a database that only the console may be named by fits no rule for it") {
+  auth_rule rule = rule_for("");
+  auth_facts facts = client("unix");
+  facts.database = {};
+  CHECK(fits(rule, facts));
+  rule.database = "pglodge";
+  CHECK_FALSE(fits(rule, facts));
+}
+
+TEST_CASE("what is enough for another tenant") {
+  using enum auth_method;
+  constexpr std::array all{trust, password, md5, scram_sha_256, cert, passthrough, reject};
+  const auto enough_by = [&](auth_method passed) {
+    std::vector<auth_method> made;
+    for (const auth_method wanted : all) {
+      if (is_enough(passed, wanted)) made.push_back(wanted);
+    }
+    return made;
+  };
+  CHECK(enough_by(trust) == std::vector{trust});
+  CHECK(enough_by(password) == std::vector{trust, password});
+  CHECK(enough_by(md5) == std::vector{trust, password, md5});
+  CHECK(enough_by(scram_sha_256) == std::vector{trust, password, md5, scram_sha_256});
+  CHECK(enough_by(cert) == std::vector{trust, cert});
 }
 
 TEST_CASE("addresses come from sockets' addresses") {
