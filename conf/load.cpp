@@ -1,5 +1,6 @@
 #include "conf/load.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <system_error>
 #include <utility>
@@ -7,6 +8,7 @@
 #include "conf/routes_file.hpp"
 #include "conf/text_file.hpp"
 #include "conf/words.hpp"
+#include "routing/access.hpp"
 
 namespace conf {
 namespace {
@@ -33,6 +35,42 @@ void check_auth_query(const yaml_value& root, const database_map& databases) {
   std::string meant = did_you_mean(*name, names);
   if (meant.empty()) meant = "; write the name of an entry of `databases` in the routing table";
   database->error("no such database: " + in_quotes(*name) + meant);
+}
+
+// Whoever comes to such a server by passthrough passes as the lodge, or must know the lodge's own secret.
+std::string why_no_passthrough(const routing::server& server) {
+  const std::string key = "servers." + server.name + (server.user.empty() ? ".tls.certificate" : ".user");
+  return "passthrough would have server " + in_quotes(server.name) + " find out who the client is, but by " + key +
+         " the lodge logs in there as itself; write another method, or remove that key";
+}
+
+bool fits_everybody(const auth_rule& rule) {
+  return !rule.tls && rule.from == auth_rule::origin::anywhere && rule.database.empty() && rule.role.empty() &&
+         rule.tenant.empty();
+}
+
+// Across the files: by a rule for certain tenants passthrough may lead to other servers alone, which is seen when they
+// come. Otherwise it may lead to any.
+void check_passthrough(const yaml_value& root, const auth_settings& settings, const routing::table_parts& parts) {
+  const auto knows = [](const auto& one) { return routing::knows_the_lodge(*one.second); };
+  const auto found = std::ranges::find_if(parts.servers, knows);
+  if (found == parts.servers.end()) return;
+  const std::string why = why_no_passthrough(*found->second);
+  const auto auth = root.find("auth");
+  if (const auto rules = auth ? auth->find("rules") : std::nullopt) {
+    std::size_t next = 0;
+    bool goes_on = true;
+    rules->for_each([&](const yaml_value& item) {
+      const auth_rule& rule = settings.rules[next++];
+      if (goes_on && rule.method == auth_method::passthrough && rule.tenant.empty()) item.find("method")->error(why);
+      goes_on = goes_on && !fits_everybody(rule);
+    });
+    if (!goes_on) return;
+  }
+  if (settings.method != auth_method::passthrough) return;
+  if (const auto method = auth ? auth->find("method") : std::nullopt) return method->error(why);
+  if (auth) return auth->error_missing("method", "without it " + why);
+  root.error_missing("auth", "without auth.method " + why);
 }
 
 class loader {
@@ -79,6 +117,7 @@ class loader {
     result_.folders = std::move(sources.folders);
     routing::table_parts parts = read_routes(sources);
     if (report_.error_count() == 0) check_auth_query(root, parts.databases);
+    if (report_.error_count() == 0) check_passthrough(root, settings->auth, parts);
     if (report_.error_count() > 0) return;
     result_.settings = std::move(settings);
     result_.routes = std::make_shared<const routing::route_table>(std::move(parts));

@@ -48,7 +48,8 @@ std::vector<setting> daemon_settings_table() {
       {daemon, "auth", "mapping", "", "How clients prove who they are."},
       {daemon, "auth.method", "trust | password | md5 | scram-sha-256 | cert | passthrough",
        "passthrough; scram-sha-256 if users or query are given",
-       "Who checks: nobody (trust), the server itself (passthrough), or the lodge."},
+       "Who checks: nobody (trust), the server itself (passthrough), or the lodge. passthrough cannot stand beside a "
+       "server with a user or a certificate of the lodge's own."},
       {daemon, "auth.users", "path", "", "A file of roles and secrets in PgBouncer's format: \"name\" \"secret\"."},
       {daemon, "auth.query", "mapping", "", "Where to ask for the secret of a role that the users file has not."},
       {daemon, "auth.query.database", "name", "required", "The entry of `databases` that is asked."},
@@ -63,9 +64,13 @@ std::vector<setting> daemon_settings_table() {
       {daemon, "auth.rules.*.address", "text", "any",
        "Fits clients of this address or network, 10.0.0.0/8, or unix for Unix sockets."},
       {daemon, "auth.rules.*.database", "name", "any",
-       "Fits sessions that ask for this database, as the hints leave its name."},
+       "Fits sessions that ask for this database: what the client says, as the hints leave it, not where it is led. "
+       "pglodge fits the console's sessions alone."},
       {daemon, "auth.rules.*.role", "name", "any", "Fits sessions of this role, as the hints leave its name."},
-      {daemon, "auth.rules.*.tenant", "text", "any", "Fits sessions of this tenant, or of a pattern with *."},
+      {daemon, "auth.rules.*.tenant", "text", "any",
+       "Fits sessions of this tenant, or of a pattern with *. Whoever changes its tenant later must have passed what "
+       "the "
+       "rules ask for there, or more."},
       {daemon, "auth.rules.*.method", "trust | password | md5 | scram-sha-256 | cert | passthrough | reject",
        "required", "The method for those whom the rule fits; reject lets none of them in."},
       {daemon, "admin", "mapping", "", "The lodge's own desk: console and metrics."},
@@ -206,10 +211,11 @@ std::vector<setting> routes_settings_table() {
       {routes, "servers.*.tls.ca", "path", "",
        "The authorities that the server's certificate must come from, PEM; the system's if none are given, but for "
        "auth.query, which needs them written."},
-      {routes, "servers.*.tls.certificate", "path", "", "The lodge's own certificate, PEM."},
+      {routes, "servers.*.tls.certificate", "path", "",
+       "The lodge's own certificate, PEM. Not with passthrough, by which the server would take every client for it."},
       {routes, "servers.*.tls.key", "path", "", "Its private key, PEM."},
       {routes, "servers.*.user", "name", "the client's role",
-       "Who logs in for everybody; the session's role is then the route's, else the client's."},
+       "Who logs in for everybody; the session's role is then the route's, else the client's. Not with passthrough."},
       {routes, "servers.*.password_file", "path", "", "A file with that user's password and nothing else."},
       {routes, "servers.*.max_connections", "integer", "none",
        "One budget over every database and tenant on this server."},

@@ -22,4 +22,8 @@ std::optional<refusal> is_open(const route& where) {
                  {}};
 }
 
+bool knows_the_lodge(const server& which) {
+  return !which.user.empty() || (which.tls != tls_mode::disable && !which.tls_certificate.empty());
+}
+
 }  // namespace routing

@@ -121,6 +121,7 @@ class client_session final : private pooled_session::host, public lookout::resid
   task<step<conf::auth_method>> authenticate(auth_facts facts);
   task<seldom<ending>> place();
   [[nodiscard]] step<routing::route> if_enabled(step<routing::route> found) const;
+  [[nodiscard]] step<routing::route> if_it_can_ask(step<routing::route> found) const;
   [[nodiscard]] step<routing::route> look_up(const routing::identity& who) const override;
   [[nodiscard]] step<routing::route> look_up_next(const routing::identity& next) const override;
   [[nodiscard]] step<pgwire::server_credentials> log_in_as(const routing::route& where,

@@ -20,6 +20,13 @@ ending refused_change(const routing::identity& next, conf::auth_method wanted) {
       wanted == conf::auth_method::reject ? "" : "Connect again, and name the tenant when the session begins.");
 }
 
+ending cannot_ask(const routing::server& server) {
+  return ending::fatal(sqlstate::invalid_authorization,
+                       "server \"" + server.name + "\" cannot find out who the client is",
+                       "The method is passthrough, but the lodge logs in there by a user or a certificate of its own.",
+                       "Write another method into auth.method or auth.rules.");
+}
+
 }  // namespace
 
 task<seldom<ending>> client_session::hear_request() {
@@ -187,7 +194,7 @@ task<seldom<ending>> client_session::place() {
     held_.reset();
     deadline_ = clock::now() + startup_left;
   }
-  found = if_enabled(std::move(found));
+  found = if_it_can_ask(if_enabled(std::move(found)));
   if (!found) co_return std::move(found.error());
   route_ = std::move(*found);
   co_return std::nullopt;
@@ -197,6 +204,12 @@ task<seldom<ending>> client_session::place() {
 client_session::step<routing::route> client_session::if_enabled(step<routing::route> found) const {
   if (!found || found->waits || !home_.current()->overrides->is_disabled(found->database)) return found;
   return std::unexpected(ending::disabled(found->database));
+}
+
+// By passthrough the server is to find out who the client is, which it cannot where the lodge logs in as itself.
+client_session::step<routing::route> client_session::if_it_can_ask(step<routing::route> found) const {
+  if (!found || found->waits || lodge_knows() || !routing::knows_the_lodge(*found->server)) return found;
+  return std::unexpected(cannot_ask(*found->server));
 }
 
 client_session::step<routing::route> client_session::look_up(const routing::identity& who) const {

@@ -238,6 +238,35 @@ TEST_CASE("auth.query names a database of the table", "[load]") {
         lines{"pglodge.yaml:3:28: auth.query.database: no such database: \"shraed\"; did you mean \"shared\"?"});
 }
 
+TEST_CASE("passthrough does not lead to a server that knows the lodge", "[load]") {
+  const configuration_folder folder;
+  const auto errors = [&](const std::string& server, const std::string& auth) {
+    folder.write("pglodge.yaml", daemon_file + auth);
+    folder.write("routes.yaml", "servers: { main: { hosts: [pg1], " + server +
+                                    " } }\ndatabases: { shared: { server: main } }\ndefaults: { database: shared }\n"
+                                    "tenants: {}\n");
+    return folder.load().errors;
+  };
+  const auto told = [](const std::string& place, const std::string& key) {
+    return lines{"pglodge.yaml:" + place +
+                 "passthrough would have server \"main\" find out who the client is, but by " + key +
+                 " the lodge logs in there as itself; write another method, or remove that key"};
+  };
+  const std::string user = "servers.main.user";
+  CHECK(errors("user: u", "") == told("1:1: auth: missing; without auth.method ", user));
+  CHECK(errors("user: u", "auth: {}\n") == told("3:1: auth.method: missing; without it ", user));
+  CHECK(errors("user: u", "auth: { method: passthrough }\n") == told("3:17: auth.method: ", user));
+  CHECK(errors("user: u", "auth: { method: trust, rules: [{ role: r, method: passthrough }] }\n") ==
+        told("3:51: auth.rules.0.method: ", user));
+  CHECK(errors("tls: { mode: require, certificate: c, key: k }", "") ==
+        told("1:1: auth: missing; without auth.method ", "servers.main.tls.certificate"));
+  // What is not used, is never reached, or is for certain tenants.
+  CHECK(errors("tls: { certificate: c, key: k }", "") == none);
+  CHECK(errors("user: u", "auth: { method: trust }\n") == none);
+  CHECK(errors("user: u", "auth: { rules: [{ method: reject }, { method: passthrough }] }\n") == none);
+  CHECK(errors("user: u", "auth: { method: trust, rules: [{ tenant: t, method: passthrough }] }\n") == none);
+}
+
 TEST_CASE("a link is followed, and its name kept", "[load]") {
   const configuration_folder folder;
   folder.write("pglodge.yaml", daemon_file);

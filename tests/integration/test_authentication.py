@@ -89,3 +89,20 @@ def test_trust_in_front_of_a_server_that_asks(trusting_lodge, role, method):
     assert error.sqlstate == "08001"
     assert method in error.message.lower()
     assert "passthrough" in error.hint
+
+
+def test_passthrough_by_a_rule_where_the_server_knows_the_lodge(start_lodge, postgres):
+    """It would let anybody in as the server's own user."""
+    table = standard_routes(postgres.host)
+    table["servers"]["known"] = {"hosts": [postgres.host], "user": "trusted"}
+    table["databases"]["known"] = {"server": "known", "dbname": "saas"}
+    table["tenants"]["soylent"] = {"database": "known"}
+    daemon = {"auth": {"method": "trust", "rules": [{"tenant": "so*", "method": "passthrough"}]}}
+    with start_lodge(table, daemon) as lodge:
+        with lodge.wire() as wire:
+            wire.send(startup({"user": "tenant_soylent.soylent", "database": "crm"}))
+            error = wire.refusal()
+        assert error.sqlstate == "28000"
+        assert 'server "known" cannot find out' in error.message
+        with lodge.login("trusted.globex") as session:
+            assert session.value("SELECT name FROM whoami") == "globex"

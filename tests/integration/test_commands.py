@@ -102,6 +102,23 @@ def test_check_warns_of_folders(pglodge):
     assert "usage.ledger" not in pglodge("check", "-c", "pglodge.yaml").stdout
 
 
+def test_check_refuses_passthrough_to_a_server_that_knows_the_lodge(pglodge):
+    table = standard_routes("db.internal:5432")
+    table["servers"]["main"]["user"] = "pool"
+    (pglodge.folder / "routes.yaml").write_text(yaml.safe_dump(table, sort_keys=False))
+    done = pglodge("check", "-c", "pglodge.yaml")
+    assert done.returncode == 1
+    assert "pglodge.yaml:3:17: auth.method: passthrough" in done.stderr and "servers.main.user" in done.stderr
+
+
+def test_check_warns_of_what_can_let_nobody_in(pglodge):
+    (pglodge.folder / "pglodge.yaml").write_text("listen: [{ address: 127.0.0.1:6432 }]\nroutes: routes.yaml\n"
+                                                 "auth: { method: cert }\n")
+    done = pglodge("check", "-c", "pglodge.yaml")
+    assert done.returncode == 0
+    assert "pglodge.yaml:3:7: auth: the method cert lets nobody in" in done.stdout
+
+
 @pytest.mark.parametrize("file", ["pglodge.yaml", "routes.yaml"])
 def test_check_without_a_file(pglodge, file):
     (pglodge.folder / file).unlink()
@@ -145,6 +162,8 @@ def test_route_by_the_name_of_the_host(pglodge):
     table = standard_routes("db.internal:5432")
     table["hints"] = [{"sni": "{tenant}.DB.example.com"}]
     table["servers"]["main"]["user"] = "pool"
+    file = pglodge.folder / "pglodge.yaml"
+    file.write_text(file.read_text().replace("passthrough", "trust"))
     (pglodge.folder / "routes.yaml").write_text(yaml.safe_dump(table, sort_keys=False))
     done = pglodge("route", "-c", "pglodge.yaml", "postgres://app@globex.db.example.com/crm")
     assert done.returncode == 0, done.stdout + done.stderr

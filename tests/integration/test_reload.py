@@ -207,15 +207,22 @@ def test_a_new_included_file_is_mended_after_it_was_refused(lodge, table):
 
 
 @pytest.mark.parametrize("name", ["main.password", "secrets/main.password", "secrets/deeper/main.password"])
-def test_a_file_that_is_named_before_it_is_there(lodge, table, name):
-    file = lodge.folder / name
-    table["servers"]["main"] |= {"user": "trusted", "password_file": name}
-    refused(lodge, lambda: lodge.write_routes(table))
+def test_a_file_that_is_named_before_it_is_there(start_lodge, table, name):
+    with start_lodge(table, {"auth": {"method": "trust"}}) as lodge:
+        file = lodge.folder / name
+        table["servers"]["main"] |= {"user": "trusted", "password_file": name}
+        refused(lodge, lambda: lodge.write_routes(table))
 
-    def write():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("secret")
-    mended(lodge, write)
+        def write():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text("secret")
+        mended(lodge, write)
+
+
+def test_a_server_that_knows_the_lodge_is_refused_beside_passthrough(lodge, table):
+    table["servers"]["main"]["user"] = "trusted"
+    assert "auth.method: passthrough would have server" in lodge.reload(table) + lodge.log()
+    assert whoami(lodge) == "globex"
 
 
 def test_a_folder_that_is_included_before_it_is_there(lodge, table):
