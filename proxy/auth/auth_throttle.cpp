@@ -38,19 +38,42 @@ task<auth_throttle::turn> auth_throttle::enter(executor home, std::optional<conf
                                                std::weak_ptr<wait_point>& waits_at) {
   if (who) who = neighbourhood(*who);
   turn result;
-  const auto delay = begin_delay(who);
-  if (!delay) {
-    result.how = outcome::refused;
-    co_return result;
-  }
-  if (*delay > clock::duration::zero()) {
-    const finally delayed([this] { end_delay(); });
-    const auto pause = std::make_shared<wait_point>(home);
-    waits_at = pause;
-    const auto until = clock::now() + *delay;
-    if (!co_await pause->wait_until(until)) co_return result;
-  }
+  do {
+    result = {};
+    result.how = co_await outwait_delay(home, who, step::begins, waits_at);
+    if (result.how != outcome::entered) co_return result;
+    result = co_await queue_up(home, who, waits_at);
+    // While it waited for a place, those before it may have failed.
+  } while (result.how == outcome::entered && who && closed_until(*who, step::begins));
+  co_return result;
+}
 
+task<auth_throttle::outcome> auth_throttle::settle(executor home, std::optional<conf::ip_address> who, bool is_right,
+                                                   std::weak_ptr<wait_point>& waits_at) {
+  if (who) who = neighbourhood(*who);
+  co_return co_await outwait_delay(home, who, is_right ? step::was_right : step::was_wrong, waits_at);
+}
+
+task<auth_throttle::outcome> auth_throttle::outwait_delay(executor home, std::optional<conf::ip_address> who, step next,
+                                                          std::weak_ptr<wait_point>& waits_at) {
+  if (!who) co_return outcome::entered;
+  auto until = closed_until(*who, next);
+  if (!until) co_return outcome::entered;
+  if (!begin_delay(*who)) co_return outcome::refused;
+  const finally delayed([this, &who] { end_delay(*who); });
+  const auto pause = std::make_shared<wait_point>(home);
+  waits_at = pause;
+  while (until) {
+    const bool waited = co_await pause->wait_until(*until);
+    if (!waited) co_return outcome::cancelled;
+    until = closed_until(*who, next);
+  }
+  co_return outcome::entered;
+}
+
+task<auth_throttle::turn> auth_throttle::queue_up(executor home, std::optional<conf::ip_address> who,
+                                                  std::weak_ptr<wait_point>& waits_at) {
+  turn result;
   const auto queue = std::make_shared<waiter>(home);
   waits_at = queue;
   const arrival came = arrive(who, queue);
@@ -83,20 +106,31 @@ void auth_throttle::close() {
   closed_ = true;
 }
 
-// Nothing: refused.
-std::optional<clock::duration> auth_throttle::begin_delay(const std::optional<conf::ip_address>& who) {
-  if (!who) return clock::duration::zero();
+// Nothing: it is open, and the step is taken. One look, so that of many who were wrong at once one is told.
+std::optional<clock::time_point> auth_throttle::closed_until(const conf::ip_address& who, step next) {
   const std::scoped_lock lock(mutex_);
-  const auto delay = delays_.delay_of(*who, clock::now());
-  if (delay == clock::duration::zero()) return delay;
-  if (delayed_ >= most_delayed) return std::nullopt;
-  ++delayed_;
-  return delay;
+  const auto now = clock::now();
+  auto until = delays_.closed_until(who, now);
+  if (!until && next == step::was_wrong) delays_.failed(who, now);
+  return until;
 }
 
-void auth_throttle::end_delay() {
+// False: too many wait already.
+bool auth_throttle::begin_delay(const conf::ip_address& who) {
+  const std::scoped_lock lock(mutex_);
+  if (delayed_ >= most_delayed) return false;
+  auto& of_one = delayed_by_neighbourhood_[who];
+  if (of_one >= most_delayed_of_one) return false;
+  ++of_one;
+  ++delayed_;
+  return true;
+}
+
+void auth_throttle::end_delay(const conf::ip_address& who) {
   const std::scoped_lock lock(mutex_);
   --delayed_;
+  const auto of_one = delayed_by_neighbourhood_.find(who);
+  if (--of_one->second == 0) delayed_by_neighbourhood_.erase(of_one);
 }
 
 auth_throttle::arrival auth_throttle::arrive(const std::optional<conf::ip_address>& who,

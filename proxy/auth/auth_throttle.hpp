@@ -1,6 +1,13 @@
 // Slows authentications down: each waits for the delay that its neighbourhood has earned (`failure_delays`), then for a
 // place among those that are under way (`admission`). Both are one for the whole daemon, under one short mutex.
 //
+// What is promised: however many of one neighbourhood try at once, after the failures that are free they hear of one
+// wrong secret per delay. Therefore the delay is looked at three times, and each time until it is over: before an
+// authentication begins, when it has waited for a place, and when its verdict is there, which may not be told while
+// the neighbourhood is closed, right or wrong. A neighbourhood that has not failed waits for nothing, and one that has
+// lets all who are right in side by side as long as it is open. Few of one neighbourhood may wait for its delay; more
+// are refused, or they would keep sessions for nothing: most would have to wait longer than a startup may last.
+//
 // A place is a handle; where it ends, the next of the queue gets it, is told through its wait point, and holds it from
 // that moment on, whether it still waits or not.
 //
@@ -8,7 +15,9 @@
 // be called when the event loops' threads have ended, before what waits in them is destroyed.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -25,6 +34,7 @@ class auth_throttle {
  public:
   /// Clients that serve their delay, over the whole daemon; more are refused.
   static constexpr std::size_t most_delayed = 4096;
+  static constexpr std::size_t most_delayed_of_one = 32;  ///< likewise, of one neighbourhood
 
   class [[nodiscard]] place {
    public:
@@ -59,7 +69,12 @@ class auth_throttle {
   /// it. `who` is the client's address; nothing for Unix sockets, which have no delay.
   task<turn> enter(executor home, std::optional<conf::ip_address> who, std::weak_ptr<wait_point>& waits_at);
 
-  /// A client of this address was wrong.
+  /// To be asked with each verdict on a secret before anybody is told. Waits, as above, until it may be told, and then
+  /// counts the failure if it is one; `entered`: it may be told. Holds no place, so give it back before.
+  task<outcome> settle(executor home, std::optional<conf::ip_address> who, bool is_right,
+                       std::weak_ptr<wait_point>& waits_at);
+
+  /// A client of this address was wrong in another way, which tells it nothing about any secret.
   void failed(const std::optional<conf::ip_address>& who, clock::time_point now);
 
   void close();
@@ -70,8 +85,13 @@ class auth_throttle {
     admission::answer answer = admission::answer::refuse;
     admission::visitor who;
   };
-  [[nodiscard]] std::optional<clock::duration> begin_delay(const std::optional<conf::ip_address>& who);
-  void end_delay();
+  enum class step : std::uint8_t { begins, was_right, was_wrong };
+  task<outcome> outwait_delay(executor home, std::optional<conf::ip_address> who, step next,
+                              std::weak_ptr<wait_point>& waits_at);
+  task<turn> queue_up(executor home, std::optional<conf::ip_address> who, std::weak_ptr<wait_point>& waits_at);
+  [[nodiscard]] std::optional<clock::time_point> closed_until(const conf::ip_address& who, step next);
+  [[nodiscard]] bool begin_delay(const conf::ip_address& who);
+  void end_delay(const conf::ip_address& who);
   arrival arrive(const std::optional<conf::ip_address>& who, const std::shared_ptr<waiter>& at);
   void give_up(std::uint64_t id);
   void leave(const admission::visitor& who);
@@ -82,6 +102,7 @@ class auth_throttle {
   std::unordered_map<std::uint64_t, std::pair<admission::visitor, std::weak_ptr<waiter>>> waiters_;
   std::uint64_t next_id_ = 1;
   std::size_t delayed_ = 0;
+  std::map<conf::ip_address, std::size_t> delayed_by_neighbourhood_;
   bool closed_ = false;
 };
 

@@ -65,11 +65,8 @@ task<client_auth::outcome> client_auth::run(auth_request request) {
                         "the lodge's rules refuse the connection of user \"" + request_.role + "\""));
   }
   auto turn = co_await throttle_.enter(home_, request_.peer, waits_at_);
-  if (turn.how == auth_throttle::outcome::refused) {
-    log_failure("too many are under way");
-    co_return std::unexpected(too_many_at_once());
-  }
-  if (turn.how == auth_throttle::outcome::cancelled) co_return std::unexpected(left());
+  if (turn.how != auth_throttle::outcome::entered) co_return held_off(turn.how);
+  place_ = std::move(turn.held);
   if (request_.method == auth_method::cert) co_return by_certificate();
   co_return co_await by_secret();
 }
@@ -115,6 +112,15 @@ task<client_auth::outcome> client_auth::by_secret() {
   co_return co_await by_scram(*found);
 }
 
+// Waits until the verdict may be told. Nothing: it may, and a wrong one has been counted.
+task<std::optional<ending>> client_auth::settle(const stored_secret& secret, pgwire::password_check verdict) {
+  place_ = {};  // the work is done, and the wait may be long
+  const bool is_right = verdict == pgwire::password_check::right && !secret.is_mock();
+  const auto how = co_await throttle_.settle(home_, request_.peer, is_right, waits_at_);
+  if (how == auth_throttle::outcome::entered) co_return std::nullopt;
+  co_return held_off(how).error();
+}
+
 task<client_auth::outcome> client_auth::by_password(stored_secret_ptr secret) {
   const std::string asked = question(request_kind::cleartext_password);
   const auto body = co_await ask(asked, most_password_body);
@@ -136,6 +142,8 @@ task<client_auth::outcome> client_auth::by_password(stored_secret_ptr secret) {
   } else {
     verdict = pgwire::verify_password(secret->secret(), request_.role, message->text);
   }
+  auto held = co_await settle(*secret, verdict);
+  if (held) co_return std::unexpected(*std::move(held));
   if (verdict != pgwire::password_check::right) co_return wrong(*secret, verdict);
   co_return passed(*secret, std::move(pass));
 }
@@ -151,6 +159,8 @@ task<client_auth::outcome> client_auth::by_md5(stored_secret_ptr secret) {
   if (message->text.empty()) co_return empty_password();
 
   const auto verdict = pgwire::verify_md5_answer(secret->secret(), request_.role, salt, message->text);
+  auto held = co_await settle(*secret, verdict);
+  if (held) co_return std::unexpected(*std::move(held));
   if (verdict != pgwire::password_check::right) co_return wrong(*secret, verdict);
   auth_pass pass;
   if (const auto* plain = std::get_if<pgwire::plain_secret>(&secret->secret())) pass.password = plain->password;
@@ -185,10 +195,12 @@ task<client_auth::outcome> client_auth::by_scram(stored_secret_ptr secret) {
     if (!response) co_return violated(response.error());
     next = exchange.on_response(response->data);
   }
-  if (const auto* failed = std::get_if<fsm::failed>(&next)) {
-    if (failed->code != errc::wrong_password) co_return violated(failed->code);
-    co_return wrong(*secret, pgwire::password_check::wrong);
-  }
+  const auto* failed = std::get_if<fsm::failed>(&next);
+  if (failed != nullptr && failed->code != errc::wrong_password) co_return violated(failed->code);
+  const auto verdict = failed != nullptr ? pgwire::password_check::wrong : pgwire::password_check::right;
+  auto held = co_await settle(*secret, verdict);
+  if (held) co_return std::unexpected(*std::move(held));
+  if (failed != nullptr) co_return wrong(*secret, verdict);
   const auto& accepted = std::get<fsm::accepted>(next);
   auth_pass pass;
   pass.keys = pgwire::scram_keys{accepted.client_key, checked.server_key};
@@ -221,7 +233,6 @@ std::unexpected<ending> client_auth::wrong(const stored_secret& secret, pgwire::
   log_failure(no_secret ? "there is no such role, or it has no secret for this method"
               : verdict == pgwire::password_check::impossible ? "MD5 is not available"
                                                               : "the password is wrong");
-  throttle_.failed(request_.peer, clock::now());
   return std::unexpected(
       ending::fatal(sqlstate::invalid_password, "password authentication failed for user \"" + request_.role + "\""));
 }
@@ -236,6 +247,12 @@ std::unexpected<ending> client_auth::violated(errc code) const {
   log_failure(pgwire::describe(code).text);
   throttle_.failed(request_.peer, clock::now());
   return std::unexpected(ending::of(code));
+}
+
+std::unexpected<ending> client_auth::held_off(auth_throttle::outcome how) const {
+  if (how == auth_throttle::outcome::cancelled) return std::unexpected(left());
+  log_failure("too many are under way, or wait after failures");
+  return std::unexpected(too_many_at_once());
 }
 
 std::unexpected<ending> client_auth::not_computed(slow_refusal why) const {

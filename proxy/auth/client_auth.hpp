@@ -1,9 +1,9 @@
 // The lodge finds out whether a client is who it says: trust, password, md5, scram-sha-256 (and -PLUS), cert, reject.
 //
-// One story: wait for one's turn, look the role's secret up, ask, check. The role was fixed before it begins and
-// appears nowhere in it (CVE-2026-107350). A role that does not exist, or that has no secret for the method, goes
-// through the same messages and the same work, with a mock in the secret's place, and fails where a wrong password
-// fails, in PostgreSQL's own words. What is slow runs in other threads.
+// One story: wait for one's turn, look the role's secret up, ask, check, and wait until the verdict may be told. The
+// role was fixed before it begins and appears nowhere in it (CVE-2026-107350). A role that does not exist, or that has
+// no secret for the method, goes through the same messages and the same work, with a mock in the secret's place, and
+// fails where a wrong password fails, in PostgreSQL's own words. What is slow runs in other threads.
 //
 // As with PostgreSQL, method md5 holds a SCRAM exchange for roles whose secret is SCRAM, and scram-sha-256 lets no role
 // in whose secret is md5.
@@ -71,6 +71,7 @@ class client_auth {
   task<outcome> by_password(stored_secret_ptr secret);
   task<outcome> by_md5(stored_secret_ptr secret);
   task<outcome> by_scram(stored_secret_ptr secret);
+  task<std::optional<ending>> settle(const stored_secret& secret, pgwire::password_check verdict);
   task<std::expected<pgwire::secret_string, ending>> ask(std::string_view asked, std::size_t most);
   [[nodiscard]] outcome by_certificate() const;
   [[nodiscard]] outcome unasked() const;
@@ -79,6 +80,7 @@ class client_auth {
   [[nodiscard]] std::unexpected<ending> wrong(const stored_secret& secret, pgwire::password_check verdict) const;
   [[nodiscard]] std::unexpected<ending> empty_password() const;
   [[nodiscard]] std::unexpected<ending> violated(pgwire::errc code) const;
+  [[nodiscard]] std::unexpected<ending> held_off(auth_throttle::outcome how) const;
   [[nodiscard]] std::unexpected<ending> not_computed(slow_refusal why) const;
   void log_failure(std::string_view why) const;
 
@@ -88,6 +90,7 @@ class client_auth {
   const std::shared_ptr<auth_source> source_;
   auth_channel client_;
   auth_request request_;
+  auth_throttle::place place_;  ///< while it is under way
   std::weak_ptr<wait_point> waits_at_;
 };
 

@@ -26,11 +26,13 @@ void failure_delays::failed(const conf::ip_address& neighbourhood, clock::time_p
   by_address_.emplace(neighbourhood, by_time_.insert(by_time_.end(), {neighbourhood, failures, now}));
 }
 
-failure_delays::clock::duration failure_delays::delay_of(const conf::ip_address& neighbourhood,
-                                                         clock::time_point now) const {
+std::optional<failure_delays::clock::time_point> failure_delays::closed_until(const conf::ip_address& neighbourhood,
+                                                                              clock::time_point now) const {
   const auto known = by_address_.find(neighbourhood);
-  if (known == by_address_.end() || is_forgotten(*known->second, now)) return {};
-  return delay_after(known->second->failures);
+  if (known == by_address_.end()) return std::nullopt;
+  const auto opens = known->second->last + delay_after(known->second->failures);
+  if (opens <= now) return std::nullopt;
+  return opens;
 }
 
 }  // namespace proxy

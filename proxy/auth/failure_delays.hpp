@@ -1,12 +1,13 @@
-// How long a client has to wait before it may try again, by how often its neighbourhood was wrong of late. Pure: the
+// How long nobody of a neighbourhood may try again after one of it was wrong, by how often it was of late. Pure: the
 // time is an argument.
 //
 //   failures   1   2   3      4    5    6    7    8 and more
 //   delay      0   0   0.5 s  1 s  2 s  4 s  8 s  10 s
 //
-// The delay comes before the exchange, for right and wrong passwords alike: were only failures delayed, whoever guesses
-// would not wait for them. Two failures are free, since many programs first try without a password. A success forgets
-// nothing, or whoever has one password could try others for ever; a minute without failures does.
+// The delay counts from the neighbourhood's last failure, not from when a client comes, so that many who come at once
+// do not serve it side by side. It holds for right and wrong passwords alike: were only failures delayed, whoever
+// guesses would not wait for them. Two failures are free, since many programs first try without a password. A success
+// forgets nothing, or whoever has one password could try others for ever; a minute without failures does.
 //
 // What must hold: the table is bounded. When it is full, who failed longest ago is forgotten first.
 #pragma once
@@ -16,6 +17,7 @@
 #include <cstdint>
 #include <list>
 #include <map>
+#include <optional>
 
 #include "conf/network.hpp"
 
@@ -31,7 +33,9 @@ class failure_delays {
   static constexpr std::chrono::seconds peace{60};
 
   void failed(const conf::ip_address& neighbourhood, clock::time_point now);
-  [[nodiscard]] clock::duration delay_of(const conf::ip_address& neighbourhood, clock::time_point now) const;
+  /// Nothing: it has no delay to wait for now.
+  [[nodiscard]] std::optional<clock::time_point> closed_until(const conf::ip_address& neighbourhood,
+                                                              clock::time_point now) const;
   [[nodiscard]] std::size_t size() const { return by_time_.size(); }
 
  private:

@@ -3,6 +3,7 @@
 Failures come over the Unix socket, which has no delay after them. Names and passwords are secret.
 """
 
+import contextlib
 import hashlib
 import time
 
@@ -321,10 +322,38 @@ def test_failures_delay_the_next_attempt_from_there_but_not_from_elsewhere(start
             except psycopg2.OperationalError:
                 pass
             return time.monotonic() - before
+        before = time.monotonic()
         for _ in range(4):
             attempt("wrong")
-        assert attempt(PASSWORD) >= 0.9
+        attempt(PASSWORD)
+        assert time.monotonic() - before >= 0.5 + 1
+        for _ in range(2):
+            attempt("wrong")
         assert attempt(PASSWORD, str(lodge.folder), 6432) < 0.9
+
+
+def test_a_crowd_of_one_address_hears_no_more_guesses_than_one_client(start_lodge, postgres, users):
+    """All have been asked for their password before the first is wrong."""
+    def answer(wire, until):
+        wire.socket.settimeout(max(until - time.monotonic(), 0.001))
+        try:
+            return wire.refusal().sqlstate
+        except TimeoutError:
+            return "none yet"
+    daemon = {"auth": {"method": "password", "users": str(users)}}
+    with start_lodge(standard_routes(postgres.host), daemon) as lodge, contextlib.ExitStack() as crowd:
+        wires = [crowd.enter_context(Wire(("127.0.0.1", lodge.port))) for _ in range(100)]
+        for wire in wires:
+            wire.send(startup({"user": "auth_plain", "database": DATABASE}))
+            assert question(wire)[0] == CLEARTEXT
+        begun = time.monotonic()
+        for wire in wires:
+            wire.send(message(b"p", b"wrong\0"))
+        heard = [answer(wire, begun + 1.4) for wire in wires]
+        took = time.monotonic() - begun
+        told = heard.count("28P01")
+        assert 3 <= told <= 3 + (took >= 0.5) + (took >= 1.5) + (took >= 3.5) + (took >= 7.5)
+        assert heard.count("none yet") <= 32 and "53300" in heard
 
 
 def test_a_users_file_that_others_can_read_gets_a_warning(start_lodge, postgres, roles, tmp_path):

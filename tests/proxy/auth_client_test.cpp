@@ -545,18 +545,19 @@ TEST_CASE("many failures delay the next attempt from there, and a cancelled dela
   lodge at;
   auto request = by(auth_method::password, "plain");
   request.peer = conf::parse_ip("192.0.2.1").value();
+  const auto begin = clock::now();
   for (int i = 0; i < 3; ++i) {
     visit client(at, request);
     answer_password(client, "wrong");
     CHECK(client.verdict() == wrong_for("plain"));
   }
-  const auto begin = clock::now();
   {
     visit client(at, request);
     answer_password(client, right_password);
     CHECK(client.verdict() == "in");
     CHECK(clock::now() - begin >= failure_delays::first_delay);
   }
+  for (int i = 0; i < 2; ++i) at.throttle.failed(request.peer, clock::now());
   visit cancelled(at, request);
   cancelled.turn();
   cancelled.cancel();
@@ -565,6 +566,29 @@ TEST_CASE("many failures delay the next attempt from there, and a cancelled dela
   visit other(at, request);
   answer_password(other, right_password);
   CHECK(other.verdict() == "in");
+}
+
+TEST_CASE("of guesses that are under way side by side only those are told that are free of delay") {
+  const auto method = GENERATE(auth_method::password, auth_method::md5, auth_method::scram_sha_256);
+  lodge at(secret_kind::plain);
+  auto request = by(method, "plain");
+  request.peer = conf::parse_ip("192.0.2.1").value();
+  std::deque<visit> guessers;
+  const auto answer = [&](visit& client, std::string_view password) {
+    if (method == auth_method::password) return answer_password(client, password);
+    if (method == auth_method::md5) return answer_md5(client, "plain", password);
+    answer_scram(client, password);
+  };
+  for (int i = 0; i < 5; ++i) guessers.emplace_back(at, request).turn();  // all have begun
+  const auto begin = clock::now();
+  for (int i = 0; i < 4; ++i) {
+    answer(guessers[static_cast<std::size_t>(i)], "wrong");
+    CHECK(guessers[static_cast<std::size_t>(i)].verdict() == wrong_for("plain"));
+  }
+  CHECK(clock::now() - begin >= failure_delays::first_delay);
+  answer(guessers[4], right_password);
+  CHECK(guessers[4].verdict() == "in");
+  CHECK(clock::now() - begin >= failure_delays::first_delay * 3);
 }
 
 TEST_CASE("when too many passwords are being checked, one more is refused") {

@@ -5,6 +5,7 @@
 #include <boost/asio/detached.hpp>
 #include <catch2/catch.hpp>
 #include <deque>
+#include <map>
 
 namespace auth_throttle_test {
 
@@ -39,19 +40,30 @@ TEST_CASE("the delay grows with the failures") {
   CHECK(delay_after(failures) == delay);
 }
 
+namespace {
+
+// What is left of it.
+std::chrono::nanoseconds delay_of(const failure_delays& delays, const conf::ip_address& who, clock::time_point now) {
+  return delays.closed_until(who, now).value_or(now) - now;
+}
+
+}  // namespace
+
 TEST_CASE("failures are counted by neighbourhood, until a minute passes without one") {
   failure_delays delays;
   const auto one = ip("192.0.2.1");
-  CHECK(delays.delay_of(one, start) == 0s);
+  CHECK_FALSE(delays.closed_until(one, start));
   for (int i = 0; i < 3; ++i) delays.failed(one, start + i * 50s);
   const auto last = start + 100s;
-  CHECK(delays.delay_of(one, last) == 500ms);
-  CHECK(delays.delay_of(one, last + 59s) == 500ms);
-  CHECK(delays.delay_of(one, last + 60s) == 0s);
-  CHECK(delays.delay_of(ip("192.0.2.2"), last) == 0s);
+  CHECK(delay_of(delays, one, last) == 500ms);
+  CHECK(delay_of(delays, one, last + 400ms) == 100ms);
+  CHECK(delay_of(delays, one, last + 500ms) == 0s);
+  CHECK_FALSE(delays.closed_until(ip("192.0.2.2"), last));
 
-  delays.failed(one, last + 60s);  // counts from one again
-  CHECK(delays.delay_of(one, last + 60s) == 0s);
+  delays.failed(one, last + 59s);  // the fourth
+  CHECK(delay_of(delays, one, last + 59s) == 1s);
+  delays.failed(one, last + 119s);  // counts from one again
+  CHECK_FALSE(delays.closed_until(one, last + 119s));
   CHECK(delays.size() == 1);
 }
 
@@ -65,9 +77,9 @@ TEST_CASE("the table of failures is bounded: the oldest go") {
   delays.failed(numbered(0), start);  // not the oldest any more
   delays.failed(numbered(most), start);
   CHECK(delays.size() == most);
-  CHECK(delays.delay_of(numbered(0), start) == 1s);
-  CHECK(delays.delay_of(numbered(1), start) == 0s);
-  CHECK(delays.delay_of(numbered(2), start) == 500ms);
+  CHECK(delay_of(delays, numbered(0), start) == 1s);
+  CHECK(delay_of(delays, numbered(1), start) == 0s);
+  CHECK(delay_of(delays, numbered(2), start) == 500ms);
   delays.failed(numbered(most), start + 61s);
   CHECK(delays.size() == 1);
 }
@@ -213,10 +225,10 @@ TEST_CASE("a session that is destroyed while it waits leaves the queue") {
 TEST_CASE("who was wrong waits, others do not") {
   fixture f;
   const auto wrong = ip("192.0.2.1");
+  const auto begin = clock::now();
   for (int i = 0; i < 3; ++i) f.throttle.failed(wrong, clock::now());
   for (int i = 0; i < 9; ++i) f.throttle.failed(std::nullopt, clock::now());
 
-  const auto begin = clock::now();
   client& delayed = f.ask(f.one, wrong);
   CHECK_FALSE(delayed.got);
   CHECK(f.ask(f.one, ip("192.0.2.2")).is_in());
@@ -227,6 +239,80 @@ TEST_CASE("who was wrong waits, others do not") {
   f.one.run();
   CHECK(delayed.is_in());
   CHECK(clock::now() - begin >= failure_delays::first_delay);
+}
+
+namespace {
+
+// Verdicts that are there and have yet to be told.
+struct verdicts {
+  auth_throttle throttle;
+  std::map<outcome, int> came;
+  std::deque<std::weak_ptr<wait_point>> waits;
+  asio::io_context loop{1};  // ends first, with those that wait in it
+
+  void settle(int count, bool is_right, std::string_view from = "192.0.2.1") {
+    for (int i = 0; i < count; ++i) asio::co_spawn(loop, run(is_right, ip(from)), asio::detached);
+    run_for(0ms);
+  }
+  void run_for(std::chrono::milliseconds time) {
+    loop.restart();
+    loop.run_for(time);
+    loop.poll();
+  }
+  [[nodiscard]] int told() { return came[outcome::entered]; }
+
+ private:
+  task<void> run(bool is_right, conf::ip_address from) {
+    auto& waits_at = waits.emplace_back();
+    const auto how = co_await throttle.settle(loop.get_executor(), from, is_right, waits_at);
+    ++came[how];
+  }
+};
+
+}  // namespace
+
+TEST_CASE("of many who were wrong at once, one is told per delay, few wait and the others are refused") {
+  verdicts f;
+  f.settle(1000, false);
+  CHECK(f.told() == 3);  // two are free, and the third has the first delay
+  CHECK(f.came[outcome::refused] == 1000 - f.told() - static_cast<int>(auth_throttle::most_delayed_of_one));
+  const auto begin = clock::now();
+  while (f.told() == 3 && clock::now() < begin + 10s) f.run_for(10ms);
+  CHECK(f.told() == 4);  // the delay is 1 s from here
+  f.settle(1, true);
+  CHECK(f.told() == 4);  // nor is who is right
+  f.settle(9, true, "192.0.2.2");
+  CHECK(f.told() == 13);
+}
+
+TEST_CASE("who is right is told at once, however many they are, where nobody was wrong or the delay is over") {
+  verdicts f;
+  f.settle(1000, true);
+  CHECK(f.told() == 1000);
+  f.settle(3, false);
+  f.settle(20, true);
+  CHECK(f.told() == 1003);
+  const auto begin = clock::now();
+  while (f.told() == 1003 && clock::now() < begin + 10s) f.run_for(10ms);
+  CHECK(f.told() == 1023);
+  f.settle(1000, true);
+  CHECK(f.told() == 2023);
+}
+
+TEST_CASE("who waited for a place while others of its address failed waits for the delay as well") {
+  fixture f;
+  const auto wrong = ip("192.0.2.1");
+  client& first = f.ask(f.one, wrong);
+  client& second = f.ask(f.one, wrong);
+  for (int i = 0; i < 3; ++i) f.throttle.failed(wrong, clock::now());
+  first.got->held = {};
+  f.poll();
+  CHECK_FALSE(second.got);
+  CHECK(f.ask(f.one, ip("192.0.2.2")).is_in());  // nor does it hold a place meanwhile
+  f.clients.back().got->held = {};
+  f.one.restart();
+  f.one.run();
+  CHECK(second.is_in());
 }
 
 TEST_CASE("a delay can be cut short") {
