@@ -58,7 +58,9 @@ std::vector<setting> daemon_settings_table() {
        "tls.mode verifies, its tls.ca must be written: the role asks through libpq, which knows no system "
        "authorities."},
       {daemon, "auth.query.sql", "text", "required",
-       "The statement; $1 is the role, and it gives one row of name and secret; a null secret lets nobody in."},
+       "The statement; $1 is the role, and it gives one row of name and secret; a null secret lets nobody in. What it "
+       "gives is believed for 10 s, so for so long an old password works after ALTER ROLE, and so does a role that was "
+       "dropped or has expired; a new password works at the next attempt after one was refused."},
       {daemon, "auth.rules", "list", "[]", "Like pg_hba.conf: the first rule that fits decides; else auth.method."},
       {daemon, "auth.rules.*.tls", "on | off", "any", "Fits sessions with TLS, or without."},
       {daemon, "auth.rules.*.address", "text", "any",

@@ -1,5 +1,6 @@
 #include "proxy/auth/auth_loading.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "conf/words.hpp"
@@ -15,6 +16,12 @@ const routing::database* find_database(const routing::route_table& routes, const
 
 bool is_verified(routing::tls_mode mode) {
   return mode == routing::tls_mode::verify_ca || mode == routing::tls_mode::verify_full;
+}
+
+bool may_come_by_scram(const conf::auth_settings& auth) {
+  constexpr auto scram = conf::auth_method::scram_sha_256;
+  return auth.method == scram ||
+         std::ranges::any_of(auth.rules, [](const conf::auth_rule& rule) { return rule.method == scram; });
 }
 
 }  // namespace
@@ -83,7 +90,9 @@ loaded_auth_source load_auth_source(auth_tools& tools, const conf::auth_settings
       loaded.errors.push_back(std::move(settings.error()));
     }
   }
-  if (loaded.errors.empty()) loaded.source = std::make_shared<auth_source>(tools, std::move(users), std::move(query));
+  if (!loaded.errors.empty()) return loaded;
+  loaded.source = std::make_shared<auth_source>(tools, std::move(users), std::move(query));
+  if (may_come_by_scram(auth)) loaded.source->build_ahead();
   return loaded;
 }
 

@@ -12,14 +12,11 @@ namespace {
 
 constexpr clock::duration for_ever = clock::duration::max();
 
-secret_likeness likeness_of(const user_table* users) {
-  return users != nullptr ? users->likeness().value_or(secret_likeness()) : secret_likeness();
-}
-
-secret_likeness likeness_of(const stored_secret& secret) {
-  secret_likeness like{.kind = secret.kind()};
-  if (const auto* scram = std::get_if<pgwire::scram_secret>(&secret.secret())) like.iterations = scram->iterations;
-  return like;
+// With auth.query the file may hold nothing but the password of the role that asks, which says nothing of the others.
+secret_likeness likeness_of(const user_table* users, bool has_query) {
+  const auto of_file = users != nullptr ? users->likeness() : std::nullopt;
+  if (!of_file || (has_query && of_file->kind != secret_kind::scram)) return {};
+  return *of_file;
 }
 
 }  // namespace
@@ -30,7 +27,7 @@ auth_source::auth_source(auth_tools& tools, std::shared_ptr<const user_table> us
     : tools_(tools),
       users_(std::move(users)),
       query_(std::move(query)),
-      likeness_(likeness_of(users_.get())),
+      likeness_(likeness_of(users_.get(), query_ != nullptr)),
       cache_(query_ ? clock::duration(answer_life) : for_ever) {}
 
 task<auth_source::finding> auth_source::find(executor home, std::string role, std::weak_ptr<wait_point>& waits_at) {
@@ -45,6 +42,35 @@ task<auth_source::finding> auth_source::find(executor home, std::string role, st
 
 const pgwire::secret_string* auth_source::known_password(std::string_view role) const {
   return users_ ? users_->password(role) : nullptr;
+}
+
+void auth_source::build_ahead() {
+  if (!users_) return;
+  if (const auto before = std::exchange(tools_.built_last, users_).lock()) users_->take_built(*before);
+  auto left = users_->without_scram();
+  if (!left.empty()) build_next(std::make_shared<secrets_to_build>(std::move(left)));
+}
+
+// One at a time, each behind whatever has come to be asked meanwhile. Where it ends early, for want of room, whoever
+// needs a secret builds it.
+void auth_source::build_next(std::shared_ptr<secrets_to_build> left) noexcept {
+  // As with questions: want of memory is the end.
+  // NOLINTNEXTLINE(bugprone-exception-escape)
+  auto job = [weak = weak_from_this(), left]() noexcept {
+    const auto self = weak.lock();
+    if (!self) return;  // another configuration is in force
+    const auto [role, secret] = std::move(left->back());
+    left->pop_back();
+    secret->build_scram(self->tools_.mock_key, role);
+    if (!left->empty()) self->build_next(left);
+  };
+  static_cast<void>(tools_.asking.try_post(std::move(job)));
+}
+
+void auth_source::doubt(std::string_view role) {
+  if (!query_) return;
+  const std::scoped_lock lock(mutex_);
+  cache_.doubt(role, least_doubted_age, clock::now());
 }
 
 void auth_source::close_idle(clock::time_point now) {
@@ -113,7 +139,7 @@ auth_source::finding auth_source::put_question(const std::string& role) {
   const std::scoped_lock lock(mutex_);
   if (!answered->secret) return put_mock(role);
   auto known = std::make_shared<const stored_secret>(*std::move(answered->secret));
-  likeness_ = likeness_of(*known);
+  if (known->kind() == secret_kind::md5) known->build_scram(tools_.mock_key, role);  // quick, and then it is at hand
   cache_.put(role, known, clock::now());
   return known;
 }

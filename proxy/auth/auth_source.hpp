@@ -1,5 +1,9 @@
 // Where roles' secrets come from: the users file, else `auth.query`, else nowhere. Whoever asks for a role gets a
-// secret in any case; for a role that has none it is a mock (`stored_secret`), which is like the others that were seen.
+// secret in any case; for a role that has none it is a mock (`stored_secret`). Mocks never change, since real ones do
+// not: they are like most secrets of the users file. With auth.query they are SCRAM, with the iterations that most of
+// the file's secrets have if those are SCRAM, else PostgreSQL's 4096, which is how a server mocks them. So where the
+// roles at the server have md5 secrets (and the method is md5), plain ones, or other iterations than the mocks, who has
+// none can be told; a SCRAM secret in the users file, of a role that nobody uses, says what the iterations are.
 //
 // A source belongs to one configuration and never changes; what it has found out, and the connections it asks on, end
 // with it. Answers of auth.query, also that there is no such role, are taken for true for a short time, so that a storm
@@ -7,6 +11,11 @@
 // remembered for no role.
 //
 // A client can tell by the time whether a role stands in the users file or is asked for, but not whether it exists.
+// The SCRAM secrets of the file's plain passwords are built when it is loaded, in the background; until that is done,
+// about 3 ms for each that is new, those that wait for it can be told by the time.
+//
+// When a client is wrong, the answer that it was judged by is doubted: the next attempt asks again, so that a new
+// password is good at the second try. At most once a second for a role, however often somebody is wrong.
 //
 // What must hold: the threads that ask outlive every question; see `slow_work` for the end.
 #pragma once
@@ -20,6 +29,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "proxy/auth/role_query.hpp"
@@ -35,6 +45,7 @@ namespace proxy {
 struct auth_tools {
   pgwire::secret_key mock_key;  ///< random; the salts of mocks and of plain secrets come from it
   std::stop_source stop;
+  std::weak_ptr<const user_table> built_last;  ///< for the thread that loads configurations
   slow_work asking{role_query::most_connections};
 
   auth_tools();
@@ -49,6 +60,8 @@ class auth_source : public std::enable_shared_from_this<auth_source> {
  public:
   /// How long an answer of auth.query is taken for true. A password that was changed or has expired works for so long.
   static constexpr std::chrono::seconds answer_life{10};
+  /// Younger ones are not doubted.
+  static constexpr std::chrono::seconds least_doubted_age{1};
 
   /// Either may be null. To be made by std::make_shared.
   auth_source(auth_tools& tools, std::shared_ptr<const user_table> users, std::unique_ptr<role_query> query);
@@ -67,6 +80,13 @@ class auth_source : public std::enable_shared_from_this<auth_source> {
   /// source.
   [[nodiscard]] const pgwire::secret_string* known_password(std::string_view role) const;
 
+  /// Begins to build the SCRAM secrets of the users file's plain passwords; those that the source before has built are
+  /// taken over. Where clients may come by scram-sha-256; for the thread that loads configurations.
+  void build_ahead();
+
+  /// A client was wrong by what is known of this role. From any thread.
+  void doubt(std::string_view role);
+
   [[nodiscard]] const user_table* users() const { return users_.get(); }
   [[nodiscard]] const pgwire::secret_key& mock_key() const { return tools_.mock_key; }
 
@@ -75,18 +95,20 @@ class auth_source : public std::enable_shared_from_this<auth_source> {
 
  private:
   using waiter = delivery<finding>;
+  using secrets_to_build = std::vector<std::pair<std::string, stored_secret_ptr>>;
 
   [[nodiscard]] stored_secret_ptr at_hand(const std::string& role);
   [[nodiscard]] stored_secret_ptr put_mock(const std::string& role);
   [[nodiscard]] bool ask(const std::string& role, const std::shared_ptr<waiter>& for_whom);
   void answer(const std::string& role);
   [[nodiscard]] finding put_question(const std::string& role);
+  void build_next(std::shared_ptr<secrets_to_build> left) noexcept;
 
   auth_tools& tools_;
   const std::shared_ptr<const user_table> users_;
   const std::unique_ptr<role_query> query_;
   std::mutex mutex_;
-  secret_likeness likeness_;  ///< of the users file, then of what auth.query gave last
+  const secret_likeness likeness_;
   secret_cache cache_;
   std::unordered_map<std::string, std::vector<std::weak_ptr<waiter>>> asked_;  ///< who waits, by role
 };

@@ -117,6 +117,7 @@ task<std::optional<ending>> client_auth::settle(const stored_secret& secret, pgw
   place_ = {};  // the work is done, and the wait may be long
   const bool is_right = verdict == pgwire::password_check::right && !secret.is_mock();
   const auto how = co_await throttle_.settle(home_, request_.peer, is_right, waits_at_);
+  if (!is_right) source_->doubt(request_.role);
   if (how == auth_throttle::outcome::entered) co_return std::nullopt;
   co_return held_off(how).error();
 }

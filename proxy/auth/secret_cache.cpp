@@ -18,6 +18,14 @@ void secret_cache::put(const std::string& role, stored_secret_ptr secret, clock:
   by_role_.emplace(made->role, made);
 }
 
+void secret_cache::doubt(std::string_view role, clock::duration least_age, clock::time_point now) {
+  const auto found = by_role_.find(role);
+  if (found == by_role_.end() || now - found->second->born < least_age) return;
+  const auto old = found->second;
+  by_role_.erase(found);
+  by_age_.erase(old);
+}
+
 stored_secret_ptr secret_cache::find(std::string_view role, clock::time_point now) const {
   const auto found = by_role_.find(role);
   if (found == by_role_.end() || is_stale(*found->second, now)) return nullptr;

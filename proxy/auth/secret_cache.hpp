@@ -27,6 +27,8 @@ class secret_cache {
   void put(const std::string& role, stored_secret_ptr secret, clock::time_point now);
   /// Null if nothing is known, or not any more.
   [[nodiscard]] stored_secret_ptr find(std::string_view role, clock::time_point now) const;
+  /// Forgets what is known of it, unless that is younger than `least_age`.
+  void doubt(std::string_view role, clock::duration least_age, clock::time_point now);
   [[nodiscard]] std::size_t size() const { return by_age_.size(); }
 
  private:

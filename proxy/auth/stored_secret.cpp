@@ -42,7 +42,10 @@ stored_secret_ptr stored_secret::mock(const pgwire::secret_key& mock_key, std::s
     }
     return pgwire::mock_scram_secret(mock_key, role, like.iterations);
   };
-  return stored_secret_ptr(new stored_secret(made(), true));
+  const std::shared_ptr<stored_secret> secret(new stored_secret(made(), true));
+  constexpr auto iterations = pgwire::default_scram_iterations;  // as those that are built
+  if (like.kind != secret_kind::scram) secret->put_built(pgwire::mock_scram_secret(mock_key, role, iterations));
+  return secret;
 }
 
 const pgwire::scram_secret* stored_secret::scram_at_hand() const {
@@ -58,14 +61,27 @@ const pgwire::scram_secret& stored_secret::build_scram(const pgwire::secret_key&
     constexpr auto iterations = pgwire::default_scram_iterations;
     if (const auto* plain = std::get_if<pgwire::plain_secret>(&secret_)) {
       const std::string salt = pgwire::stable_salt(mock_key, role);
-      built_ = pgwire::build_scram_secret(plain->password.view(), pgwire::as_bytes(salt), iterations);
-      built_->mock = is_mock_;
+      put_built(pgwire::build_scram_secret(plain->password.view(), pgwire::as_bytes(salt), iterations));
     } else {
-      built_ = pgwire::mock_scram_secret(mock_key, role, iterations);
+      put_built(pgwire::mock_scram_secret(mock_key, role, iterations));
     }
-    is_built_.store(true, std::memory_order_release);
   }
   return *built_;
+}
+
+void stored_secret::take_built(const stored_secret& old) const {
+  const auto* mine = std::get_if<pgwire::plain_secret>(&secret_);
+  const auto* theirs = std::get_if<pgwire::plain_secret>(&old.secret_);
+  const auto* built = old.scram_at_hand();
+  if (mine == nullptr || theirs == nullptr || built == nullptr || mine->password != theirs->password) return;
+  const std::scoped_lock lock(building_);
+  if (!built_) put_built(*built);
+}
+
+// With the mutex, or before anybody else knows of it.
+void stored_secret::put_built(pgwire::scram_secret built) const {
+  built_ = std::move(built);
+  is_built_.store(true, std::memory_order_release);
 }
 
 }  // namespace proxy

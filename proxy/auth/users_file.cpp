@@ -142,6 +142,21 @@ const pgwire::secret_string* user_table::password(std::string_view role) const {
   return plain != nullptr ? &plain->password : nullptr;
 }
 
+std::vector<std::pair<std::string, stored_secret_ptr>> user_table::without_scram() const {
+  std::vector<std::pair<std::string, stored_secret_ptr>> found;
+  for (const auto& [name, secret] : entries_) {
+    if (secret && secret->scram_at_hand() == nullptr) found.emplace_back(name, secret);
+  }
+  return found;
+}
+
+void user_table::take_built(const user_table& old) const {
+  for (const auto& [name, secret] : entries_) {
+    const auto* before = secret ? old.find(name) : nullptr;
+    if (before != nullptr && *before) secret->take_built(**before);
+  }
+}
+
 users_reading parse_users(std::string_view text, const std::string& name) {
   users_parser parser(name);
   while (!text.empty()) {

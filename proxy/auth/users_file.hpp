@@ -21,6 +21,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "proxy/auth/stored_secret.hpp"
@@ -39,6 +40,10 @@ class user_table {
   /// The password itself, where the file has it; else null. Valid as long as the table.
   [[nodiscard]] const pgwire::secret_string* password(std::string_view role) const;
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
+  /// Of those with a secret, those of which no SCRAM secret is there yet.
+  [[nodiscard]] std::vector<std::pair<std::string, stored_secret_ptr>> without_scram() const;
+  /// Takes what `old` has built of the same roles' passwords.
+  void take_built(const user_table& old) const;
   /// What most of its secrets are like; nothing if there are none.
   [[nodiscard]] std::optional<secret_likeness> likeness() const { return likeness_; }
 

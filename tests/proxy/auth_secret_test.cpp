@@ -37,6 +37,19 @@ TEST_CASE("a plain secret's SCRAM secret is built once, and is the password's") 
   CHECK(plain("x")->build_scram(key, "app").salt == built[0]->salt);
 }
 
+TEST_CASE("what was built is taken over for the same password") {
+  const auto old = plain("open sesame");
+  const auto same = plain("open sesame"), other = plain("closed");
+  same->take_built(*old);
+  CHECK(same->scram_at_hand() == nullptr);  // nothing was built
+  const auto& built = old->build_scram(key, "app");
+  for (const auto& next : {same, other}) next->take_built(*old);
+  REQUIRE(same->scram_at_hand() != nullptr);
+  CHECK(same->scram_at_hand()->stored_key == built.stored_key);
+  CHECK(same->scram_at_hand()->salt == built.salt);
+  CHECK(other->scram_at_hand() == nullptr);
+}
+
 TEST_CASE("SCRAM secrets are at hand; md5 secrets give a mock") {
   const auto made = pgwire::build_scram_secret("x", as_bytes("salt"), 2);
   const auto scram = std::make_shared<const stored_secret>(made);
@@ -57,7 +70,9 @@ TEST_CASE("a mock is of the kind it shall be like, and lets nobody in") {
   CHECK(mock->kind() == kind);
   CHECK(pgwire::verification_is_slow(mock->secret()) == (kind == secret_kind::scram));
   CHECK(pgwire::verify_password(mock->secret(), "nobody", "x") == pgwire::password_check::wrong);
+  REQUIRE(mock->scram_at_hand() != nullptr);  // or one question would tell it from a role that was built
   const auto& scram = mock->build_scram(key, "nobody");
+  CHECK(&scram == mock->scram_at_hand());
   CHECK(scram.mock);
   CHECK(scram.salt == pgwire::stable_salt(key, "nobody"));
   CHECK(scram.iterations == (kind == secret_kind::scram ? 3 : pgwire::default_scram_iterations));
@@ -82,6 +97,21 @@ TEST_CASE("the cache forgets by age and for want of room") {
   CHECK(cache.find("a", start + 6s) == nullptr);
   CHECK(cache.find("b", start + 6s) == b);
   cache.put("e", b, start + 16s);
+  CHECK(cache.size() == 1);
+}
+
+TEST_CASE("what is doubted is forgotten, unless it is young") {
+  secret_cache cache(10s);
+  const secret_cache::clock::time_point start{1h};
+  const auto a = plain("a");
+  cache.put("a", a, start);
+  cache.put("b", a, start);
+  cache.doubt("a", 1s, start + 999ms);
+  CHECK(cache.find("a", start + 1s) == a);
+  cache.doubt("a", 1s, start + 1s);
+  CHECK(cache.find("a", start + 1s) == nullptr);
+  CHECK(cache.find("b", start + 1s) == a);
+  cache.doubt("nobody", 1s, start + 1s);
   CHECK(cache.size() == 1);
 }
 

@@ -361,8 +361,74 @@ TEST_CASE("the users file comes first, then the query, whose answers are kept") 
   CHECK(at.says("nobody") == "mock");
   CHECK(at.says("nobody") == "mock");
   CHECK(server.questions() == 2);
-  CHECK(at.find("nobody").value()->kind() == secret_kind::plain);  // as the server's last
   CHECK(at.source->known_password("app") == nullptr);
+}
+
+namespace {
+
+std::string scram_text(std::uint32_t iterations) {
+  const auto secret = pgwire::build_scram_secret("x", pgwire::as_bytes("0123456789abcdef"), iterations);
+  return std::string(pgwire::encode_scram_secret(secret).view());
+}
+
+}  // namespace
+
+TEST_CASE("with a query mocks are SCRAM, whatever the server's roles are like") {
+  const auto [users, iterations] = GENERATE(table<std::string, std::uint32_t>(
+      {{"\"asker\" \"its password\"\n", 4096}, {"\"asker\" \"" + scram_text(7) + "\"\n", 7}}));
+  fake_server server([](const std::string& role) {
+    return role == "many" ? rows({{role, scram_text(5)}}) : role == "app" ? rows({{role, "plain"}}) : rows({});
+  });
+  finder at(users, std::make_unique<role_query>(asking({server.where()})));
+  for (const auto* real : {"app", "many", "app"}) {
+    const std::string unknown = "nobody of " + std::to_string(server.questions());
+    CHECK_FALSE(at.find(real).value()->is_mock());
+    const auto mock = at.find(unknown).value();
+    CHECK(mock->is_mock());
+    CHECK(mock->kind() == secret_kind::scram);
+    REQUIRE(mock->scram_at_hand() != nullptr);
+    CHECK(mock->scram_at_hand()->iterations == iterations);
+  }
+}
+
+TEST_CASE("a doubted answer is asked for again, no sooner than a second after it came") {
+  std::atomic<bool> is_changed = false;
+  fake_server server([&](const std::string& role) {
+    return role == "nobody" ? rows({}) : rows({{role, is_changed ? "new" : "old"}});
+  });
+  finder at("\"filed\" \"of the file\"\n", std::make_unique<role_query>(asking({server.where()})));
+  CHECK(at.says("app") == "old");
+  const auto begin = clock::now();
+  is_changed = true;
+  int doubts = 0;
+  while (at.says("app") == "old" && clock::now() < begin + 9s) {
+    at.source->doubt("app");
+    ++doubts;
+  }
+  CHECK(clock::now() - begin >= auth_source::least_doubted_age - 100ms);
+  CHECK(clock::now() - begin < 9s);
+  CHECK(doubts > 2);
+  CHECK(server.questions() == 2);
+  at.source->doubt("filed");
+  CHECK(at.says("filed") == "of the file");
+}
+
+TEST_CASE("the SCRAM secrets of plain passwords are built ahead, and taken over by the next source") {
+  std::string users = "\"locked\" \"\"\n\"md5\" \"md5ca8c5a3a697c1bfcf0b24830dc9b39ad\"\n";
+  for (int i = 0; i < 20; ++i) users += "\"app" + std::to_string(i) + "\" \"open sesame\"\n";
+  finder at(users, nullptr);
+  CHECK(at.source->users()->without_scram().size() == 21);
+  at.source->build_ahead();
+  const auto until = clock::now() + 10s;
+  while (!at.source->users()->without_scram().empty() && clock::now() < until) std::this_thread::yield();
+  CHECK(at.source->users()->without_scram().empty());
+
+  at.tools.asking.close();  // nothing is built any more
+  users += "\"new\" \"open sesame\"\n";
+  const auto next = std::make_shared<auth_source>(at.tools, parse_users(users, "users.txt").users, nullptr);
+  next->build_ahead();
+  const auto left = next->users()->without_scram();
+  CHECK(left.size() == 2);  // md5 secrets take no time
 }
 
 TEST_CASE("those who ask for the same role at the same time share a question") {
