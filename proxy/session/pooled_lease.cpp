@@ -18,7 +18,7 @@ constexpr std::chrono::milliseconds worth_a_line{10};
 
 // A server that lets nobody else in is asked again after this time, then after twice as much each time, up to the most.
 // Meanwhile somebody of the lodge's may give a connection back.
-constexpr std::chrono::milliseconds first_pause{20}, longest_pause{500};
+constexpr std::chrono::milliseconds first_retry{20}, longest_retry{500};
 
 }  // namespace
 
@@ -151,7 +151,7 @@ std::optional<ending> pooled_session::why_stop(clock::time_point until) const {
 task<seldom<ending>> pooled_session::wait_for_lease() {
   auto asked = std::exchange(asked_, std::nullopt);
   const auto until = (asked ? asked_at_ : clock::now()) + most_waiting();
-  clock::duration pause = first_pause;
+  clock::duration pause = first_retry;
   for (;;) {
     if (!asked) {
       if (when_idle_ && !traffic_.begins_again()) co_return *when_idle_;
@@ -189,7 +189,7 @@ task<seldom<ending>> pooled_session::wait_for_lease() {
     if (*used == came::put_off) asked.emplace();
     if (*used == came::crowded_out) {
       co_await sleep_until(std::min(until, clock::now() + pause));
-      pause = std::min<clock::duration>(2 * pause, longest_pause);
+      pause = std::min<clock::duration>(2 * pause, longest_retry);
     }
   }
 }
