@@ -15,6 +15,9 @@ constexpr std::chrono::milliseconds interval{200};
 // Where there is no bound, freed memory is all that is looked for.
 constexpr std::chrono::milliseconds interval_without_bound{1000};
 
+// What ending a session frees is seen within this time, also where its worker has much to do.
+constexpr std::chrono::milliseconds seen_after{500};
+
 // Who holds less is not worth ending.
 constexpr std::size_t worth_ending = std::size_t{1} << 20;
 
@@ -104,7 +107,7 @@ void memory_watch::judge(std::size_t of, worker::holder one) {
     spdlog::error("resources.memory is exceeded: session {} is ended, which holds {} MiB", largest_.id,
                   largest_.bytes / mebibyte);
     workers_[whose_]->end_for_memory(largest_.id);
-    next_end_ = clock::now() + interval;
+    next_end_ = clock::now() + seen_after;
   } else if (!std::exchange(told_of_none_, true)) {
     spdlog::error("resources.memory is exceeded, and no session holds much of it: it is too small for what runs here");
   }

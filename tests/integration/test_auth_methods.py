@@ -349,7 +349,7 @@ def test_a_crowd_of_one_address_hears_no_more_guesses_than_one_client(start_lodg
         begun = time.monotonic()
         for wire in wires:
             wire.send(message(b"p", b"wrong\0"))
-        heard = [answer(wire, begun + 1.4) for wire in wires]
+        heard = [answer(wire, begun + 5) for wire in wires]
         took = time.monotonic() - begun
         told = heard.count("28P01")
         assert 3 <= told <= 3 + (took >= 0.5) + (took >= 1.5) + (took >= 3.5) + (took >= 7.5)
