@@ -265,7 +265,7 @@ def test_a_client_that_stops_reading(start_lodge, postgres, tables):
         full.send(query("SELECT repeat('x', 1000) FROM generate_series(1, 200000)"))
         eventually(lambda: place.count_of("cl_active") == 1, "it runs")
         eventually(lambda: postgres.value(
-            "SELECT wait_event FROM pg_stat_activity WHERE query LIKE 'SELECT repeat%'") == "ClientWrite", "it is stuck")
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT repeat%' AND wait_event = 'ClientWrite'") == 1, "it is stuck")
         for _ in range(20):
             with lodge.login("trusted.soylent") as other:
                 assert other.value("SELECT name FROM whoami") == "soylent"
