@@ -53,7 +53,7 @@ void auth_source::build_ahead() {
 
 // One at a time, each behind whatever has come to be asked meanwhile. Where it ends early, for want of room, whoever
 // needs a secret builds it.
-void auth_source::build_next(std::shared_ptr<secrets_to_build> left) noexcept {
+void auth_source::build_next(std::shared_ptr<secrets_to_build> left) {
   // As with questions: want of memory is the end.
   // NOLINTNEXTLINE(bugprone-exception-escape)
   auto job = [weak = weak_from_this(), left]() noexcept {

@@ -102,7 +102,7 @@ class auth_source : public std::enable_shared_from_this<auth_source> {
   [[nodiscard]] bool ask(const std::string& role, const std::shared_ptr<waiter>& for_whom);
   void answer(const std::string& role);
   [[nodiscard]] finding put_question(const std::string& role);
-  void build_next(std::shared_ptr<secrets_to_build> left) noexcept;
+  void build_next(std::shared_ptr<secrets_to_build> left);
 
   auth_tools& tools_;
   const std::shared_ptr<const user_table> users_;
