@@ -224,4 +224,15 @@ void yaml_value::note_word(std::string_view word) const {
   }
 }
 
+std::optional<std::string> read_text(const maybe_value& value) {
+  if (!value) return std::nullopt;
+  const auto text = value->text();
+  return text ? std::optional<std::string>(*text) : std::nullopt;
+}
+
+void read_path(const maybe_value& value, std::filesystem::path& into) {
+  if (!value) return;
+  if (auto path = value->path_value()) into = std::move(*path);
+}
+
 }  // namespace conf

@@ -120,4 +120,12 @@ class yaml_value {
   const key_node* known_;
 };
 
+using maybe_value = std::optional<yaml_value>;
+
+/// Its text. Nothing: it is not there, or it is none, which is reported.
+std::optional<std::string> read_text(const maybe_value& value);
+
+/// Into what it says, if it is there.
+void read_path(const maybe_value& value, std::filesystem::path& into);
+
 }  // namespace conf

@@ -334,12 +334,9 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
     if (desk_) std::ranges::copy(desk_->descriptors(), std::back_inserter(sockets));
     const std::function<void(pid_t)> made = [this](pid_t successor) { be_succeeded_by(successor); };
     const auto served = co_await succession_.run(std::move(will), std::move(sockets), made);
-    if (!served && leaving_) {
-      spdlog::warn("the upgrade is given up, since this process was told to leave");
-      co_return;
-    }
     if (!served) {
-      spdlog::error("upgrade failed: {}; this process goes on", served.error());
+      if (leaving_) spdlog::warn("the upgrade is given up, since this process was told to leave");
+      if (!leaving_) spdlog::error("upgrade failed: {}; this process goes on", served.error());
       co_return;
     }
     const auto longest = reloader_.current()->settings->timeouts.upgrade;

@@ -267,7 +267,6 @@ class pooled_traffic {
   void have_under_own_names(const std::vector<std::string>& names, bool simple, byte_run& to_server);
   void have_under_own_name(const std::string& name, const prepared_statement& statement, bool simple,
                            byte_run& to_server);
-  void have_name_taken(const std::string& name, byte_run& to_server);
   void forget_own_names(bool simple, byte_run& to_server);
   void close_own(const std::string& name, bool simple, byte_run& to_server);
   [[nodiscard]] std::vector<routing::dress_step> restores_after(const pgwire::verdict& verdict) const;

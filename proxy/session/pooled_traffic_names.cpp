@@ -36,12 +36,6 @@ void pooled_traffic::have_under_own_name(const std::string& name, const prepared
   own_names_->push_back(name);
 }
 
-// For a Parse that gives the name again. What it stands for may not be valid any more, and that is not to be told; an
-// empty text is always valid, even in a failed transaction.
-void pooled_traffic::have_name_taken(const std::string& name, byte_run& to_server) {
-  have_under_own_name(name, prepared_statement{}, false, to_server);
-}
-
 // With the message at hand. Nobody may find them there later, not even this client, which may have closed the name by
 // then, or given it to something else.
 void pooled_traffic::forget_own_names(bool simple, byte_run& to_server) {

@@ -50,7 +50,8 @@ void pooled_traffic::on_parse(const frame_piece& piece, byte_run& to_server) {
   if (!what->statement.empty()) {
     const std::string name(what->statement);
     if (named_.contains(name)) {  // an error, of which the server knows the words
-      have_name_taken(name, to_server);
+      // What it stands for may not be valid any more, which is not to be told: an empty text always is.
+      have_under_own_name(name, prepared_statement{}, false, to_server);
       push(kind::parse);
       to_server.pass(piece.bytes);
       return;
