@@ -106,6 +106,15 @@ class fair_queue {
   [[nodiscard]] waiter* next(bool guaranteed_only) const;
   /// The first of one flow before one gate, on the same terms; null if there is none.
   [[nodiscard]] waiter* next_of(const flow& of, const gate& before, bool guaranteed_only) const;
+  /// Of the line that `who` stands in, the first among its first `most` for whom this holds; null if there is none.
+  template <class Predicate>
+  [[nodiscard]] static waiter* among_first(const waiter& who, std::size_t most, const Predicate& is_it) {
+    for (waiter& each : who.line_->waiters_) {
+      if (most-- == 0) return nullptr;
+      if (is_it(each)) return &each;
+    }
+    return nullptr;
+  }
   /// Whose it is that waits.
   [[nodiscard]] static const flow& flow_of(const waiter& who) { return *who.line_->of_; }
 

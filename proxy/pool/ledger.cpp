@@ -10,6 +10,9 @@ namespace {
 // As many as PgBouncer's default_pool_size.
 constexpr std::size_t most_left{20};
 
+// How many of a tenant's line are looked at for one of the connection's worker.
+constexpr std::size_t most_passed{16};
+
 }  // namespace
 
 // --- who asks ---
@@ -82,6 +85,23 @@ void ledger::serve_waiting(grants& served) {
   }
 }
 
+void ledger::serve_next(const connection& returned, time_point now, grants& served) {
+  if (queue_.empty() || is_full()) return;
+  auto* const next = queue_.next(!has_more_than_reserved());
+  if (next != nullptr) serve(nearest(*next, returned, now), served);
+}
+
+// Whoever is first, or one behind it who lives where the connection does. Nobody waits more than twice as long as one
+// who was let pass, so the connections spread over the workers as their clients need them.
+fair_queue::waiter& ledger::nearest(fair_queue::waiter& first, const connection& to, time_point now) {
+  const auto waited_since = static_cast<waiter&>(first).wish_.since;
+  auto* const near = fair_queue::among_first(first, most_passed, [&](fair_queue::waiter& each) {
+    const request& wish = static_cast<waiter&>(each).wish_;
+    return wish.worker == to.worker && wish.from.get() == to.from.get() && (now - wish.since) * 2 >= now - waited_since;
+  });
+  return near != nullptr ? *near : first;
+}
+
 void ledger::serve(fair_queue::waiter& next, grants& served) {
   auto& who = static_cast<waiter&>(next);
   queue_.take(who);
@@ -89,15 +109,17 @@ void ledger::serve(fair_queue::waiter& next, grants& served) {
 }
 
 // A connection that comes back goes to the next of the same tenant, while its turn lasts: it wears the clothes already.
-// But whoever has no connection at all comes first.
-void ledger::serve_same_tenant(const connection& one, time_point now, grants& served) {
-  if (queue_.empty() || is_full() || now - one.turn >= longest_turn) return;
+// But whoever has no connection at all comes first. Whether it went.
+bool ledger::serve_same_tenant(const connection& one, time_point now, grants& served) {
+  if (queue_.empty() || is_full() || now - one.turn >= longest_turn) return false;
   const bool guaranteed_only = !has_more_than_reserved();
   auto* const fairest = queue_.next(guaranteed_only);
   auto* const same = queue_.next_of(*one.of, *one.in, guaranteed_only);
-  if (fairest == nullptr || same == nullptr || fair_queue::flow_of(*fairest).lent == 0) return;
-  if (static_cast<waiter*>(same)->wish_.from.get() != one.from.get()) return;
-  serve(*same, served);
+  if (fairest == nullptr || same == nullptr || fair_queue::flow_of(*fairest).lent == 0) return false;
+  auto& next = nearest(*same, one, now);
+  if (static_cast<waiter&>(next).wish_.from.get() != one.from.get()) return false;
+  serve(next, served);
+  return true;
 }
 
 // --- how a wish is granted ---
@@ -198,7 +220,7 @@ ledger::grants ledger::give_back(connection_id which, std::uint64_t state, time_
   one.state = state;
   one.idle_since = now;
   come_idle(one);
-  serve_same_tenant(one, now, served);
+  if (!serve_same_tenant(one, now, served)) serve_next(one, now, served);
   serve_waiting(served);
   return served;
 }

@@ -137,7 +137,8 @@ struct reference {
     one.worker = wish.worker;
     one.idle = false;
   }
-  void carry_out(const ledger::grants& all) {
+  // `near`: the worker of the connection that came back. Who waits there may be first, before others of its tenant.
+  void carry_out(const ledger::grants& all, std::optional<unsigned> near = std::nullopt) {
     for (const auto& got : all) {
       const auto found = waiting.find(got.who);
       REQUIRE(found != waiting.end());
@@ -145,8 +146,13 @@ struct reference {
       for (const auto& [id, other] : waiting) {
         if (!can_serve(other)) continue;
         REQUIRE(share(wish) <= share(other));
-        if (other.tenant == wish.tenant) REQUIRE(wish.who <= id);
+        if (other.tenant == wish.tenant && wish.who > id) {
+          REQUIRE(near);
+          REQUIRE(wish.worker == *near);
+          REQUIRE((other.worker != wish.worker || other.key != wish.key || other.place != wish.place));
+        }
       }
+      near.reset();
       waiting.erase(found);
       carry_out(got, wish);
     }
@@ -209,7 +215,8 @@ struct play {
     one.idle = true;
     one.state = state;
     one.used = ++expected.stamp;
-    expected.carry_out(books->give_back(*lent, state, at(one.used)));
+    const unsigned worker = one.worker;
+    expected.carry_out(books->give_back(*lent, state, at(one.used)), worker);
   }
 
   void close(bool idle) {

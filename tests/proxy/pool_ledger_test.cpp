@@ -319,6 +319,38 @@ TEST_CASE("ledger: a tenant keeps a connection for a turn while the others that 
   CHECK(books.give_back(a, 1, start + 32ms).at(0).who == 24);
 }
 
+TEST_CASE("ledger: a connection goes to who waits at its own worker, unless another waits for twice as long") {
+  const auto since = [](auto when) { return [when](connection_wish& w) { w.since = start + when; }; };
+  seated_ledger books(1);
+  const auto one = books.ask(with(by(1, "a"), worker(7)))->connection;
+  CHECK_FALSE(books.ask(with(by(2, "a"), worker(8), since(0ms))));
+  CHECK_FALSE(books.ask(with(by(3, "a"), worker(7), since(10ms))));
+  CHECK_FALSE(books.ask(with(by(4, "a"), worker(8), since(11ms))));
+  CHECK_FALSE(books.ask(with(by(5, "a"), worker(7), since(12ms))));
+  CHECK(books.give_back(one, 1, start + 20ms).at(0).who == 3);
+  CHECK(books.give_back(one, 1, start + 21ms).at(0).who == 2);  // 9 ms are not half of 21
+  // Now it is at home at 8. The turn is over, and it makes no difference.
+  CHECK(books.give_back(one, 1, start + 40ms).at(0).who == 4);
+  CHECK(books.give_back(one, 1, start + 41ms).at(0).who == 5);  // nobody else is there
+}
+
+TEST_CASE("ledger: who waits at the worker of a connection of another key does not pass by anybody") {
+  seated_ledger books(1);
+  const auto one = books.ask(with(by(1, "a"), worker(7)))->connection;
+  CHECK_FALSE(books.ask(with(by(2, "a"), worker(8))));
+  CHECK_FALSE(books.ask(with(by(3, "a"), worker(7), db("crm"))));
+  CHECK(books.give_back(one, 1, start + 10s).at(0).who == 2);
+}
+
+TEST_CASE("ledger: few are passed by for one who waits at the connection's worker") {
+  const waiter_id passed = GENERATE(15U, 16U);
+  seated_ledger books(1);
+  const auto one = books.ask(with(by(1, "a"), worker(7)))->connection;
+  for (waiter_id who = 2; who < 2 + passed; ++who) CHECK_FALSE(books.ask(with(by(who, "a"), worker(8))));
+  CHECK_FALSE(books.ask(with(by(100, "a"), worker(7))));
+  CHECK(books.give_back(one, 1, start + 10s).at(0).who == (passed == 15 ? 100 : 2));
+}
+
 TEST_CASE("ledger: a minimum is left free for its tenant by the others") {
   seated_ledger books(4);
   CHECK(books.set_minimum("vip", 2).empty());
