@@ -50,6 +50,11 @@ std::size_t crew::sessions() const {
   return std::accumulate(each.begin(), each.end(), std::size_t{0});
 }
 
+clock::time_point crew::last_moved() const {
+  const auto slowest = std::ranges::min_element(all_, {}, [](const auto& one) { return one->last_sweep(); });
+  return (*slowest)->last_sweep();
+}
+
 void crew::take(visitor who) {
   const auto least = std::ranges::min_element(all_, {}, [](const auto& one) { return one->load(); });
   (*least)->take(std::move(who));

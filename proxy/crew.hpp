@@ -33,6 +33,8 @@ class crew {
   [[nodiscard]] std::vector<std::size_t> loads() const;
   /// Their sum.
   [[nodiscard]] std::size_t sessions() const;
+  /// When the slowest of them last looked after its sessions, which each does several times a second. From any thread.
+  [[nodiscard]] clock::time_point last_moved() const;
 
   void take(visitor who);
   void publish(const snapshot_ptr& next);

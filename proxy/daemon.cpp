@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <boost/asio/basic_signal_set.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -94,7 +95,7 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
     if (!usage_settings_.ledger.empty()) usage_.emplace(usage_settings_, [this] { return used(); });
     if (desk_) desk_->start();
     asio::co_spawn(main_, hear_signals(), asio::detached);
-    asio::co_spawn(main_, keep_watch(main_, crew_.all(), succeeded_), asio::detached);
+    asio::co_spawn(main_, keep_watch(main_, crew_, succeeded_), asio::detached);
     asio::co_spawn(main_, memory_.run(), asio::detached);
     asio::co_spawn(main_, look_every_second(), asio::detached);
     reloader_.start_watching();
@@ -183,7 +184,9 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
   bool open_desk() {
     desk_address_ = first_->settings->admin.http;
     if (desk_address_.empty()) return true;
-    auto desk = front_desk::open(desk_address_, inherited_, shared_, first_, [this] { return crew_.loads(); });
+    const front_desk::sight sight{[this] { return crew_.loads(); },
+                                  [this] { return std::min(crew_.last_moved(), last_look_.load()); }};
+    auto desk = front_desk::open(desk_address_, inherited_, shared_, first_, sight);
     if (!desk) {
       spdlog::error("{}", desk.error());
       return false;
@@ -255,6 +258,7 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
       pause.expires_after(std::chrono::seconds(1));
       auto [error] = co_await pause.async_wait(no_throw);
       if (error) co_return;
+      last_look_ = clock::now();
       desk::tell_repeats();
       if (unwatched_) watch_hosts(*reloader_.current());
     }
@@ -379,8 +383,9 @@ class daemon {  // NOLINT(clang-analyzer-optin.performance.Padding)
   host_watch watch_{shared_.names, [this](const host_watch::finding& found) { learn(found); }};
   console::caretaker console_;
   succession succession_;
-  std::string desk_address_;          // empty: none
-  std::unique_ptr<front_desk> desk_;  // its thread reads the workers' loads
+  std::string desk_address_;                                 // empty: none
+  std::unique_ptr<front_desk> desk_;                         // its thread reads the workers' loads
+  std::atomic<clock::time_point> last_look_ = clock::now();  ///< by look_every_second
   clock::duration drain_time_{};
   bool unwatched_ = false;  ///< hosts of servers that ought to be watched
   bool leaving_ = false;

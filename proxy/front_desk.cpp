@@ -27,16 +27,16 @@ desk::http_answer not_found(std::string_view what) { return text(404, plain_text
 
 }  // namespace
 
-front_desk::front_desk(shared_state& shared, snapshot_ptr first, session_counts sessions)
-    : shared_(shared), current_(std::move(first)), sessions_(std::move(sessions)) {
+front_desk::front_desk(shared_state& shared, snapshot_ptr first, sight of_loops)
+    : shared_(shared), current_(std::move(first)), sight_(std::move(of_loops)) {
   reload_.loaded_at = std::chrono::system_clock::now();
 }
 
 std::expected<std::unique_ptr<front_desk>, std::string> front_desk::open(const std::string& where,
                                                                          inherited_sockets& inherited,
                                                                          shared_state& shared, snapshot_ptr first,
-                                                                         session_counts sessions) {
-  std::unique_ptr<front_desk> made(new front_desk(shared, std::move(first), std::move(sessions)));
+                                                                         sight of_loops) {
+  std::unique_ptr<front_desk> made(new front_desk(shared, std::move(first), std::move(of_loops)));
   auto server = desk::http_server::open(where, inherited,
                                         [self = made.get()](std::string_view path) { return self->answer(path); });
   if (!server) return std::unexpected(std::move(server.error()));
@@ -67,10 +67,17 @@ void front_desk::leaving() {
 desk::http_answer front_desk::answer(std::string_view path) {
   constexpr std::string_view tenants = "/tenants/";
   if (path == "/metrics") return metrics();
-  if (path == "/healthz") return text(200, plain_text, "ok\n");
+  if (path == "/healthz") return healthy();
   if (path == "/readyz") return ready();
   if (path.starts_with(tenants)) return tenant(path.substr(tenants.size()));
   return not_found("not found; there are /metrics, /healthz, /readyz and /tenants/ID");
+}
+
+desk::http_answer front_desk::healthy() const {
+  const auto still = clock::now() - sight_.all_have_moved();
+  if (still < longest_standstill) return text(200, plain_text, "ok\n");
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(still).count();
+  return text(503, plain_text, "an event loop has stood still for " + std::to_string(seconds) + " s\n");
 }
 
 // A lodge whose last reload was refused serves by the table before it: it is ready, and says so.
@@ -116,7 +123,7 @@ desk::http_answer front_desk::metrics() {
 desk::lodge_reading front_desk::read() {
   desk::lodge_reading now;
   now.version = PGLODGE_VERSION;
-  now.sessions = sessions_();
+  now.sessions = sight_.sessions();
   now.servers = read_servers();
   for (const auto& [name, server] : current_->routes->parts().servers) {
     for (const routing::host& one : server->hosts) {

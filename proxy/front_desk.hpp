@@ -7,6 +7,7 @@
 // It asks nobody who they are: who may reach the address is for the network to say. No secret is told.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <expected>
 #include <functional>
@@ -27,13 +28,19 @@ namespace proxy {
 
 class front_desk {
  public:
-  using session_counts = std::function<std::vector<std::size_t>()>;  ///< of each worker; called on the desk's thread
+  /// What it may look at of the workers and the main loop; called on the desk's thread.
+  struct sight {
+    std::function<std::vector<std::size_t>()> sessions;  ///< of each worker
+    std::function<clock::time_point()> all_have_moved;   ///< when every event loop had last turned
+  };
+  /// An event loop that has not turned for so long stands still.
+  static constexpr std::chrono::seconds longest_standstill{10};
 
   /// Listens at `where`, host:port, but answers nobody before `start`. `shared` outlives it. Error: for the log.
   static std::expected<std::unique_ptr<front_desk>, std::string> open(const std::string& where,
                                                                       inherited_sockets& inherited,
                                                                       shared_state& shared, snapshot_ptr first,
-                                                                      session_counts sessions);
+                                                                      sight of_loops);
   void start() { server_->start(); }
   void stop() { server_->stop(); }
   [[nodiscard]] std::string name() const { return server_->name(); }
@@ -49,10 +56,11 @@ class front_desk {
   void leaving();
 
  private:
-  front_desk(shared_state& shared, snapshot_ptr first, session_counts sessions);
+  front_desk(shared_state& shared, snapshot_ptr first, sight of_loops);
 
   desk::http_answer answer(std::string_view path);
   desk::http_answer metrics();
+  [[nodiscard]] desk::http_answer healthy() const;
   [[nodiscard]] desk::http_answer ready() const;
   [[nodiscard]] desk::http_answer tenant(std::string_view encoded) const;
   desk::lodge_reading read();
@@ -61,7 +69,7 @@ class front_desk {
 
   shared_state& shared_;
   snapshot_ptr current_;
-  session_counts sessions_;
+  sight sight_;
   desk::reload_state reload_;
   bool leaving_ = false;
   std::vector<std::shared_ptr<desk::tenant_account>> accounts_;

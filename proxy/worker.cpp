@@ -13,6 +13,7 @@
 #include "proxy/random.hpp"
 #include "proxy/readiness.hpp"
 #include "proxy/session/client_session.hpp"
+#include "proxy/thread_name.hpp"
 
 namespace proxy {
 namespace {
@@ -42,6 +43,7 @@ std::optional<std::string> worker::start() {
   std::promise<std::optional<std::string>> without_ring;
   auto opened = without_ring.get_future();
   thread_ = std::thread([this, &without_ring] {
+    name_this_thread("worker " + std::to_string(number_));
     const auto method = current_->settings->io;
     const auto use =
         method == conf::io_method::io_uring ? readiness::ring_use::always : readiness::ring_use::while_it_pays;

@@ -22,6 +22,7 @@
 #include "conf/names.hpp"
 #include "proxy/desk/log_line.hpp"
 #include "proxy/io.hpp"
+#include "proxy/thread_name.hpp"
 
 namespace proxy::desk {
 namespace {
@@ -143,6 +144,7 @@ std::expected<void, std::string> http_server::impl::listen(const std::string& wh
 
 void http_server::impl::start() {
   thread_ = std::thread([this] {
+    name_this_thread("desk");
     ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), niceness);
     for (acceptor& door : doors_) asio::co_spawn(context_, accept_loop(door), asio::detached);
     context_.run();

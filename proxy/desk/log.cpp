@@ -8,13 +8,13 @@
 
 #include <array>
 #include <chrono>
-#include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <memory>
 #include <mutex>
 
 #include "proxy/desk/log_line.hpp"
+#include "proxy/desk/log_outlet.hpp"
 #include "proxy/desk/log_repeats.hpp"
 
 namespace proxy::desk {
@@ -141,6 +141,7 @@ class stderr_sink final : public spdlog::sinks::base_sink<std::mutex> {
     for (const auto& one : ones == which::all ? repeats_.rest(now) : repeats_.due(now)) {
       write(spdlog::details::log_msg({}, static_cast<spdlog::level::level_enum>(one.level), one.text));
     }
+    tell_lost();
   }
 
  protected:
@@ -157,13 +158,26 @@ class stderr_sink final : public spdlog::sinks::base_sink<std::mutex> {
 
  private:
   void write(const spdlog::details::log_msg& message) {
+    if (!tell_lost() || !put(message)) ++lost_;
+  }
+  // Whether nothing is lost any more that nobody was told of.
+  bool tell_lost() {
+    if (lost_ == 0) return true;
+    const std::string text =
+        std::to_string(lost_) + " line(s) of this log are lost: standard error took nothing for a while";
+    if (!put(spdlog::details::log_msg({}, spdlog::level::warn, text))) return false;
+    lost_ = 0;
+    return true;
+  }
+  bool put(const spdlog::details::log_msg& message) {
     spdlog::memory_buf_t line;
     formatter_->format(message, line);
-    std::fwrite(line.data(), 1, line.size(), stderr);
-    std::fflush(stderr);
+    return outlet_.write({line.data(), line.size()});
   }
 
   log_repeats repeats_;
+  log_outlet outlet_{STDERR_FILENO};
+  std::uint64_t lost_ = 0;
 };
 
 const std::shared_ptr<stderr_sink>& the_sink() {

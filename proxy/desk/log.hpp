@@ -3,6 +3,8 @@
 // Where standard error is the journal (systemd sets JOURNAL_STREAM, systemd.exec(5)), each line begins with its
 // priority as sd-daemon(3) has it, and has no time and no level in words, which the journal keeps itself.
 //
+// Nobody waits for who reads it: what standard error does not take is lost, counted, and told of when it takes again.
+//
 // Lines with a place in the code (log_line.hpp) are bounded: see log_repeats.
 #pragma once
 

@@ -13,6 +13,8 @@
 #include <system_error>
 #include <utility>
 
+#include "proxy/thread_name.hpp"
+
 namespace proxy {
 namespace {
 
@@ -230,7 +232,10 @@ void host_watch::watch(std::vector<watched_host> hosts) {
   if (thread_.joinable()) return wake_by(*bell_);
   bell_ = std::make_shared<owned_descriptor>(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   if (!bell_->is_open()) throw std::system_error(errno, std::generic_category(), "the watch of servers has no bell");
-  thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+  thread_ = std::jthread([this](const std::stop_token& stop) {
+    name_this_thread("hosts");
+    run(stop);
+  });
 }
 
 void host_watch::stop() {

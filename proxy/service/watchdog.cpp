@@ -2,14 +2,11 @@
 
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
-
 #include "proxy/service/service_manager.hpp"
 
 namespace proxy {
 
-task<void> keep_watch(asio::io_context& main, const std::vector<std::unique_ptr<worker>>& workers,
-                      const bool& succeeded) {
+task<void> keep_watch(asio::io_context& main, const crew& workers, const bool& succeeded) {
   const auto time = service_manager::watchdog_time();
   if (!time) co_return;
   timer pause(main);
@@ -17,8 +14,7 @@ task<void> keep_watch(asio::io_context& main, const std::vector<std::unique_ptr<
     pause.expires_after(*time / 3);
     auto [error] = co_await pause.async_wait(no_throw);
     if (error || succeeded) co_return;
-    const auto slowest = std::ranges::min_element(workers, {}, [](const auto& one) { return one->last_sweep(); });
-    if (clock::now() - (*slowest)->last_sweep() < *time) {
+    if (clock::now() - workers.last_moved() < *time) {
       service_manager::alive();
     } else {
       spdlog::critical("a worker has not moved for as long as the watchdog waits");

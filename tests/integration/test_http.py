@@ -1,13 +1,16 @@
 """The front desk: metrics and health over HTTP, and that whoever attacks it disturbs neither others nor traffic."""
 
 import contextlib
+import ctypes
 import http.client
 import json
 import signal
+import os
 import socket
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -357,3 +360,30 @@ def test_a_flood_of_requests_leaves_traffic_going(desk):
                 one.join()
     assert set(asked) == {200} and len(asked) > 100
     assert slowest < 1
+
+
+class Halted:
+    """One thread of a process stands still, as a debugger makes it do (ptrace(2)); the others go on."""
+    ATTACH, DETACH = 16, 17
+
+    def __init__(self, process, name):
+        tasks = Path(f"/proc/{process.pid}/task").iterdir()
+        self.thread = next(int(task.name) for task in tasks if (task / "comm").read_text().strip() == name)
+        self.ptrace = ctypes.CDLL(None, use_errno=True).ptrace
+        self.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+
+    def __enter__(self):
+        if self.ptrace(self.ATTACH, self.thread, None, None) != 0:
+            pytest.skip(f"no thread may be halted here: {os.strerror(ctypes.get_errno())}")
+        os.waitpid(self.thread, 0x40000000)  # __WALL
+
+    def __exit__(self, *_):
+        assert self.ptrace(self.DETACH, self.thread, None, None) == 0
+
+
+@pytest.mark.parametrize("name", ["worker 0", "worker 1", "pglodge"])
+def test_a_loop_that_stands_still_is_not_healthy(desk, name):
+    with Halted(desk.lodge.process, name):
+        eventually(lambda: desk.ask("/healthz")[0] == 503, "it is unwell", timeout=30)
+        assert desk.ask("/healthz")[2].startswith("an event loop has stood still for 1")
+    eventually(lambda: desk.ask("/healthz")[::2] == (200, "ok\n"), "it is well again")

@@ -1,7 +1,10 @@
 """What the log tells of a session: a line when it begins, one when it ends, and no secrets in either."""
 
+import fcntl
+import os
 import re
 import shutil
+import threading
 from contextlib import closing
 
 import psycopg2
@@ -134,3 +137,43 @@ def test_a_tenant_may_have_a_level_of_its_own(start_lodge, postgres):
                       "SET log_level = info FOR"):
             with pytest.raises(psycopg2.Error):
                 cursor.execute(wrong)
+
+
+class SlowReader:
+    """Reads what a lodge writes to its standard error, a pipe of one page, into its log file, unless it is told not to."""
+
+    def __init__(self, folder):
+        self.pipe = folder / "stderr"
+        os.mkfifo(self.pipe)
+        self.descriptor = os.open(self.pipe, os.O_RDWR)
+        fcntl.fcntl(self.descriptor, fcntl.F_SETPIPE_SZ, 4096)
+        self.launcher = ["sh", "-c", f'exec "$@" 2>{self.pipe}', "sh"]
+        self.reads = threading.Event()
+        self.reads.set()
+        self.log_file = None
+
+    def start(self, log_file):
+        self.log_file = log_file
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while piece := os.read(self.descriptor, 4096):
+            with open(self.log_file, "ab") as log:
+                log.write(piece)
+            self.reads.wait()
+
+
+def test_a_log_that_nobody_reads_stops_nobody(postgres, tmp_path):
+    reader = SlowReader(tmp_path)
+    lodge = Lodge(standard_routes(postgres.host), TRUST, launcher=reader.launcher)
+    reader.start(lodge.log_file)
+    with lodge.start():
+        with lodge.login("trusted.globex", "crm") as wire:
+            reader.reads.clear()
+            for _ in range(100):
+                with lodge.login("trusted.globex", "crm") as other:
+                    assert other.value("SELECT name FROM whoami") == "globex"
+            assert wire.value("SELECT name FROM whoami") == "globex"
+            told = lodge.mark()
+            reader.reads.set()
+            lodge.wait_for_log(" line(s) of this log are lost", since=told)
