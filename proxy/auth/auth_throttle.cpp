@@ -4,8 +4,6 @@
 
 #include <exception>
 
-#include "proxy/auth/peer_address.hpp"
-
 namespace proxy {
 namespace {
 
@@ -34,9 +32,8 @@ auth_throttle::place::~place() {
   }
 }
 
-task<auth_throttle::turn> auth_throttle::enter(executor home, std::optional<conf::ip_address> who,
+task<auth_throttle::turn> auth_throttle::enter(executor home, std::optional<auth_applicant> who,
                                                std::weak_ptr<wait_point>& waits_at) {
-  if (who) who = neighbourhood(*who);
   turn result;
   do {
     result = {};
@@ -48,13 +45,12 @@ task<auth_throttle::turn> auth_throttle::enter(executor home, std::optional<conf
   co_return result;
 }
 
-task<auth_throttle::outcome> auth_throttle::settle(executor home, std::optional<conf::ip_address> who, bool is_right,
+task<auth_throttle::outcome> auth_throttle::settle(executor home, std::optional<auth_applicant> who, bool is_right,
                                                    std::weak_ptr<wait_point>& waits_at) {
-  if (who) who = neighbourhood(*who);
   co_return co_await outwait_delay(home, who, is_right ? step::was_right : step::was_wrong, waits_at);
 }
 
-task<auth_throttle::outcome> auth_throttle::outwait_delay(executor home, std::optional<conf::ip_address> who, step next,
+task<auth_throttle::outcome> auth_throttle::outwait_delay(executor home, std::optional<auth_applicant> who, step next,
                                                           std::weak_ptr<wait_point>& waits_at) {
   if (!who) co_return outcome::entered;
   auto until = closed_until(*who, next);
@@ -71,7 +67,7 @@ task<auth_throttle::outcome> auth_throttle::outwait_delay(executor home, std::op
   co_return outcome::entered;
 }
 
-task<auth_throttle::turn> auth_throttle::queue_up(executor home, std::optional<conf::ip_address> who,
+task<auth_throttle::turn> auth_throttle::queue_up(executor home, std::optional<auth_applicant> who,
                                                   std::weak_ptr<wait_point>& waits_at) {
   turn result;
   const auto queue = std::make_shared<waiter>(home);
@@ -95,10 +91,10 @@ task<auth_throttle::turn> auth_throttle::queue_up(executor home, std::optional<c
   co_return result;
 }
 
-void auth_throttle::failed(const std::optional<conf::ip_address>& who, clock::time_point now) {
+void auth_throttle::failed(const std::optional<auth_applicant>& who, clock::time_point now) {
   if (!who) return;
   const std::scoped_lock lock(mutex_);
-  delays_.failed(neighbourhood(*who), now);
+  delays_.failed(*who, now);
 }
 
 void auth_throttle::close() {
@@ -107,7 +103,7 @@ void auth_throttle::close() {
 }
 
 // Nothing: it is open, and the step is taken. One look, so that of many who were wrong at once one is told.
-std::optional<clock::time_point> auth_throttle::closed_until(const conf::ip_address& who, step next) {
+std::optional<clock::time_point> auth_throttle::closed_until(const auth_applicant& who, step next) {
   const std::scoped_lock lock(mutex_);
   const auto now = clock::now();
   auto until = delays_.closed_until(who, now);
@@ -116,28 +112,40 @@ std::optional<clock::time_point> auth_throttle::closed_until(const conf::ip_addr
 }
 
 // False: too many wait already.
-bool auth_throttle::begin_delay(const conf::ip_address& who) {
+bool auth_throttle::begin_delay(const auth_applicant& who) {
   const std::scoped_lock lock(mutex_);
-  if (delayed_ >= most_delayed) return false;
-  auto& of_one = delayed_by_neighbourhood_[who];
-  if (of_one >= most_delayed_of_one) return false;
-  ++of_one;
+  const auto count = [](const auto& by, const auto& key) {
+    const auto found = by.find(key);
+    return found == by.end() ? 0 : found->second;
+  };
+  if (delayed_ >= most_delayed || count(delayed_by_role_, who) >= most_delayed_of_one ||
+      count(delayed_by_neighbourhood_, who.neighbourhood) >= most_delayed_of_neighbourhood) {
+    return false;
+  }
+  auto& of_role = delayed_by_role_[who];
+  auto& of_all = delayed_by_neighbourhood_[who.neighbourhood];
   ++delayed_;
+  ++of_role;
+  ++of_all;
   return true;
 }
 
-void auth_throttle::end_delay(const conf::ip_address& who) {
+void auth_throttle::end_delay(const auth_applicant& who) {
   const std::scoped_lock lock(mutex_);
+  const auto one_less = [](auto& by, const auto& key) {
+    const auto found = by.find(key);
+    if (--found->second == 0) by.erase(found);
+  };
   --delayed_;
-  const auto of_one = delayed_by_neighbourhood_.find(who);
-  if (--of_one->second == 0) delayed_by_neighbourhood_.erase(of_one);
+  one_less(delayed_by_role_, who);
+  one_less(delayed_by_neighbourhood_, who.neighbourhood);
 }
 
-auth_throttle::arrival auth_throttle::arrive(const std::optional<conf::ip_address>& who,
+auth_throttle::arrival auth_throttle::arrive(const std::optional<auth_applicant>& who,
                                              const std::shared_ptr<waiter>& at) {
   const std::scoped_lock lock(mutex_);
   arrival came;
-  came.who = {next_id_++, who};
+  came.who = {next_id_++, who ? std::optional(who->neighbourhood) : std::nullopt};
   came.answer = admission_.arrive(came.who);
   if (came.answer == admission::answer::wait) waiters_.emplace(came.who.id, std::pair(came.who, at));
   return came;

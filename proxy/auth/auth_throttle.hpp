@@ -1,12 +1,13 @@
-// Slows authentications down: each waits for the delay that its neighbourhood has earned (`failure_delays`), then for a
-// place among those that are under way (`admission`). Both are one for the whole daemon, under one short mutex.
+// Slows authentications down: each waits for the delay that its role, from its neighbourhood, has earned or all from
+// there have (`failure_delays`), then for a place among those that are under way (`admission`). Both are one for the
+// whole daemon, under one short mutex.
 //
-// What is promised: however many of one neighbourhood try at once, after the failures that are free they hear of one
-// wrong secret per delay. Therefore the delay is looked at three times, and each time until it is over: before an
+// What is promised: however many of one neighbourhood try a role at once, after the failures that are free they hear of
+// one wrong secret per delay. Therefore the delay is looked at three times, and each time until it is over: before an
 // authentication begins, when it has waited for a place, and when its verdict is there, which may not be told while
-// the neighbourhood is closed, right or wrong. A neighbourhood that has not failed waits for nothing, and one that has
-// lets all who are right in side by side as long as it is open. Few of one neighbourhood may wait for its delay; more
-// are refused, or they would keep sessions for nothing: most would have to wait longer than a startup may last.
+// the way is closed, right or wrong. Where nobody has failed nobody waits, and where somebody has all who are right get
+// in side by side as long as it is open. Few may wait for a delay; more are refused, or they would keep sessions for
+// nothing: most would have to wait longer than a startup may last.
 //
 // A place is a handle; where it ends, the next of the queue gets it, is told through its wait point, and holds it from
 // that moment on, whether it still waits or not.
@@ -34,7 +35,8 @@ class auth_throttle {
  public:
   /// Clients that serve their delay, over the whole daemon; more are refused.
   static constexpr std::size_t most_delayed = 4096;
-  static constexpr std::size_t most_delayed_of_one = 32;  ///< likewise, of one neighbourhood
+  static constexpr std::size_t most_delayed_of_one = 32;             ///< likewise, of one role from one neighbourhood
+  static constexpr std::size_t most_delayed_of_neighbourhood = 256;  ///< likewise, of all roles
 
   class [[nodiscard]] place {
    public:
@@ -66,16 +68,16 @@ class auth_throttle {
   auth_throttle& operator=(const auth_throttle&) = delete;
 
   /// Waits in the thread of `home` for the delay and then for a place. While it waits, `waits_at` is where to cancel
-  /// it. `who` is the client's address; nothing for Unix sockets, which have no delay.
-  task<turn> enter(executor home, std::optional<conf::ip_address> who, std::weak_ptr<wait_point>& waits_at);
+  /// it.
+  task<turn> enter(executor home, std::optional<auth_applicant> who, std::weak_ptr<wait_point>& waits_at);
 
   /// To be asked with each verdict on a secret before anybody is told. Waits, as above, until it may be told, and then
   /// counts the failure if it is one; `entered`: it may be told. Holds no place, so give it back before.
-  task<outcome> settle(executor home, std::optional<conf::ip_address> who, bool is_right,
+  task<outcome> settle(executor home, std::optional<auth_applicant> who, bool is_right,
                        std::weak_ptr<wait_point>& waits_at);
 
-  /// A client of this address was wrong in another way, which tells it nothing about any secret.
-  void failed(const std::optional<conf::ip_address>& who, clock::time_point now);
+  /// A client was wrong in another way, which tells it nothing about any secret.
+  void failed(const std::optional<auth_applicant>& who, clock::time_point now);
 
   void close();
 
@@ -86,13 +88,13 @@ class auth_throttle {
     admission::visitor who;
   };
   enum class step : std::uint8_t { begins, was_right, was_wrong };
-  task<outcome> outwait_delay(executor home, std::optional<conf::ip_address> who, step next,
+  task<outcome> outwait_delay(executor home, std::optional<auth_applicant> who, step next,
                               std::weak_ptr<wait_point>& waits_at);
-  task<turn> queue_up(executor home, std::optional<conf::ip_address> who, std::weak_ptr<wait_point>& waits_at);
-  [[nodiscard]] std::optional<clock::time_point> closed_until(const conf::ip_address& who, step next);
-  [[nodiscard]] bool begin_delay(const conf::ip_address& who);
-  void end_delay(const conf::ip_address& who);
-  arrival arrive(const std::optional<conf::ip_address>& who, const std::shared_ptr<waiter>& at);
+  task<turn> queue_up(executor home, std::optional<auth_applicant> who, std::weak_ptr<wait_point>& waits_at);
+  [[nodiscard]] std::optional<clock::time_point> closed_until(const auth_applicant& who, step next);
+  [[nodiscard]] bool begin_delay(const auth_applicant& who);
+  void end_delay(const auth_applicant& who);
+  arrival arrive(const std::optional<auth_applicant>& who, const std::shared_ptr<waiter>& at);
   void give_up(std::uint64_t id);
   void leave(const admission::visitor& who);
 
@@ -102,6 +104,7 @@ class auth_throttle {
   std::unordered_map<std::uint64_t, std::pair<admission::visitor, std::weak_ptr<waiter>>> waiters_;
   std::uint64_t next_id_ = 1;
   std::size_t delayed_ = 0;
+  std::map<auth_applicant, std::size_t> delayed_by_role_;
   std::map<conf::ip_address, std::size_t> delayed_by_neighbourhood_;
   bool closed_ = false;
 };

@@ -64,7 +64,7 @@ task<client_auth::outcome> client_auth::run(auth_request request) {
           ending::fatal(sqlstate::invalid_authorization,
                         "the lodge's rules refuse the connection of user \"" + request_.role + "\""));
   }
-  auto turn = co_await throttle_.enter(home_, request_.peer, waits_at_);
+  auto turn = co_await throttle_.enter(home_, applicant(), waits_at_);
   if (turn.how != auth_throttle::outcome::entered) co_return held_off(turn.how);
   place_ = std::move(turn.held);
   if (request_.method == auth_method::cert) co_return by_certificate();
@@ -94,7 +94,7 @@ client_auth::outcome client_auth::by_certificate() const {
   }
   if (request_.role.empty() || request_.certificate->common_name != request_.role) {
     log_failure("its certificate is for " + conf::in_quotes(request_.certificate->common_name));
-    throttle_.failed(request_.peer, clock::now());
+    throttle_.failed(applicant(), clock::now());
     return std::unexpected(ending::fatal(sqlstate::invalid_authorization,
                                          "certificate authentication failed for user \"" + request_.role + "\""));
   }
@@ -116,7 +116,7 @@ task<client_auth::outcome> client_auth::by_secret() {
 task<std::optional<ending>> client_auth::settle(const stored_secret& secret, pgwire::password_check verdict) {
   place_ = {};  // the work is done, and the wait may be long
   const bool is_right = verdict == pgwire::password_check::right && !secret.is_mock();
-  const auto how = co_await throttle_.settle(home_, request_.peer, is_right, waits_at_);
+  const auto how = co_await throttle_.settle(home_, applicant(), is_right, waits_at_);
   if (!is_right) source_->doubt(request_.role);
   if (how == auth_throttle::outcome::entered) co_return std::nullopt;
   co_return held_off(how).error();
@@ -240,13 +240,13 @@ std::unexpected<ending> client_auth::wrong(const stored_secret& secret, pgwire::
 
 std::unexpected<ending> client_auth::empty_password() const {
   log_failure("the password is empty");
-  throttle_.failed(request_.peer, clock::now());
+  throttle_.failed(applicant(), clock::now());
   return std::unexpected(ending::fatal(sqlstate::invalid_password, "empty password returned by client"));
 }
 
 std::unexpected<ending> client_auth::violated(errc code) const {
   log_failure(pgwire::describe(code).text);
-  throttle_.failed(request_.peer, clock::now());
+  throttle_.failed(applicant(), clock::now());
   return std::unexpected(ending::of(code));
 }
 

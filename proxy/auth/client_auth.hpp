@@ -73,6 +73,7 @@ class client_auth {
   task<outcome> by_scram(stored_secret_ptr secret);
   task<std::optional<ending>> settle(const stored_secret& secret, pgwire::password_check verdict);
   task<std::expected<pgwire::secret_string, ending>> ask(std::string_view asked, std::size_t most);
+  [[nodiscard]] std::optional<auth_applicant> applicant() const { return applicant_of(request_.peer, request_.role); }
   [[nodiscard]] outcome by_certificate() const;
   [[nodiscard]] outcome unasked() const;
 

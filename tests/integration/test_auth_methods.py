@@ -311,13 +311,13 @@ def test_the_tenant_is_looked_at_after_the_password(lodges):
         assert wire.refusal().sqlstate == "28P01"
 
 
-def test_failures_delay_the_next_attempt_from_there_but_not_from_elsewhere(start_lodge, postgres, users):
+def test_failures_delay_the_next_attempt_of_that_role_from_there_but_no_other(start_lodge, postgres, users):
     daemon = {"auth": {"method": "password", "users": str(users)}}
     with start_lodge(standard_routes(postgres.host), daemon) as lodge:
-        def attempt(password, host="127.0.0.1", port=None):
+        def attempt(password, host="127.0.0.1", port=None, user="auth_plain"):
             before = time.monotonic()
             try:
-                psycopg2.connect(host=host, port=port or lodge.port, user="auth_plain", dbname=DATABASE,
+                psycopg2.connect(host=host, port=port or lodge.port, user=user, dbname=DATABASE,
                                  password=password).close()
             except psycopg2.OperationalError:
                 pass
@@ -330,6 +330,7 @@ def test_failures_delay_the_next_attempt_from_there_but_not_from_elsewhere(start
         for _ in range(2):
             attempt("wrong")
         assert attempt(PASSWORD, str(lodge.folder), 6432) < 0.9
+        assert attempt(PASSWORD, user="auth_scram") < 0.9  # nor by another role, as a neighbour's program has
 
 
 def test_a_crowd_of_one_address_hears_no_more_guesses_than_one_client(start_lodge, postgres, users):

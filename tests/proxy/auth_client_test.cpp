@@ -557,7 +557,7 @@ TEST_CASE("many failures delay the next attempt from there, and a cancelled dela
     CHECK(client.verdict() == "in");
     CHECK(clock::now() - begin >= failure_delays::first_delay);
   }
-  for (int i = 0; i < 2; ++i) at.throttle.failed(request.peer, clock::now());
+  for (int i = 0; i < 2; ++i) at.throttle.failed(applicant_of(request.peer, request.role), clock::now());
   visit cancelled(at, request);
   cancelled.turn();
   cancelled.cancel();

@@ -15,9 +15,8 @@ using namespace std::chrono_literals;
 namespace {
 
 conf::ip_address ip(std::string_view text) { return conf::parse_ip(text).value(); }
-conf::ip_address numbered(unsigned i) {
-  return conf::ip_of_v4({10, static_cast<std::uint8_t>(i >> 16), static_cast<std::uint8_t>(i >> 8 & 0xff),
-                         static_cast<std::uint8_t>(i & 0xff)});
+auth_applicant by(std::string_view address, std::string_view role = "app") {
+  return applicant_of(ip(address), role).value();
 }
 
 const clock::time_point start{1h};
@@ -37,51 +36,72 @@ TEST_CASE("the delay grows with the failures") {
                                                                                       {9, 10s},
                                                                                       {100, 10s},
                                                                                       {4'294'967'295, 10s}}));
-  CHECK(delay_after(failures) == delay);
+  CHECK(delay_after(failures, 2) == delay);
+  if (failures < 1000) CHECK(delay_after(failures + 18, 20) == delay);
 }
 
 namespace {
 
 // What is left of it.
-std::chrono::nanoseconds delay_of(const failure_delays& delays, const conf::ip_address& who, clock::time_point now) {
+std::chrono::nanoseconds delay_of(const failure_delays& delays, const auth_applicant& who, clock::time_point now) {
   return delays.closed_until(who, now).value_or(now) - now;
 }
 
 }  // namespace
 
-TEST_CASE("failures are counted by neighbourhood, until a minute passes without one") {
+TEST_CASE("failures are counted by role and neighbourhood, until a minute passes without one") {
   failure_delays delays;
-  const auto one = ip("192.0.2.1");
+  const auto one = by("192.0.2.1");
   CHECK_FALSE(delays.closed_until(one, start));
   for (int i = 0; i < 3; ++i) delays.failed(one, start + i * 50s);
   const auto last = start + 100s;
   CHECK(delay_of(delays, one, last) == 500ms);
   CHECK(delay_of(delays, one, last + 400ms) == 100ms);
   CHECK(delay_of(delays, one, last + 500ms) == 0s);
-  CHECK_FALSE(delays.closed_until(ip("192.0.2.2"), last));
+  CHECK_FALSE(delays.closed_until(by("192.0.2.2"), last));
 
   delays.failed(one, last + 59s);  // the fourth
   CHECK(delay_of(delays, one, last + 59s) == 1s);
   delays.failed(one, last + 119s);  // counts from one again
   CHECK_FALSE(delays.closed_until(one, last + 119s));
-  CHECK(delays.size() == 1);
+}
+
+TEST_CASE("whoever keeps trying one role delays no other") {
+  failure_delays delays;
+  for (int i = 0; i < 1000; ++i) delays.failed(by("192.0.2.1", "old"), start);
+  CHECK(delay_of(delays, by("192.0.2.1", "old"), start) == 10s);
+  CHECK_FALSE(delays.closed_until(by("192.0.2.1", "app"), start));
+}
+
+TEST_CASE("whoever goes through roles is delayed for all of them") {
+  failure_delays delays;
+  const int times = GENERATE(1, 3, 9);  // of each
+  int role = 0;
+  while (!delays.closed_until(by("192.0.2.1"), start)) {
+    ++role;
+    for (int i = 0; i < times; ++i) delays.failed(by("192.0.2.1", "r" + std::to_string(role)), start);
+    REQUIRE(role < 100);
+  }
+  CHECK(role == (times == 1 ? 21 : 7));
+  CHECK_FALSE(delays.closed_until(by("192.0.2.2"), start));
+  CHECK_FALSE(delays.closed_until(by("192.0.2.1"), start + 10s));
+  for (int i = 0; i < 9; ++i) delays.failed(by("192.0.2.1", "s" + std::to_string(i)), start);
+  CHECK(delay_of(delays, by("192.0.2.1"), start) == 10s);
 }
 
 TEST_CASE("the table of failures is bounded: the oldest go") {
-  failure_delays delays;
-  constexpr auto most = failure_delays::most_neighbourhoods;
-  for (unsigned i = 0; i < most; ++i) {
-    for (int n = 0; n < 3; ++n) delays.failed(numbered(i), start);
-  }
-  CHECK(delays.size() == most);
-  delays.failed(numbered(0), start);  // not the oldest any more
-  delays.failed(numbered(most), start);
-  CHECK(delays.size() == most);
-  CHECK(delay_of(delays, numbered(0), start) == 1s);
-  CHECK(delay_of(delays, numbered(1), start) == 0s);
-  CHECK(delay_of(delays, numbered(2), start) == 500ms);
-  delays.failed(numbered(most), start + 61s);
-  CHECK(delays.size() == 1);
+  failure_table<unsigned> table;
+  constexpr auto most = failure_table<unsigned>::most;
+  for (unsigned i = 0; i < most; ++i) CHECK(table.add(i, start) == 1);
+  CHECK(table.size() == most);
+  CHECK(table.add(0, start) == 2);  // not the oldest any more
+  table.add(most, start);
+  CHECK(table.size() == most);
+  CHECK(table.find(0).failures == 2);
+  CHECK(table.find(1).failures == 0);
+  CHECK(table.find(2).failures == 1);
+  table.add(most, start + 61s);
+  CHECK(table.size() == 1);
 }
 
 TEST_CASE("admission: so many at a time, the rest in order") {
@@ -127,7 +147,7 @@ struct client {
   std::weak_ptr<wait_point> waits_at;
   std::optional<turn> got;
 
-  void ask(asio::io_context& loop, auth_throttle& throttle, std::optional<conf::ip_address> from) {
+  void ask(asio::io_context& loop, auth_throttle& throttle, std::optional<auth_applicant> from) {
     asio::co_spawn(loop, run(loop, throttle, from), asio::detached);
     loop.restart();
     loop.poll();
@@ -135,7 +155,7 @@ struct client {
   [[nodiscard]] bool is_in() const { return got && got->how == outcome::entered; }
 
  private:
-  task<void> run(asio::io_context& loop, auth_throttle& throttle, std::optional<conf::ip_address> from) {
+  task<void> run(asio::io_context& loop, auth_throttle& throttle, std::optional<auth_applicant> from) {
     got = co_await throttle.enter(loop.get_executor(), from, waits_at);
   }
 };
@@ -145,7 +165,7 @@ struct fixture {
   asio::io_context one{1}, other{1};
   std::deque<client> clients;
 
-  client& ask(asio::io_context& loop, std::optional<conf::ip_address> from = std::nullopt) {
+  client& ask(asio::io_context& loop, std::optional<auth_applicant> from = std::nullopt) {
     clients.emplace_back().ask(loop, throttle, from);
     return clients.back();
   }
@@ -224,14 +244,14 @@ TEST_CASE("a session that is destroyed while it waits leaves the queue") {
 
 TEST_CASE("who was wrong waits, others do not") {
   fixture f;
-  const auto wrong = ip("192.0.2.1");
+  const auto wrong = by("192.0.2.1");
   const auto begin = clock::now();
   for (int i = 0; i < 3; ++i) f.throttle.failed(wrong, clock::now());
   for (int i = 0; i < 9; ++i) f.throttle.failed(std::nullopt, clock::now());
 
   client& delayed = f.ask(f.one, wrong);
   CHECK_FALSE(delayed.got);
-  CHECK(f.ask(f.one, ip("192.0.2.2")).is_in());
+  CHECK(f.ask(f.one, by("192.0.2.2")).is_in());
   f.clients.back().got->held = {};
   CHECK(f.ask(f.one, std::nullopt).is_in());
   f.clients.back().got->held = {};
@@ -250,8 +270,8 @@ struct verdicts {
   std::deque<std::weak_ptr<wait_point>> waits;
   asio::io_context loop{1};  // ends first, with those that wait in it
 
-  void settle(int count, bool is_right, std::string_view from = "192.0.2.1") {
-    for (int i = 0; i < count; ++i) asio::co_spawn(loop, run(is_right, ip(from)), asio::detached);
+  void settle(int count, bool is_right, std::string_view from = "192.0.2.1", std::string_view role = "app") {
+    for (int i = 0; i < count; ++i) asio::co_spawn(loop, run(is_right, by(from, role)), asio::detached);
     run_for(0ms);
   }
   void run_for(std::chrono::milliseconds time) {
@@ -262,7 +282,7 @@ struct verdicts {
   [[nodiscard]] int told() { return came[outcome::entered]; }
 
  private:
-  task<void> run(bool is_right, conf::ip_address from) {
+  task<void> run(bool is_right, auth_applicant from) {
     auto& waits_at = waits.emplace_back();
     const auto how = co_await throttle.settle(loop.get_executor(), from, is_right, waits_at);
     ++came[how];
@@ -283,6 +303,17 @@ TEST_CASE("of many who were wrong at once, one is told per delay, few wait and t
   CHECK(f.told() == 4);  // nor is who is right
   f.settle(9, true, "192.0.2.2");
   CHECK(f.told() == 13);
+  f.settle(9, true, "192.0.2.1", "another");
+  CHECK(f.told() == 22);
+}
+
+TEST_CASE("of one neighbourhood that goes through roles, some wait and the others are refused") {
+  verdicts f;
+  for (int i = 0; i < 1000; ++i) f.settle(1, false, "192.0.2.1", "role " + std::to_string(i));
+  CHECK(f.told() == static_cast<int>(failure_delays::free_of_neighbourhood) + 1);
+  CHECK(f.came[outcome::refused] == 1000 - f.told() - static_cast<int>(auth_throttle::most_delayed_of_neighbourhood));
+  f.settle(9, true, "192.0.2.2");
+  CHECK(f.told() == static_cast<int>(failure_delays::free_of_neighbourhood) + 10);
 }
 
 TEST_CASE("who is right is told at once, however many they are, where nobody was wrong or the delay is over") {
@@ -301,14 +332,14 @@ TEST_CASE("who is right is told at once, however many they are, where nobody was
 
 TEST_CASE("who waited for a place while others of its address failed waits for the delay as well") {
   fixture f;
-  const auto wrong = ip("192.0.2.1");
+  const auto wrong = by("192.0.2.1");
   client& first = f.ask(f.one, wrong);
   client& second = f.ask(f.one, wrong);
   for (int i = 0; i < 3; ++i) f.throttle.failed(wrong, clock::now());
   first.got->held = {};
   f.poll();
   CHECK_FALSE(second.got);
-  CHECK(f.ask(f.one, ip("192.0.2.2")).is_in());  // nor does it hold a place meanwhile
+  CHECK(f.ask(f.one, by("192.0.2.2")).is_in());  // nor does it hold a place meanwhile
   f.clients.back().got->held = {};
   f.one.restart();
   f.one.run();
@@ -317,9 +348,9 @@ TEST_CASE("who waited for a place while others of its address failed waits for t
 
 TEST_CASE("a delay can be cut short") {
   fixture f;
-  const auto wrong = ip("2001:db8::1");
+  const auto wrong = by("2001:db8::1");
   for (int i = 0; i < 9; ++i) f.throttle.failed(wrong, clock::now());
-  client& delayed = f.ask(f.one, ip("2001:db8::2"));  // of the same /64
+  client& delayed = f.ask(f.one, by("2001:db8::2"));  // of the same /64
   REQUIRE_FALSE(delayed.got);
   delayed.waits_at.lock()->cancel();
   f.poll();
