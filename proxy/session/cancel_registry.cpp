@@ -42,6 +42,7 @@ void cancel_registry::handle::set_waiting(bool waiting) {
 }
 
 bool cancel_registry::handle::busy() const {
+  if (!slot_) return false;
   const std::scoped_lock lock(slot_->mutex);
   return slot_->under_way > 0;
 }

@@ -310,6 +310,7 @@ void client_session::keep_limits(clock::time_point now) {
       const auto why = time_limits::report(what, limits);
       desk::say_of(log_level(), spdlog::level::info, "{}: {}: {}", name(), why.message, why.detail);
       send_cancel(home_, std::move(*request));
+      own_->relaying->hold_client_while([key = &own_->cancel_handle] { return key->busy(); });
     }
   }
   if (what != exceeded::none && what != exceeded::query_time && !streams) {

@@ -14,6 +14,9 @@ namespace {
 // Who waits for its tenant's rates looks up this often: its session may be over.
 constexpr std::chrono::milliseconds longest_pause{100};
 
+// Who waits for a cancel request to arrive looks so often whether it has.
+constexpr std::chrono::milliseconds cancel_poll{5};
+
 }  // namespace
 
 // One direction: what differs between the two pumps.
@@ -101,7 +104,9 @@ task<void> relay::pump(const direction& way, std::string early) {
   const auto scratch = home_.scratch();
   int rounds = 0;
   while (end_ == relay_end::none) {
-    const bool paced = &way.from == &client_ && meter_.is_paced(limits_);
+    const bool from_client = &way.from == &client_;
+    if (from_client && held_while_) co_await outwait_cancel();
+    const bool paced = from_client && meter_.is_paced(limits_);
     if (paced && traffic_.idle()) {
       co_await keep_pace();
       if (end_ != relay_end::none) co_return;
@@ -159,6 +164,15 @@ task<void> relay::keep_pace() {
     co_await pause.async_wait(no_throw);
   }
   if (std::exchange(pausing_since_, std::nullopt)) meter_.waited(clock::now() - begun);
+}
+
+task<void> relay::outwait_cancel() {
+  timer pause(home_.context());
+  while (end_ == relay_end::none && held_while_()) {
+    pause.expires_after(cancel_poll);
+    co_await pause.async_wait(no_throw);
+  }
+  held_while_ = nullptr;
 }
 
 task<bool> relay::pass_on(const direction& way, std::string bytes) {

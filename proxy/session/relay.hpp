@@ -55,6 +55,9 @@ class relay {
   /// may be now.
   void leave_when_idle(bool leave);
   void leave_now() { finish(relay_end::told_to_leave); }
+  /// A cancel request of the lodge's own is on its way as long as `is_on_its_way` says: what the client says next is
+  /// not passed on before, or the request could hit it instead.
+  void hold_client_while(std::function<bool()> is_on_its_way) { held_while_ = std::move(is_on_its_way); }
   /// Tells the tenant's account what was used.
   void settle_account(clock::time_point now) { meter_.settle(traffic_.tally(), limits_, now); }
   /// To be called now and then: repeats a cancellation that found nothing to cancel because the wait had just ended.
@@ -77,6 +80,7 @@ class relay {
   task<bool> pass_on(const direction& way, std::string bytes);
   task<bool> write_aside(const direction& way, const std::string& bytes);
   task<void> keep_pace();
+  task<void> outwait_cancel();
   void follow_rounds();
   bool settle(const direction& way, const traffic_tracker::verdict& verdict);
   std::size_t without_goodbye(const direction& way, std::span<const std::byte> accepted);
@@ -99,6 +103,7 @@ class relay {
   bool server_told_ = false;  ///< that its session ends
   bool leave_when_idle_ = false;
   std::optional<clock::time_point> pausing_since_;
+  std::function<bool()> held_while_;  ///< empty: its client is not held
   bool client_closed_ = false;
   bool client_write_cut_ = false;  ///< a write to the client was begun and is not finished
   bool server_write_cut_ = false;

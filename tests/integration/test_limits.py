@@ -1,6 +1,8 @@
 """A tenant's limits, for sessions that share connections and for those that have one of their own."""
 
+import asyncio
 import signal
+import struct
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -8,6 +10,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 import yaml
+from fake_server import READY, FakeServer, let_in
 from lodge import SANITIZED, eventually, standard_routes
 from test_attacks import SYNC, answers, pbe
 from test_pooling import TRUST, refused
@@ -263,6 +266,40 @@ def test_a_statement_that_runs_for_too_long_is_cancelled(open_lodge, mode):
         rows, errors = answers(wire)
         assert (rows, [each.sqlstate for each in errors]) == ([], ["57014"])
         assert wire.value("SELECT name FROM whoami") == "soylent"
+
+
+def test_a_cancel_that_comes_late_does_not_hit_the_next_statement(start_lodge):
+    """The statement ends by itself while the request is under way, and the client goes on at once."""
+    released = asyncio.Event()
+    queries = []
+
+    async def slow_with_cancels(server, reader, writer):
+        if not await let_in(server, reader, writer):
+            await released.wait()
+            return
+        while await reader.readexactly(1) == b"Q":
+            text = await reader.readexactly(struct.unpack("!I", await reader.readexactly(4))[0] - 4)
+            queries.append(text)
+            while len(queries) == 1 and not server.cancels:
+                await asyncio.sleep(0.01)
+            writer.write(message(b"I") + READY)
+            await writer.drain()
+
+    with FakeServer(slow_with_cancels) as server:
+        table = standard_routes(server.host, pool="session")
+        table["defaults"]["limits"] = {"query_time": "200ms"}
+        with start_lodge(table, {"auth": {"method": "trust"}}) as lodge, lodge.login("anybody.globex") as wire:
+            wire.send(query("SELECT 1"))
+            wire.until(b"Z")
+            wire.send(query("SELECT 2"))
+            wire.socket.settimeout(0.5)
+            with pytest.raises(TimeoutError):
+                wire.until(b"Z")
+            assert queries == [b"SELECT 1\0"]
+            server.loop.call_soon_threadsafe(released.set)
+            wire.socket.settimeout(15)
+            wire.until(b"Z")
+            assert queries == [b"SELECT 1\0", b"SELECT 2\0"]
 
 
 @pytest.mark.parametrize("mode", MODES)
