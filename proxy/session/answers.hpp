@@ -32,14 +32,14 @@ struct expected_answer {
 
   kind what;
   owner whose = owner::client;
-  bool silent = false;             ///< the client's, as far as an error goes; it does not know of success
-  bool hold_ready = false;         ///< query: what it reset is restored before the client hears that it is done
-  bool dress_after = false;        ///< execute: the same of one in a pipeline, before anything else of it runs
-  bool shape_wanted = false;       ///< describe: the result's shape, of the server's statement and the client's
-  std::uint32_t after_copies = 0;  ///< how often the client had ended COPY data just before
-  bool ends_naming = false;        ///< sync, query, function_call: see names_in_doubt
-  bool ends_unnamed = false;       ///< the same of the unnamed statement
-  std::uint32_t copies = 0;        ///< query, execute: how often the server has asked for COPY data
+  bool silent = false;        ///< the client's, as far as an error goes; it does not know of success
+  bool hold_ready = false;    ///< query: what it reset is restored before the client hears that it is done
+  bool dress_after = false;   ///< execute: the same of one in a pipeline, before anything else of it runs
+  bool shape_wanted = false;  ///< describe: the result's shape, of the server's statement and the client's
+  bool may_copy = false;      ///< query, execute: the server may ask for COPY data
+  bool behind_flush = false;  ///< query, function_call: of a pipeline, at whose Flush an error may have come up
+  bool ends_naming = false;   ///< sync, query, function_call: see names_in_doubt
+  bool ends_unnamed = false;  ///< the same of the unnamed statement
   on_skip undo = on_skip::nothing;
   statement_ptr statement;   ///< with recall_*: what the client's name meant before
   std::string client_name;   ///< of a statement
@@ -122,6 +122,7 @@ class expected_answers {
   void push(expected_answer&& what) {
     move_up();
     readies_ += what.ends_with_ready() ? 1U : 0U;
+    copies_ += what.may_copy ? 1U : 0U;
     all_.push_back(std::move(what));
   }
   /// One that has nothing special about it, or nothing yet: it is large, and dear to move.
@@ -139,6 +140,7 @@ class expected_answers {
   }
   void pop() {
     readies_ -= all_[head_].ends_with_ready() ? 1U : 0U;
+    copies_ -= all_[head_].may_copy ? 1U : 0U;
     ++head_;
     if (empty()) clear();
   }
@@ -147,24 +149,23 @@ class expected_answers {
   void clear() {
     all_.clear();
     head_ = 0;
-    readies_ = 0;
+    readies_ = copies_ = 0;
     if (all_.capacity() > most_kept) all_.shrink_to_fit();
   }
   /// The same, and gives all memory back.
   void keep_none() {
     all_ = std::vector<expected_answer>();  // from {} it would keep its memory
     head_ = 0;
-    readies_ = 0;
+    readies_ = copies_ = 0;
   }
-
-  struct copy_start {
-    bool ended = false;      ///< the client has ended the data already
-    bool swallowed = false;  ///< there were Syncs, of which the server takes no notice
-  };
-  /// The server takes COPY data for the answer in front. What came before the data's end goes there, too; but for a
-  /// Sync or a Flush it ends the connection (PostgreSQL docs, 55.2.6; CopyGetData in its sources). `ends`: how often
-  /// the client has ended data after the last of these.
-  copy_start start_copy(std::uint32_t ends, names_in_doubt& naming);
+  /// The server may yet ask for COPY data: whatever else it is sent before that is data or is not, as it happens.
+  [[nodiscard]] bool may_copy() const { return copies_ > 0; }
+  /// The client has ended the data of the answer in front, and if it is an Execute's it is not asked for more.
+  void copy_ended() {
+    if (all_[head_].what != expected_answer::kind::execute || !all_[head_].may_copy) return;
+    all_[head_].may_copy = false;
+    --copies_;
+  }
 
  private:
   static constexpr std::size_t most_kept = 16;
@@ -177,7 +178,7 @@ class expected_answers {
 
   std::vector<expected_answer> all_;  // from head_ on
   std::size_t head_ = 0;
-  std::size_t readies_ = 0;  // of those that wait
+  std::size_t readies_ = 0, copies_ = 0;  // of those that wait
 };
 
 }  // namespace proxy

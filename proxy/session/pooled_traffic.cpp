@@ -30,14 +30,16 @@ void pooled_traffic::end_lease() {
   server_ = nullptr;
   if (std::exchange(rounds_.open, false)) ++rounds_.ended;  // it came to nothing
   over_ = restoring_ = preparing_ = settling_ = barrier_ = rest_passes_ = copy_in_ = stray_sync_ = false;
+  flushed_ = copy_asked_ = copy_data_ = copy_probed_ = copy_goes_on_ = false;
   dressing_ = {};
   counted_already_ = 0;
   cancelled_for_.reset();
-  copy_ends_ = 0;
+  held_syncs_ = 0;
   status_ = 'I';
   portals_.clear();
   own_names_.reset();
   behind_rest_.reset();
+  help_failed_.reset();
   naming_ = {};
   first_words_.reset();
   answers_.clear();
@@ -71,7 +73,7 @@ void pooled_traffic::refuse_at_server(pgwire::error_report why, bool simple, byt
   if (simple) {
     to_server.insert(frontend::query{sure_failure}.encode());
     close_unnamed(entry);
-    unsynced_ = false;
+    unsynced_ = flushed_ = false;
   } else {
     server_->statements.unnamed.reset();
     server_->statements.unnamed_unknown = unsynced_;
@@ -122,15 +124,19 @@ void pooled_traffic::hidden_query(std::string_view sql, owner whose, byte_run& t
   push(kind::query).whose = whose;
 }
 
+void pooled_traffic::flush_server(byte_run& to_server) {
+  to_server.insert(frontend::flush{}.encode());
+  flushed_ = true;
+}
+
 void pooled_traffic::push(expected&& what) {
-  what.after_copies = std::exchange(copy_ends_, 0);
+  if (what.may_copy) copy_asked_ = false;
   naming_.sent(what);
   answers_.push(std::move(what));
 }
 
 pooled_traffic::expected& pooled_traffic::push(kind what) {
   expected& pushed = answers_.push(what);
-  pushed.after_copies = std::exchange(copy_ends_, 0);
   naming_.sent(pushed);
   return pushed;
 }

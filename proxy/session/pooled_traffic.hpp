@@ -27,6 +27,10 @@
 // keep it waiting, all is taken off first, and the answer waited for. Nothing makes the server answer before the
 // client's message does, so a change of clothes costs no packet of its own. Where no message follows, an empty Query
 // commits.
+//
+// What a server takes for COPY data depends on when it asks for it, and whether that statement has failed by then. So
+// nothing of the client's overtakes a statement that may ask for data: not the data, which goes out when it was asked
+// for or not at all, and no Sync, which a COPY swallows and anything else answers.
 #pragma once
 
 #include <cstddef>
@@ -225,6 +229,7 @@ class pooled_traffic {
   void on_execute(const pgwire::frame_piece& piece, byte_run& to_server);
   void on_close(const pgwire::frame_piece& piece, byte_run& to_server);
   void on_sync(const pgwire::frame_piece& piece, byte_run& to_server);
+  void sync_sent();
   void on_function_call(const pgwire::frame_piece& piece, byte_run& to_server);
   void close_segment() {
     settling_ = changes_.due();
@@ -237,6 +242,8 @@ class pooled_traffic {
         dressing_.is_open() || restoring_ || preparing_ || settling_ || asking_ || due_ || (move_ && move_->ends);
   }
 
+  void flush_server(byte_run& to_server);
+  [[nodiscard]] bool behind_flush() const { return unsynced_ && flushed_ && !answers_.empty(); }
   std::optional<pgwire::error_report> note(const pgwire::verdict& verdict, const pgwire::frontend::bind* values,
                                            std::string_view encoding);
   [[nodiscard]] bool takes_reserved_name(std::string_view name, byte_run& to_server);
@@ -295,6 +302,7 @@ class pooled_traffic {
   void forget_names();
   void on_parameter(const pgwire::frame_piece& piece, byte_run& to_client);
   void on_copy_in();
+  void send_held_syncs(byte_run& to_server);
   void on_inventory(byte_run& to_server);
   void settle(byte_run& to_server);
   void dress_again(byte_run& to_server);
@@ -311,6 +319,11 @@ class pooled_traffic {
   // How often something of the lodge's own is tried that a timeout or a cancel request has hit. Who gives its
   // statements a millisecond gives ours no more, and a busy server may miss that many times in a row.
   static constexpr std::uint8_t most_cancelled = 200;
+
+  // By a statement among COPY data a server ends the connection (CopyGetData in its sources), unless the COPY has
+  // failed already, which may not be known yet: then the statement is one. Which it is an end of the data tells that
+  // fails with these words, or means nothing to the server.
+  static constexpr std::string_view misplaced_in_copy = "pglodge: what came next was no COPY data";
 
   const std::uint64_t session_;
   statement_tools& tools_;
@@ -349,7 +362,9 @@ class pooled_traffic {
   char status_ = 'I';          // as the last ReadyForQuery said
   bool unsynced_ = false;      // extended-protocol messages went out after the last Sync
   bool skipping_ = false;      // after an error: the client's messages come to nothing up to its Sync
+  bool flushed_ = false;       // a Flush went out after it, too
   bool copy_in_ = false;       // the server takes COPY data, and the client has not ended it
+  bool copy_data_ = false;     // some has gone out
   bool rest_passes_ = false;   // of the client's message at hand: the server has its beginning, and must get it all
   bool reply_passes_ = false;  // of the server's
   seldom<std::string> behind_rest_;  // what the lodge has to say to the server once that is done
@@ -362,6 +377,9 @@ class pooled_traffic {
   bool restoring_ = false;           // a client's ReadyForQuery is held until a restore is done
   bool preparing_ = false;           // a client's statement is being prepared again, and compared with what it was
   bool stray_sync_ = false;          // the client has sent a Sync into its COPY data
+  bool copy_probed_ = false;         // misplaced_in_copy has gone out
+  bool copy_goes_on_ = false;        // and hit
+  bool copy_asked_ = false;          // a Flush has gone out behind what may copy
   bool settling_ = false;            // what was sent may change what the next statement means
   bool barrier_ = false;             // nothing of the client goes out until the server has caught up
   bool makes_room_ = false;          // others wait: what is under way is to come to its end first
@@ -379,7 +397,8 @@ class pooled_traffic {
   // By which the client's statements are at the server for the message at hand.
   seldom<std::vector<std::string>> own_names_;
   seldom<std::vector<routing::dress_step>> restore_after_;
-  std::uint32_t copy_ends_ = 0;  // how often the client has ended COPY data, asked for or not, after its last message
+  seldom<std::string> help_failed_;  // the server's ErrorResponse to what was to help the client's query at hand
+  std::uint32_t held_syncs_ = 0;     // which came before any COPY data, and are none if some comes
 
   struct inventory_at_hand {
     inventory_query query;

@@ -108,10 +108,11 @@ pooled_traffic::pooled_traffic(std::uint64_t session, statement_tools& tools)
 
 pooled_traffic::step pooled_traffic::advance(byte_run& to_server, byte_run& to_client) {
   const step next = consider_all(to_server, to_client);
-  // Nothing else makes the server say how the dressing went.
-  const bool unasked = next == step::waits && dressing_.under_way && !dressing_.asked && !answers_.owes_ready();
-  if (unasked) to_server.insert(frontend::flush{}.encode());
-  dressing_.asked = dressing_.asked || unasked;
+  // Nothing else makes the server say how the dressing went, or what has become of what may copy.
+  bool* const asked = dressing_.under_way ? &dressing_.asked : answers_.may_copy() ? &copy_asked_ : nullptr;
+  if (next == step::waits && asked != nullptr && !answers_.owes_ready() && !std::exchange(*asked, true)) {
+    flush_server(to_server);
+  }
   // What is put in goes out together with what the server says next, if it is to say anything.
   if (answers_.only_put_in()) give_answers(to_client);
   return next;
@@ -127,7 +128,7 @@ pooled_traffic::step pooled_traffic::consider_all(byte_run& to_server, byte_run&
       return step::fault;
     }
     if (piece->begins && !is_copy(*piece) && answers_.waiting().size() >= most_unanswered) {
-      to_server.insert(frontend::flush{}.encode());  // a server keeps answers back until it has many, or is told
+      flush_server(to_server);  // a server keeps answers back until it has many, or is told
       return step::waits;
     }
     if (const auto stop = consider(*piece, to_server, to_client)) {
@@ -165,14 +166,18 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
   }
   rest_passes_ = false;
   switch (piece.type) {
-    case 0:  // COPY data; a server that has not asked for any passes over it
+    case 0:
     case to_backend::copy_done:
     case to_backend::copy_fail:
-      rest_passes_ = server_ != nullptr && !piece.ends;
-      if (server_ != nullptr) to_server.pass(piece.bytes);
+      if (!copy_in_ && answers_.may_copy()) return step::waits;
+      if (!copy_in_) return std::nullopt;  // a server passes over what it has not asked for
+      rest_passes_ = !piece.ends;
+      to_server.pass(piece.bytes);
+      copy_data_ = true;
+      held_syncs_ = 0;
       if (piece.type != 0) {
         copy_in_ = false;
-        ++copy_ends_;
+        answers_.copy_ended();
       }
       return std::nullopt;
     case to_backend::terminate:
@@ -180,9 +185,13 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
       if (copy_in_) return step::terminated;
       return barrier_ || (server_ != nullptr && !answered() && !server_waits()) ? step::waits : step::terminated;
     case to_backend::flush:
-      if (server_ != nullptr) to_server.pass(piece.bytes);
+      if (server_ != nullptr && !answers_.empty()) flush_server(to_server);
       return std::nullopt;
     case to_backend::sync:
+      if (copy_in_ && !copy_data_) {
+        ++held_syncs_;
+        return std::nullopt;
+      }
       if (copy_in_) {  // the server takes no notice of it
         to_server.pass(piece.bytes);
         stray_sync_ = true;
@@ -196,12 +205,16 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
     default:
       if (skipping_) return std::nullopt;
   }
-  if (copy_in_) {  // a server would end the connection, or run it, unjudged, if the COPY has just failed
+  if (copy_goes_on_) {
     fault_ = traffic_fault{pgwire::errc::misplaced_message, piece.type};
     return step::fault;
   }
+  if (copy_in_) {
+    if (!std::exchange(copy_probed_, true)) to_server.insert(frontend::copy_fail{misplaced_in_copy}.encode());
+    return step::waits;
+  }
   const bool in_doubt = (naming_.names() && speaks_of_names(piece)) || (naming_.unnamed() && takes_unnamed(piece));
-  if (barrier_ || in_doubt) return step::waits;
+  if (barrier_ || in_doubt || answers_.may_copy()) return step::waits;
   if (speech_.listens()) {
     switch (hear(piece, to_server, to_client)) {
       case hearing::nothing_new: break;
@@ -215,7 +228,8 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
   over_ = false;
   const bool moves = move_ && !move_->sent && (piece.type == to_backend::query || piece.type == to_backend::bind);
   if (moves) move_->sent = true;
-  if (!skipping_) close_unwanted(to_server);  // else it would be skipped, too, and not be answered
+  // In a pipeline an error at the Close would have a Query skipped, and after one both.
+  if (!skipping_ && !(unsynced_ && piece.type == to_backend::query)) close_unwanted(to_server);
   bool done = true;
   switch (piece.type) {
     case to_backend::query: done = on_query(piece, to_server); break;
@@ -246,6 +260,8 @@ bool pooled_traffic::on_query(const frame_piece& piece, byte_run& to_server) {
   held_ = false;
   shown_.note(text, rounds_);
   expected entry{kind::query};
+  entry.may_copy = may_ask_for_data(text);
+  entry.behind_flush = behind_flush();
   std::optional<std::string> rewritten;
   if (verdict) {
     auto refusal = note(*verdict, nullptr, client_encoding());
@@ -307,7 +323,7 @@ void pooled_traffic::close_unnamed(expected& by) {
 void pooled_traffic::forward_query(expected&& entry) {
   close_unnamed(entry);
   push(std::move(entry));
-  unsynced_ = false;
+  unsynced_ = flushed_ = false;
   ran_ = true;
   close_segment();
 }
@@ -327,9 +343,10 @@ void pooled_traffic::on_function_call(const frame_piece& piece, byte_run& to_ser
       return;
     }
   }
-  push(kind::function_call);
+  const bool late = behind_flush();
+  push(kind::function_call).behind_flush = late;
   to_server.pass(piece.bytes);
-  unsynced_ = false;
+  unsynced_ = flushed_ = false;
   ran_ = true;
   close_segment();
 }

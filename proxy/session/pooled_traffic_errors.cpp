@@ -19,15 +19,18 @@ namespace backend = pgwire::backend;
 namespace sqlstate = pgwire::sqlstate;
 namespace from_backend = pgwire::backend_type;
 
-// An ErrorResponse with one of its fields said anew, by a function from text to text.
+// An ErrorResponse as it came.
+std::string as_it_came(pgwire::byte_view body) {
+  pgwire::writer out;
+  out.begin(from_backend::error_response).bytes(pgwire::as_text(body)).finish();
+  return out.take();
+}
+
+// One with one of its fields said anew, by a function from text to text.
 template <class Function>
 std::string with_field(pgwire::byte_view body, char code, Function anew) {
   auto error = backend::error_response::decode(body);
-  if (!error) {
-    pgwire::writer out;
-    out.begin(from_backend::error_response).bytes(pgwire::as_text(body)).finish();
-    return out.take();
-  }
+  if (!error) return as_it_came(body);
   std::string said;
   for (auto& field : error->fields) {
     if (field.first == code) field.second = said = anew(std::string(field.second));
@@ -72,6 +75,12 @@ void pooled_traffic::on_error(const frame_piece& piece, byte_run& to_client) {
     server_said_fatal_ = server_said_fatal_ || fatal;
     reply_passes_ = true;
     to_client.pass(piece.bytes);
+    // A timeout that the server came to at a Flush, which is nothing it would answer: it skips what follows.
+    lost_track_ = !fatal && !unsynced_;
+    if (!fatal && unsynced_) {
+      failed_ = true;
+      drop_skipped();
+    }
     return;
   }
   reply_passes_ = false;
@@ -83,6 +92,8 @@ void pooled_traffic::on_error(const frame_piece& piece, byte_run& to_client) {
     case owner::helper: {
       const expected* const end = answers_.next_ready();
       if (end == nullptr || end->whose == owner::client) break;  // a pipeline of the client's comes to nothing with it
+      // What the client's statement calls by its name cannot be there, and this is what it would have run into.
+      if (at->what == kind::parse && piece.ends) help_failed_.emplace(as_it_came(piece.body()));
       undo_names();
       undo(*at, true);
       if (at->ends_with_ready()) return;
@@ -93,12 +104,18 @@ void pooled_traffic::on_error(const frame_piece& piece, byte_run& to_client) {
     }
     case owner::client: break;
   }
+  if (std::exchange(copy_probed_, false) && fields && fields->message.contains(misplaced_in_copy)) {
+    copy_goes_on_ = true;
+    return;
+  }
   ++tally_.errors;
   copy_in_ = false;
   lost_track_ = lost_track_ || stray_sync_;  // whether it still was COPY data when the Sync came is not known
   const bool cancelled = fields && fields->code == sqlstate::query_canceled;
   if (const auto why = cancelled_for_.take(); why && cancelled) {
     to_client.insert(pgwire::encode_error(*why));
+  } else if (help_failed_ && at->what == kind::query && fields && fields->code == sqlstate::invalid_statement_name) {
+    to_client.insert(*help_failed_.take());
   } else if (at->refusal) {
     to_client.insert(pgwire::encode_error(*at->refusal));
   } else if ((at->what == kind::bind || at->what == kind::describe) && !at->text.empty() && piece.ends) {
@@ -114,6 +131,8 @@ void pooled_traffic::on_error(const frame_piece& piece, byte_run& to_client) {
     server_->doubt_role();
   }
   if (at->ends_with_ready()) {
+    // Whether a timeout hit this, or the Flush before it, behind which this is skipped, only the next Sync would tell.
+    lost_track_ = lost_track_ || (at->behind_flush && cancelled);
     query_failed_ = failed_ = true;
     return;
   }

@@ -166,9 +166,11 @@ void pooled_traffic::on_execute(const frame_piece& piece, byte_run& to_server) {
   unsynced_ = ran_ = true;
   const auto what = frontend::execute::decode(piece.body());
   const statement_ptr statement = what ? portals_.find(what->portal) : nullptr;
-  if (!statement) {
+  if (!statement || !statement->verdict) {
     to_server.pass(piece.bytes);
-    push(kind::execute);
+    expected entry{kind::execute};
+    entry.may_copy = statement != nullptr;
+    push(std::move(entry));
     return;
   }
   const pgwire::verdict& verdict = *statement->verdict;
@@ -181,6 +183,7 @@ void pooled_traffic::on_execute(const frame_piece& piece, byte_run& to_server) {
   have_under_own_names(statements_named_by(verdict), false, to_server);
   to_server.pass(piece.bytes);
   expected entry{kind::execute};
+  entry.may_copy = statement->may_copy;
   if (verdict.deallocates.size() == 1) entry.client_name = verdict.deallocates.front();
   if (verdict.traits.has(pgwire::trait::discard_all)) {
     // It commits by itself, and whatever comes after it in the pipeline must find the session's start put on for good.
@@ -196,9 +199,12 @@ void pooled_traffic::on_execute(const frame_piece& piece, byte_run& to_server) {
 
 void pooled_traffic::on_sync(const frame_piece& piece, byte_run& to_server) {
   to_server.pass(piece.bytes);
+  sync_sent();
+}
+
+void pooled_traffic::sync_sent() {
   push(kind::sync);
-  unsynced_ = false;
-  skipping_ = false;
+  unsynced_ = flushed_ = skipping_ = false;
   close_segment();
 }
 

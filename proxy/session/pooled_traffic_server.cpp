@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "protocol/backend_messages.hpp"
+#include "protocol/frontend_messages.hpp"
 #include "protocol/message_type.hpp"
 
 namespace proxy {
@@ -56,11 +57,8 @@ void pooled_traffic::server_piece(const frame_piece& piece, byte_run& to_client,
   const bool secret = at != nullptr && at->hidden();
   reply_passes_ = !secret;
   const auto ends = [&](kind what) {
-    if (at == nullptr || at->what != what) {
-      lost_track_ = at == nullptr || at->what != kind::query;
-      return;
-    }
-    answers_.pop();
+    lost_track_ = at == nullptr || at->what != what;
+    if (!lost_track_) answers_.pop();
   };
   switch (piece.type) {
     case 0: break;
@@ -87,6 +85,7 @@ void pooled_traffic::server_piece(const frame_piece& piece, byte_run& to_client,
       if (std::exchange(preparing_, false)) settle_barrier();
       break;
     case from_backend::command_complete:
+      lost_track_ = copy_in_;
       if (!secret) on_tag(piece);
       if (at != nullptr) ++at->done;
       [[fallthrough]];
@@ -102,6 +101,7 @@ void pooled_traffic::server_piece(const frame_piece& piece, byte_run& to_client,
     case from_backend::parameter_status: on_parameter(piece, to_client); return;
     case from_backend::error_response:
       on_error(piece, to_client);
+      if (!copy_in_) send_held_syncs(to_server);
       give_answers(to_client);
       return;
     case from_backend::ready_for_query: on_ready(piece, to_client, to_server); return;
@@ -177,21 +177,21 @@ void pooled_traffic::on_parameter(const frame_piece& piece, byte_run& to_client)
 }
 
 void pooled_traffic::on_copy_in() {
-  if (answers_.empty()) {
+  const auto waiting = answers_.waiting();
+  if (waiting.size() != 1 || !waiting.front().may_copy) {
     lost_track_ = true;
     return;
   }
-  const auto start = answers_.start_copy(copy_ends_, naming_);
-  copy_in_ = !start.ended;
-  if (!start.swallowed) return;
-  const auto ends = [](const expected& at) { return at.ends_with_ready(); };
-  const bool synced = std::ranges::any_of(answers_.waiting().subspan(1), ends);
-  unsynced_ = !synced && answers_.front()->what != kind::query;
-  if (!synced) {  // the pipeline goes on, and so do its messages
-    settling_ = false;
-    if (move_) move_->ends = false;
+  copy_in_ = true;
+  copy_data_ = false;
+}
+
+// The COPY has failed before it had any data: it has swallowed none of them.
+void pooled_traffic::send_held_syncs(byte_run& to_server) {
+  for (; held_syncs_ > 0; --held_syncs_) {
+    to_server.insert(pgwire::frontend::sync{}.encode());
+    sync_sent();
   }
-  settle_barrier();
 }
 
 void pooled_traffic::on_ready(const frame_piece& piece, byte_run& to_client, byte_run& to_server) {
@@ -201,6 +201,7 @@ void pooled_traffic::on_ready(const frame_piece& piece, byte_run& to_client, byt
     return;
   }
   reply_passes_ = false;
+  if (copy_goes_on_) return;  // the session ends
   status_ = static_cast<char>(piece.body().front());
   const owner whose = at->whose;
   const bool held = at->hold_ready;
@@ -216,6 +217,7 @@ void pooled_traffic::on_ready(const frame_piece& piece, byte_run& to_client, byt
   switch (whose) {
     case owner::client:
       cancelled_for_.reset();
+      help_failed_.reset();
       if (held && !failed) {
         hidden_query(routing::dress_query(*restore_after_), owner::restore, to_server);
         restore_after_.reset();

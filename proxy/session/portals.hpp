@@ -1,4 +1,5 @@
-// Portals whose statements do something to their session, from when they are bound to when they are known to be gone.
+// Portals whose statements do something to their session, or may ask for COPY data, from when they are bound to when
+// they are known to be gone.
 //
 // A name may be bound anew before it is known whether that succeeded: if it fails, the portal of before may still be
 // there, since it was made outside a savepoint, say. So the last of a name counts, and those before are kept until the
@@ -24,7 +25,7 @@ class portals {
 
   /// A Bind has been sent. Whatever else is bound under the name of one that is kept in mind takes its place.
   number bind(std::string_view name, const statement_ptr& statement) {
-    const bool matters = statement && statement->verdict;
+    const bool matters = statement && (statement->verdict || statement->may_copy);
     if (!matters && last_of(name) == nullptr) return 0;
     if (!all_) all_.emplace();
     const auto at = all_->by_name.try_emplace(std::string(name)).first;

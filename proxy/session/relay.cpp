@@ -15,7 +15,7 @@ namespace {
 constexpr std::chrono::milliseconds longest_pause{100};
 
 // Who waits for a cancel request to arrive looks so often whether it has.
-constexpr std::chrono::milliseconds cancel_poll{5};
+constexpr std::chrono::milliseconds arrival_poll{5};
 
 }  // namespace
 
@@ -169,7 +169,7 @@ task<void> relay::keep_pace() {
 task<void> relay::outwait_cancel() {
   timer pause(home_.context());
   while (end_ == relay_end::none && held_while_()) {
-    pause.expires_after(cancel_poll);
+    pause.expires_after(arrival_poll);
     co_await pause.async_wait(no_throw);
   }
   held_while_ = nullptr;

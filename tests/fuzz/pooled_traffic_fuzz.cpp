@@ -107,7 +107,8 @@ class scene {
     trace("client " + std::to_string(who), what);
     from.own.receive(what, who);
     while (from.own.has_message()) {
-      from.strays = from.strays || (from.own.copies() && from.own.next() == 'S');
+      from.fed = from.own.copies() && (from.fed || from.own.next() == 'd');
+      from.strays = from.strays || (from.fed && from.own.next() == 'S');
       from.own_told.add(from.own.take_one());
     }
     from.unsent += what;
@@ -280,7 +281,7 @@ class scene {
         return false;
       case outcome::forbidden: must(false, "a pin is forbidden"); return false;
       case outcome::lost_track:
-        // Whether the server took a Sync among COPY data for one cannot be known if the COPY failed; and what ends the
+        // Whether the server took a Sync behind COPY data for one cannot be known if the COPY failed; and what ends the
         // connection may do so here, too.
         must(whose.strays || whose.own.gone(), "the lodge lost track");
         drop(who);

@@ -1346,3 +1346,55 @@ def test_a_socket_is_all_it_takes(arenas):
     assert b"globex" in received and b"42501" in received
     assert b"\x07soylent" not in received
     arena.nothing_is_left()
+
+
+# What a server would answer to the messages by which a connection is dressed, and then a row.
+FORGED = (pbe("SELECT pg_sleep(0.3)") + pbe("SELECT 11") + pbe("SELECT 12") + pbe("SELECT 13") +
+          parse("SELECT 'forged'") + bind() + message(b"D", b"P\0") + execute())
+MISCOUNTS = {
+    "a COPY that fails before it reads": (b"", pbe("COPY whoami FROM STDIN (FREEZE)") + SYNC + message(b"c") + FORGED + SYNC),
+    "a COPY by Query that does": (b"", query("COPY whoami FROM STDIN (FREEZE)") + SYNC + message(b"c") + FORGED + SYNC),
+    **{f"a timeout at {kind}": (parse("SELECT 1") + bind() + message(b"H"), message(kind, body) + FORGED + SYNC)
+       for kind, body in ((b"d", b""), (b"c", b""), (b"f", b"no\0"), (b"H", b""))},
+}
+
+
+@pytest.mark.parametrize("how", MISCOUNTS)
+def test_nobody_is_given_the_answers_of_another(start_lodge, postgres, how):
+    """The server says ReadyForQuery once more, or once less, than it seems."""
+    begun, rest = MISCOUNTS[how]
+    table = standard_routes(postgres.host)
+    table["databases"]["shared"]["pool"] = {"size": 1}
+    with start_lodge(table, {"auth": {"method": "trust"}}) as lodge, \
+            lodge.login("trusted.globex") as attacker, lodge.login("trusted.soylent") as victim:
+        victim.rows("SELECT 1")
+        attacker.rows("SET statement_timeout = '500ms'" if begun else "SELECT 1")
+        if begun:
+            attacker.send(begun)
+            attacker.until(b"2")
+            asleep = postgres.value("SELECT clock_timestamp()")
+            eventually(lambda: postgres.value("SELECT clock_timestamp() > %s::timestamptz + '700ms'", asleep), "it is too late")
+        attacker.send(rest)
+        for number in range(3):
+            victim.send(pbe(f"SELECT 'row {number}', name FROM whoami") + SYNC)
+            assert answers(victim) == ([(f"row {number}", "soylent")], [])
+
+
+def test_a_copy_that_fails_before_it_reads_is_told_as_by_the_server(start_lodge, postgres):
+    table = standard_routes(postgres.host)
+    table["defaults"]["guard"] = False
+    with start_lodge(table, {"auth": {"method": "trust"}}) as lodge, lodge.login("trusted.globex") as wire:
+        def told(said, readies):
+            wire.send(said)
+            kinds = []
+            while kinds.count(b"Z") < readies:
+                kinds.append(wire.read()[0])
+            return b"".join(kinds)
+        copy = "COPY whoami FROM STDIN (FREEZE)"
+        assert told(pbe(copy) + SYNC, 1) == b"12GEZ"
+        assert told(query(copy) + query("SELECT 1"), 2) == b"GEZTDCZ"
+        assert told(pbe(copy) + SYNC + pbe("SELECT 1") + SYNC, 2) == b"12GEZ12DCZ"
+        assert told(pbe("COPY whoami FROM STDIN") + SYNC + message(b"d", b"a\tb\n") + message(b"c") + SYNC, 1) == b"12GEZ"
+        assert told(pbe("COPY whoami FROM STDIN") + SYNC + message(b"f", b"no\0") + SYNC, 1) == b"12GEZ"
+        assert told(query("SELECT 1") + message(b"d", b"nobody asked") + message(b"c"), 1) == b"TDCZ"
+        assert wire.value("SELECT name FROM whoami") == "globex"

@@ -313,9 +313,10 @@ TEST_CASE("COPY data that was ended before the server asked for it keeps nothing
   scene s(terms("globex"));
   CHECK(s.client(query("COPY t FROM STDIN") + copy_done + query("RESET search_path") + query("SELECT 1")) ==
         step::waits);
+  CHECK(s.sent() == query("COPY t FROM STDIN"));
   s.reply(copy_in);
   CHECK(s.advance() == step::waits);
-  CHECK(s.sent().empty());
+  CHECK(s.sent() == copy_done);
   s.reply(tag("COPY 0") + ready());
   CHECK(s.advance() == step::waits);
   CHECK(s.sent().find("SELECT 1") == std::string::npos);
@@ -323,13 +324,14 @@ TEST_CASE("COPY data that was ended before the server asked for it keeps nothing
 
 TEST_CASE("a text of two COPYs takes data twice") {
   scene s(terms("globex"));
-  s.client(query("COPY t FROM STDIN; COPY t FROM STDIN") + copy_done);
-  s.reply(copy_in);
-  CHECK_FALSE(s.traffic.server_waits());
-  s.reply(tag("COPY 0") + copy_in);
-  CHECK(s.traffic.server_waits());
-  s.client(copy_done);
-  CHECK_FALSE(s.traffic.server_waits());
+  CHECK(s.client(query("COPY t FROM STDIN; COPY t FROM STDIN") + copy_done + copy_done) == step::waits);
+  for (int i = 0; i < 2; ++i) {
+    s.reply(i == 0 ? copy_in : tag("COPY 0") + copy_in);
+    CHECK(s.traffic.server_waits());
+    s.advance();
+    CHECK(s.sent() == copy_done);
+    CHECK_FALSE(s.traffic.server_waits());
+  }
   CHECK(s.reply(tag("COPY 0") + ready()) == outcome::over);
 }
 
@@ -337,26 +339,150 @@ TEST_CASE("what has no place in COPY data ends the session, as at a server, and 
   scene s(terms("globex"));
   s.client(query("COPY t FROM STDIN"));
   s.reply(copy_in);
-  CHECK(s.client(query("SELECT 1")) == step::fault);
-  CHECK(s.sent().empty());
-  CHECK(s.traffic.fault()->type == 'Q');
+  CHECK(s.client(query("SELECT 1")) == step::waits);
+  const std::string end = s.sent();
+  const auto words = frontend::copy_fail::decode(pgwire::as_bytes(end).subspan(5));
+  REQUIRE(words);
+  SECTION("which it does if the COPY goes on") {
+    s.reply(error("57014", "COPY from stdin failed: " + std::string(words->reason)) + ready());
+    CHECK(s.told().empty());
+    CHECK(s.advance() == step::fault);
+    CHECK(s.sent().empty());
+    CHECK(s.traffic.fault()->type == 'Q');
+  }
+  SECTION("but has failed it has its place") {
+    s.reply(error("55000", "no") + ready());
+    CHECK(s.told() == error("55000", "no") + ready());
+    CHECK(s.advance() == step::starved);
+    CHECK(s.sent() == query("SELECT 1"));
+  }
 }
 
-TEST_CASE("a Sync among COPY data is not answered, and where that is in doubt nothing is guessed") {
+TEST_CASE("a Sync behind a COPY goes to the server only if the COPY does not swallow it") {
   scene s(terms("globex"));
   const std::string begun =
       frontend::parse{{}, "COPY t FROM STDIN", {}}.encode() + frontend::bind{}.encode() + frontend::execute{}.encode();
-  s.client(begun + frontend::flush{}.encode());
-  s.reply(parsed + bound + copy_in);
   const std::string sync = frontend::sync{}.encode();
+  const std::string behind = query("SELECT 'behind'");
+  CHECK(s.client(begun + sync) == step::waits);
+  CHECK(s.sent() == begun + frontend::flush{}.encode());
+  s.reply(parsed + bound);
+  CHECK(s.advance() == step::waits);
+  CHECK(s.sent().empty());
   SECTION("it went well") {
-    s.client(sync + copy_done + sync);
+    s.reply(copy_in);
+    s.advance();
+    s.client(copy_done + sync);
+    CHECK(s.sent() == copy_done + sync);
     CHECK(s.reply(tag("COPY 0") + ready()) == outcome::over);
   }
-  SECTION("it failed, before or after") {
-    s.client(sync + copy_done + sync);
-    CHECK(s.reply(error("22P04", "extra data")) == outcome::lost_track);
+  SECTION("it failed by its data") {
+    s.reply(copy_in);
+    s.advance();
+    s.client(copy_done + sync);
+    CHECK(s.reply(error("22P04", "extra data")) == outcome::leased);
+    CHECK(s.reply(ready()) == outcome::over);
   }
+  SECTION("it failed after it had asked for data, and before it had any") {
+    const bool at_once = GENERATE(true, false);
+    s.reply(copy_in + (at_once ? error("55000", "no") : ""));
+    s.advance();
+    if (!at_once) s.reply(error("55000", "no"));
+    CHECK(s.sent() == sync);
+    CHECK(s.client(copy_done + behind) == step::starved);
+    CHECK(s.sent() == behind);
+    CHECK(s.reply(ready()) == outcome::leased);
+    CHECK(s.reply(tag("SELECT 1") + ready()) == outcome::over);
+  }
+  SECTION("it failed before it asked for data") {
+    s.reply(error("42P01", "no such table"));
+    CHECK(s.advance() == step::starved);
+    CHECK(s.sent() == sync);
+    CHECK(s.client(behind) == step::starved);
+    CHECK(s.sent() == behind);
+  }
+  SECTION("it was none") {
+    s.reply(tag("SELECT 1"));
+    CHECK(s.advance() == step::starved);
+    CHECK(s.sent() == sync);
+    CHECK(s.reply(ready()) == outcome::over);
+  }
+  SECTION("it asked for data, and says that it is done without any") {
+    s.reply(copy_in);
+    CHECK(s.reply(tag("COPY 0")) == outcome::lost_track);
+  }
+}
+
+TEST_CASE("a Sync in the middle of COPY data: where it is in doubt whether it is one nothing is guessed") {
+  scene s(terms("globex"));
+  const std::string sync = frontend::sync{}.encode();
+  s.client(frontend::parse{{}, "COPY t FROM STDIN", {}}.encode() + frontend::bind{}.encode() +
+           frontend::execute{}.encode());
+  s.reply(parsed + bound + copy_in);
+  s.client(frontend::copy_data{"1\n"}.encode() + sync + copy_done + sync);
+  SECTION("it went well") { CHECK(s.reply(tag("COPY 1") + ready()) == outcome::over); }
+  SECTION("it failed, before or after") { CHECK(s.reply(error("22P04", "extra data")) == outcome::lost_track); }
+}
+
+TEST_CASE("COPY data that nobody asked for goes nowhere") {
+  // A timeout that a server comes to at such a message ends no pipeline, but answers with a ReadyForQuery of its own.
+  scene s(terms("globex"));
+  const std::string data = frontend::copy_data{"1\n"}.encode() + copy_done + frontend::copy_fail{"no"}.encode();
+  s.client(query("SELECT 1") + data + query("SELECT 2") + data.substr(0, 6));
+  CHECK(s.sent() == query("SELECT 1") + query("SELECT 2"));
+  s.reply(tag("SELECT 1") + ready() + tag("SELECT 1") + ready());
+  s.client(data.substr(6) + frontend::bind{"p"}.encode() + data + frontend::sync{}.encode());
+  CHECK(s.sent() == frontend::bind{"p"}.encode() + frontend::sync{}.encode());
+}
+
+TEST_CASE("a server that asks for COPY data for no statement that could has been misunderstood") {
+  scene s(terms("globex"));
+  s.client(query("SELECT 'std', 'copy'"));
+  CHECK(s.reply(copy_in) == outcome::lost_track);
+}
+
+TEST_CASE("an error at a Flush has what follows skipped up to the Sync") {
+  scene s(terms("globex"));
+  const std::string begun = frontend::parse{{}, "SELECT 1", {}}.encode() + frontend::bind{}.encode();
+  const std::string flush = frontend::flush{}.encode();
+  const std::string late = error("57014", "canceling statement due to statement timeout");
+  s.client(begun + flush);
+  SECTION("which comes later") {
+    s.reply(parsed + bound + late);
+    CHECK(s.told() == parsed + bound + late);
+    CHECK(s.client(frontend::execute{}.encode() + query("SELECT 2") + frontend::sync{}.encode()) == step::starved);
+    CHECK(s.sent() == frontend::sync{}.encode());
+    CHECK(s.reply(ready()) == outcome::over);
+  }
+  SECTION("a Query, of which it cannot be known") {
+    s.client(query("SELECT 2"));
+    CHECK(s.reply(parsed + bound + late) == outcome::lost_track);
+  }
+}
+
+TEST_CASE("an error that nothing asked for is a sign that answers were miscounted") {
+  scene s(terms("globex"));
+  s.client(query("BEGIN"));
+  s.reply(tag("BEGIN") + ready('T'));
+  CHECK(s.reply(error("XX000", "of what?")) == outcome::lost_track);
+}
+
+TEST_CASE("what a Query answers comes from no pipeline") {
+  scene s(terms("globex"));
+  s.client(query("SELECT 1"));
+  CHECK(s.reply(GENERATE(as<std::string>(), parsed, bound)) == outcome::lost_track);
+}
+
+TEST_CASE("what an EXECUTE would have run into is told, not that the lodge could not help it") {
+  scene s(terms("globex"));
+  s.client(frontend::parse{"mine", "SELECT 1", {}}.encode() + frontend::sync{}.encode());
+  CHECK(s.reply(parsed + backend::no_data{}.encode() + ready()) == outcome::over);
+  s.traffic.end_lease();
+  s.client(query("EXECUTE mine"));
+  const std::string gone = error("42P01", "relation does not exist");
+  const std::string closed = s.sent().starts_with('C') ? backend::close_complete{}.encode() : std::string();
+  s.reply(closed + gone + ready() + error("26000", "prepared statement \"mine\" does not exist") + ready());
+  CHECK(s.told() == gone + ready());
 }
 
 TEST_CASE("a Query that needs a prepared statement's name waits for the dressing, and keeps the lease") {
@@ -725,7 +851,9 @@ TEST_CASE("a Query behind COPY data ends the pipeline whose Sync was swallowed")
   scene s(terms("globex"));
   s.client(frontend::parse{{}, "COPY t FROM STDIN", {}}.encode() + frontend::bind{}.encode() +
            frontend::execute{}.encode() + frontend::sync{}.encode() + copy_done + query("SELECT 1"));
-  CHECK(s.reply(parsed + bound + copy_in + tag("COPY 0")) == outcome::leased);
+  s.reply(parsed + bound + copy_in);
+  CHECK(s.advance() == step::starved);
+  CHECK(s.reply(tag("COPY 0")) == outcome::leased);
   CHECK(s.reply(tag("SELECT 1") + ready()) == outcome::over);
 }
 
@@ -740,8 +868,10 @@ TEST_CASE("a goodbye instead of COPY data is one, whatever the lodge has to ask"
 TEST_CASE("nothing of the lodge's gets into a message of the client's that has gone out in part") {
   scene s(terms("globex"));
   const std::string data = frontend::copy_data{"as long as it takes"}.encode();
-  s.client(query("SET work_mem TO '1MB'") + data.substr(0, 8));
-  CHECK(s.reply(tag("SET") + ready()) == outcome::leased);
+  s.client(query("SET work_mem TO '1MB'; ROLLBACK; COPY t FROM STDIN"));
+  s.reply(tag("SET") + tag("ROLLBACK") + copy_in);
+  s.client(data.substr(0, 8));
+  CHECK(s.reply(error("22P04", "extra data") + ready()) == outcome::leased);
   CHECK(s.sent().empty());
   s.client(data.substr(8));
   CHECK(s.sent().starts_with(data.substr(8)));
@@ -1102,7 +1232,8 @@ TEST_CASE("DISCARD ALL in a pipeline is followed by the session's start, committ
 
 TEST_CASE("the lease ends no earlier than a message whose beginning the server has") {
   scene s(terms("globex"));
-  s.client(query("COPY t FROM STDIN (FORMAT wrong)"));
+  s.client(query("COPY t FROM STDIN"));
+  s.reply(copy_in);
   const std::string data = frontend::copy_data{"some rows"}.encode();
   CHECK(s.client(data.substr(0, 9)) == step::starved);
   CHECK(s.sent() == data.substr(0, 9));

@@ -110,6 +110,7 @@ inline constexpr auto texts = std::to_array<std::string_view>({
     "SELECT pg_advisory_lock(1) /*c*/",
     "SELECT pg_advisory_unlock_all() /*c*/",
     "DO 'set_something' /*c*/",
+    "COPY t FROM STDIN (FREEZE) /*c*/",
 });
 
 inline std::string text_for(const std::string& tenant, unsigned which) {
@@ -157,7 +158,8 @@ struct client {
   std::string unsent;            // not yet received by the lodge
   std::string chunk;             // the lodge reads this
   proxy::pooled_traffic::step last = proxy::pooled_traffic::step::starved;
-  bool strays = false;  // it has sent a Sync into COPY data
+  bool fed = false;     // its own server has had COPY data
+  bool strays = false;  // it has sent a Sync behind that
 };
 
 inline std::string copy(unsigned which) {

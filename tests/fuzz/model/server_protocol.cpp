@@ -109,9 +109,11 @@ std::string server::go_on_simple() {
     portals_.erase("");
     if (what->what == statement::kind::copy_in && copying_ == copy::no && copied_by_ != what) {
       on_statement_(client_, what->text + " " + state());
+      answer += backend::copy_in_response{}.encode();
+      if (what->fails_early()) return answer + fail({"55000", "cannot perform COPY FREEZE"}) + ready();
       copying_ = copy::simple;
       copied_by_ = what;
-      return answer + backend::copy_in_response{}.encode();
+      return answer;
     }
     std::string tag;
     copied_by_ = nullptr;
@@ -212,9 +214,11 @@ std::string server::execute(const std::string& body) {
   }
   if (runs->what == statement::kind::copy_in) {
     on_statement_(client_, runs->text + " " + state());
+    std::string asked = backend::copy_in_response{}.encode();
+    if (runs->fails_early()) return asked + fail({"55000", "cannot perform COPY FREEZE"});
     copying_ = copy::extended;
     copied_by_ = runs;
-    return backend::copy_in_response{}.encode();
+    return asked;
   }
   std::string answer, tag;
   if (auto why = run(*runs, answer, tag, rows, true)) return answer + fail(*why);
@@ -273,7 +277,10 @@ std::string server::copy_message(const message& what) {
   }
   copied_by_ = nullptr;
   if (what.type == 'f' || bad) {
-    const failure why{bad ? "22P02" : "57014", bad ? "invalid input syntax" : "COPY from stdin failed"};
+    const auto end = bad ? pgwire::result<frontend::copy_fail>(frontend::copy_fail{})
+                         : frontend::copy_fail::decode(pgwire::as_bytes(what.body));
+    const failure why{bad ? "22P02" : "57014",
+                      bad ? "invalid input syntax" : "COPY from stdin failed: " + std::string(end->reason)};
     return fail(why) + (how == copy::simple ? ready() : ""s);
   }
   // It has not read the message's end, and never will.

@@ -84,6 +84,8 @@ struct statement {
   [[nodiscard]] bool ends_transaction() const {
     return what == kind::commit || what == kind::rollback || what == kind::rollback_to;
   }
+  /// It asks for COPY data, and fails before it has read any.
+  [[nodiscard]] bool fails_early() const { return text.contains("FREEZE"); }
   [[nodiscard]] bool is_of_transaction() const {
     return ends_transaction() || what == kind::begin || what == kind::savepoint || what == kind::release;
   }
@@ -193,6 +195,7 @@ inline bool read_words(const std::vector<std::string>& words, std::string_view p
                                                                 {"ROLLBACK", kind::rollback},
                                                                 {"DISCARD SEQUENCES", kind::discard_sequences},
                                                                 {"COPY t FROM STDIN", kind::copy_in},
+                                                                {"COPY t FROM STDIN (FREEZE)", kind::copy_in},
                                                                 {"COPY t TO STDOUT", kind::copy_out},
                                                                 {"UNLISTEN *", kind::unlisten},
                                                                 {"DEALLOCATE ALL", kind::deallocate_all},
