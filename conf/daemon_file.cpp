@@ -285,4 +285,23 @@ daemon_settings read_daemon_file(const yaml_value& root) {
   return settings;
 }
 
+std::vector<std::string_view> changed_keys(const daemon_settings& was, const daemon_settings& now) {
+  std::vector<std::string_view> keys;
+  const auto compare = [&](std::string_view key, const auto& before, const auto& after) {
+    if (!(before == after)) keys.push_back(key);
+  };
+  compare("listen", was.listen, now.listen);
+  compare("routes", was.routes, now.routes);
+  compare("workers", was.workers, now.workers);
+  compare("io_method", was.io, now.io);
+  compare("auth", was.auth, now.auth);
+  compare("admin", was.admin, now.admin);
+  compare("peers", was.peers, now.peers);
+  compare("log", was.log, now.log);
+  compare("resources", was.resources, now.resources);
+  compare("usage", was.usage, now.usage);
+  compare("timeouts", was.timeouts, now.timeouts);
+  return keys;
+}
+
 }  // namespace conf

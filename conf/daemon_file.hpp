@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "conf/network.hpp"
@@ -19,6 +20,7 @@ enum class listen_tls_mode : std::uint8_t { off, allow, require, verify };
 /// A certificate, with those of its issuers behind it, and its key; PEM. Both absolute.
 struct certificate_files {
   std::filesystem::path certificate, key;
+  friend bool operator==(const certificate_files&, const certificate_files&) = default;
 };
 
 /// One door: TCP (`address` set) or Unix (`unix_folder` set).
@@ -30,6 +32,7 @@ struct listen_settings {
   /// The first is for whoever asks for no name, or for one that none of them has. Never empty unless `tls` is off.
   std::vector<certificate_files> tls_certificates;
   std::filesystem::path tls_client_ca;  ///< absolute; may be empty
+  friend bool operator==(const listen_settings&, const listen_settings&) = default;
 };
 
 enum class auth_method : std::uint8_t { trust, password, md5, scram_sha_256, cert, passthrough, reject };
@@ -37,6 +40,7 @@ std::string_view to_string(auth_method method);
 
 struct auth_query {
   std::string database, user, sql;
+  friend bool operator==(const auth_query&, const auth_query&) = default;
 };
 struct auth_rule {
   enum class origin : std::uint8_t { anywhere, unix_socket, network };
@@ -45,12 +49,14 @@ struct auth_rule {
   conf::network network;               ///< with origin::network
   std::string database, role, tenant;  ///< empty: any
   auth_method method = auth_method::reject;
+  friend bool operator==(const auth_rule&, const auth_rule&) = default;
 };
 struct auth_settings {
   auth_method method = auth_method::passthrough;  ///< scram-sha-256 if users or query are given and no method
   std::filesystem::path users;                    ///< absolute; may be empty
   std::optional<auth_query> query;
   std::vector<auth_rule> rules;
+  friend bool operator==(const auth_settings&, const auth_settings&) = default;
 };
 
 struct admin_settings {
@@ -58,18 +64,21 @@ struct admin_settings {
   std::string http;  ///< host:port; empty: none
   std::uint32_t metrics_tenants = 50;
   std::chrono::milliseconds stats_period{60'000};
+  friend bool operator==(const admin_settings&, const admin_settings&) = default;
 };
 
 enum class log_format : std::uint8_t { text, json };
 struct log_settings {
   std::string level = "info";  ///< trace, debug, info, warn, error
   log_format format = log_format::text;
+  friend bool operator==(const log_settings&, const log_settings&) = default;
 };
 
 /// What the process may use. Nothing: no bound.
 struct resource_settings {
   std::optional<std::uint32_t> clients;  ///< sessions of clients at a time; the console's are not counted
   std::optional<std::uint64_t> memory;   ///< bytes that are resident
+  friend bool operator==(const resource_settings&, const resource_settings&) = default;
 };
 
 /// The ledger of what tenants used.
@@ -93,6 +102,7 @@ struct timeout_settings {
   ms drain{60'000};
   ms unready{0};        ///< from SIGTERM and /readyz saying no until the doors close
   ms upgrade{600'000};  ///< how long sessions of the process that was replaced go on before it drains; 0: for ever
+  friend bool operator==(const timeout_settings&, const timeout_settings&) = default;
 };
 
 /// How event loops receive and send.
@@ -121,5 +131,8 @@ struct daemon_settings {
 /// From the root of a document to settings. What is wrong is told to the root's report; the result then holds what
 /// could be read, and is good for nothing but finding more errors.
 daemon_settings read_daemon_file(const yaml_value& root);
+
+/// The keys at the top of the file whose settings differ, in the file's order.
+std::vector<std::string_view> changed_keys(const daemon_settings& was, const daemon_settings& now);
 
 }  // namespace conf

@@ -20,10 +20,14 @@ namespace {
 
 constexpr std::chrono::seconds housekeeping_interval{1};
 
-std::string joined(const std::vector<std::string>& parts) {
+std::string joined(const auto& parts) {
   std::string all;
-  for (const std::string& part : parts) all += (all.empty() ? "" : ", ") + part;
+  for (const auto& part : parts) (all += all.empty() ? "" : ", ") += part;
   return all;
+}
+
+bool read_alike(const user_table* was, const user_table* now) {
+  return was == nullptr || now == nullptr ? was == now : was->reads_like(*now);
 }
 
 std::vector<std::filesystem::path> both(std::vector<std::filesystem::path> some,
@@ -86,6 +90,17 @@ reloader::reading reloader::read() const {
   return all;
 }
 
+// In words for the log: of the routes, then of the settings and of who may come in.
+std::vector<std::string> reloader::changes(const snapshot& was, const reading& now) const {
+  std::vector<std::string> all = routing::diff(*was.routes, *now.routes);
+  const auto keys = conf::changed_keys(*was.settings, *now.settings);
+  if (!keys.empty()) all.push_back(file_.filename().native() + ": " + joined(keys) + " changed");
+  if (!read_alike(was.secrets->clients->users(), now.secrets->clients->users())) {
+    all.emplace_back("the users file changed");
+  }
+  return all;
+}
+
 snapshot_ptr reloader::load_first(routing::overrides_ptr overrides) {
   read_at_ = {};
   reading all = read();
@@ -137,7 +152,7 @@ void reloader::begin(why cause) {
   auto work = [this, old = current_, result = std::move(result)]() mutable {
     result->read_at = {};
     result->read = read();
-    if (result->read.errors.empty()) result->changes = routing::diff(*old->routes, *result->read.routes);
+    if (result->read.errors.empty()) result->changes = changes(*old, result->read);
     old.reset();
     asio::post(main_, [this, result = std::move(result)] { finish(result); });
   };

@@ -39,7 +39,7 @@ class reloader {
     std::chrono::system_clock::time_point read_at;
     std::string reason;
     std::vector<std::string> errors;   ///< empty: it is in force
-    std::vector<std::string> changes;  ///< of routes, in words
+    std::vector<std::string> changes;  ///< in words
     std::uint64_t version = 0;         ///< in force now
   };
   using judged = std::function<void(const verdict&)>;
@@ -73,6 +73,7 @@ class reloader {
     std::vector<std::filesystem::path> files, folders;
   };
   [[nodiscard]] reading read() const;
+  [[nodiscard]] std::vector<std::string> changes(const snapshot& was, const reading& now) const;
   enum class why : std::uint8_t { asked, repeated };
   void begin(why cause);
   void refuse(const outcome& result, bool is_news);

@@ -4,6 +4,7 @@
 #include <map>
 #include <string_view>
 #include <tuple>
+#include <utility>
 
 namespace routing {
 namespace {
@@ -47,31 +48,42 @@ std::string changes(const rule& was, const rule& was_default, const rule& now, c
   return words;
 }
 
-// Of tenants, of which there may be many: the counts of those that came and went, and the names of those that changed.
+// Those that came or went: "2 tenants added (acme, globex)".
+std::string named(std::vector<std::string> ids, std::string_view what) {
+  std::ranges::sort(ids);
+  const std::size_t said = std::min(ids.size(), most_named);
+  std::string words = counted(ids.size(), "tenant") + " " + std::string(what) + " (";
+  for (std::size_t i = 0; i < said; ++i) words += (i == 0 ? "" : ", ") + ids[i];
+  if (ids.size() > said) words += " and " + std::to_string(ids.size() - said) + " more";
+  return words + ")";
+}
+
+// Of tenants, of which there may be many: how many, and the names of the first.
 void compare_tenants(const route_table& was, const route_table& now, std::vector<std::string>& phrases) {
-  std::size_t added = 0;
+  std::vector<std::string> added, removed;
   std::vector<std::pair<std::string, std::string>> changed;
   for (const auto& [id, says] : now.tenants()) {
     const auto before = was.tenants().find(id);
     if (before == was.tenants().end()) {
-      ++added;
+      added.push_back(id);
     } else if (!(*before->second == *says)) {
       changed.emplace_back(id, changes(*before->second, was.parts().defaults, *says, now.parts().defaults));
     }
   }
-  const auto gone = [&](const auto& one) { return !now.tenants().contains(one.first); };
-  const auto removed = static_cast<std::size_t>(std::ranges::count_if(was.tenants(), gone));
-  if (added > 0) phrases.push_back(counted(added, "tenant") + " added");
-  if (removed > 0) phrases.push_back(counted(removed, "tenant") + " removed");
+  for (const auto& [id, said] : was.tenants()) {
+    if (!now.tenants().contains(id)) removed.push_back(id);
+  }
+  if (!added.empty()) phrases.push_back(named(std::move(added), "added"));
+  if (!removed.empty()) phrases.push_back(named(std::move(removed), "removed"));
 
   std::ranges::sort(changed);
-  const std::size_t named = std::min(changed.size(), most_named);
-  for (std::size_t i = 0; i < named; ++i) {
+  const std::size_t said = std::min(changed.size(), most_named);
+  for (std::size_t i = 0; i < said; ++i) {
     // Said otherwise and meant the same, as a database that was the default's and is now written out.
     const auto& [id, words] = changed[i];
     phrases.push_back(id + ": " + (words.empty() ? "written differently" : words));
   }
-  if (changed.size() > named) phrases.push_back("and " + counted(changed.size() - named, "more tenant") + " changed");
+  if (changed.size() > said) phrases.push_back("and " + counted(changed.size() - said, "more tenant") + " changed");
 }
 
 // Of things with names: "server main added", "server main: hosts changed".

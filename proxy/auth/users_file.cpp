@@ -50,7 +50,9 @@ std::optional<std::string> end_problem(std::string_view rest) {
 
 class users_parser {
  public:
-  explicit users_parser(const std::string& file) : file_(file) {}
+  users_parser(std::string_view text, const std::string& file) : file_(file) {
+    table_->text_hash_ = std::hash<std::string_view>{}(text);
+  }
 
   void take_line(std::string_view line) {
     ++line_;
@@ -158,7 +160,7 @@ void user_table::take_built(const user_table& old) const {
 }
 
 users_reading parse_users(std::string_view text, const std::string& name) {
-  users_parser parser(name);
+  users_parser parser(text, name);
   while (!text.empty()) {
     const auto end = std::min(text.find('\n'), text.size());
     parser.take_line(text.substr(0, end));

@@ -46,6 +46,8 @@ class user_table {
   void take_built(const user_table& old) const;
   /// What most of its secrets are like; nothing if there are none.
   [[nodiscard]] std::optional<secret_likeness> likeness() const { return likeness_; }
+  /// Whether the two files read the same, to tell of a change; as good as a hash.
+  [[nodiscard]] bool reads_like(const user_table& other) const { return text_hash_ == other.text_hash_; }
 
  private:
   friend class users_parser;
@@ -56,6 +58,7 @@ class user_table {
 
   std::unordered_map<std::string, stored_secret_ptr, name_hash, std::equal_to<>> entries_;
   std::optional<secret_likeness> likeness_;
+  std::size_t text_hash_ = 0;
 };
 
 struct users_reading {

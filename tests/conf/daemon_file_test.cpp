@@ -197,4 +197,19 @@ TEST_CASE("keys that have no effect yet are named in one line, sorted, and only 
   CHECK(warnings("timeouts: { idle: 0 }\nadmin: { http: 'a:1', users: [x] }\n").empty());
 }
 
+TEST_CASE("of two files, the keys whose settings differ", "[daemon]") {
+  using keys = std::vector<std::string_view>;
+  const auto was = read("");
+  CHECK(conf::changed_keys(was, read("timeouts: { idle: 0 }\nadmin: {}\n")).empty());
+  const auto now = read(
+      "workers: 2\nio_method: epoll\nauth: { method: trust }\nadmin: { users: [dba] }\npeers: [b:1]\n"
+      "log: { level: debug }\nresources: { clients: 5 }\nusage: { ledger: u }\ntimeouts: { idle: 1s }\n");
+  CHECK(conf::changed_keys(was, now) ==
+        keys{"workers", "io_method", "auth", "admin", "peers", "log", "resources", "usage", "timeouts"});
+  auto moved = was;
+  moved.listen[0].port = 1;
+  moved.routes = "/r.yaml";
+  CHECK(conf::changed_keys(was, moved) == keys{"listen", "routes"});
+}
+
 }  // namespace daemon_file_test

@@ -86,9 +86,27 @@ def test_the_log_says_what_changed(lodge, table):
     eager = {**table, "servers": {"main": {**table["servers"]["main"], "health_check": "1s"}}}
     assert "server main: health_check changed" in lodge.reload(eager)
     more = {**table, "tenants": {**table["tenants"], "newcomer": {"schema": "tenant_globex"}}}
-    assert "1 tenant added" in lodge.reload(more)
+    assert "1 tenant added (newcomer)" in lodge.reload(more)
     assert whoami(lodge, "trusted.newcomer") == "globex"
-    assert "1 tenant removed" in lodge.reload(table)
+    assert "1 tenant removed (newcomer)" in lodge.reload(table)
+
+
+def test_the_log_says_what_changed_beside_the_routes(start_lodge, table, tmp_path):
+    users = tmp_path / "users.txt"
+    users.write_text('"app" "secret"\n')
+    users.chmod(0o600)
+    with start_lodge(table, {"auth": {"method": "trust", "users": str(users)}}) as lodge:
+        settings = yaml.safe_load(lodge.config.read_text())
+        settings |= {"admin": {"users": ["dba"]}, "timeouts": {"idle": "1h"}}
+        since = lodge.mark()
+        lodge.config.write_text(text(settings))
+        assert lodge.wait_for_log("reloaded (", since=since).endswith("pglodge.yaml: admin, timeouts changed\n")
+        since = lodge.mark()
+        users.write_text('"app" "another"\n')
+        assert lodge.wait_for_log("reloaded (", since=since).endswith(": the users file changed\n")
+        since = lodge.mark()
+        lodge.process.send_signal(signal.SIGHUP)
+        assert lodge.wait_for_log("reloaded (", since=since).endswith(": no change of routes\n")
 
 
 @pytest.mark.parametrize("bad, where, what", [

@@ -30,8 +30,8 @@ TEST_CASE("tenants that come, go and move") {
   globex.users = {"app"};
   b.tenant("new1");
   b.tenant("new2");
-  CHECK(between(a, b) == phrases{"2 tenants added", "1 tenant removed", "acme: database shared -> acme",
-                                 "globex: state active -> suspended, users changed"});
+  CHECK(between(a, b) == phrases{"2 tenants added (new1, new2)", "1 tenant removed (gone)",
+                                 "acme: database shared -> acme", "globex: state active -> suspended, users changed"});
 }
 
 TEST_CASE("of many changes ten are named") {
@@ -44,6 +44,20 @@ TEST_CASE("of many changes ten are named") {
   REQUIRE(said.size() == 11);
   CHECK(said.front() == "t0: role changed");
   CHECK(said.back() == "and 15 more tenants changed");
+}
+
+TEST_CASE("of many that come and go ten are named") {
+  table a, b;
+  for (int i = 10; i < 22; ++i) {
+    a.tenant("old" + std::to_string(i));
+    b.tenant("new" + std::to_string(i));
+  }
+  const auto named = [](const std::string& kind) {
+    std::string ids;
+    for (int i = 10; i < 20; ++i) ids += (ids.empty() ? "" : ", ") + kind + std::to_string(i);
+    return "(" + ids + " and 2 more)";
+  };
+  CHECK(between(a, b) == phrases{"12 tenants added " + named("new"), "12 tenants removed " + named("old")});
 }
 
 TEST_CASE("a change of the defaults is said once") {
