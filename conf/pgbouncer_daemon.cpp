@@ -50,8 +50,6 @@ class daemon_writer {
 
   std::string write() {
     text_ =
-        "# yaml-language-server: $schema=./pglodge.schema.json\n"
-        "#\n"
         "# What the lodge is told by whoever runs it. Made from PgBouncer's configuration by pglodge "
         "import-pgbouncer.\n"
         "\n";

@@ -246,7 +246,19 @@ class routes_writer {
     return mode;
   }
 
-  // Server connections for this database, as far as PgBouncer bounds them.
+  // Where the database's own value stands, else [pgbouncer]'s.
+  [[nodiscard]] const ini_entry* where_of(const pgbouncer_database& database, std::string_view key,
+                                          std::string_view fallback) const {
+    const ini_entry* own = database.values.where(key);
+    return own != nullptr ? own : global().where(fallback);
+  }
+  [[nodiscard]] static std::string path_of(const pgbouncer_database& database, std::string_view key,
+                                           std::string_view fallback) {
+    return database.values.where(key) != nullptr ? database.path(key) : std::string(fallback);
+  }
+
+  // Server connections for this database, as far as PgBouncer bounds them: its pool and the reserve, but no more than
+  // max_db_connections. How many users there are, each of whom has a pool with PgBouncer, the ini does not say.
   std::optional<std::uint32_t> pool_size_of(const pgbouncer_database& database) {
     const auto of = [&](std::string_view key, std::string_view fallback) {
       return database.values.where(key) != nullptr ? database.values.count(key) : global().count(fallback);
@@ -257,15 +269,16 @@ class routes_writer {
         database.values.where("reserve_pool") != nullptr && database.values.where("reserve_pool_size") == nullptr;
     const auto reserve = of(has_alias ? "reserve_pool" : "reserve_pool_size", "reserve_pool_size").value_or(0);
     if (size) size = std::min(*size, most_connections) + std::min(reserve, most_connections);
-    const bool one_user = !database.values.text("user").empty();
-    if (most && (!size || !one_user || *most < *size)) size = most;
-    if (size && !most && !one_user) {
-      const ini_entry* own = database.values.where("pool_size");
+    if (most && (!size || *most < *size)) {
+      size = most;
+      import_.notes.remark(where_of(database, "max_db_connections", "max_db_connections"),
+                           path_of(database, "max_db_connections", "max_db_connections"),
+                           "bounds what pool_size and the reserve ask for: it is pool.size");
+    } else if (size && database.values.text("user").empty()) {
       import_.notes.remark(
-          own != nullptr ? own : global().where("default_pool_size"),
-          own != nullptr ? database.path("pool_size") : "default_pool_size",
-          "PgBouncer counts by user and database, the lodge by database; raise pool.size where several "
-          "roles use one");
+          where_of(database, "pool_size", "default_pool_size"), path_of(database, "pool_size", "default_pool_size"),
+          "PgBouncer counts by user and database, the lodge by database; raise pool.size" +
+              (most ? ", to max_db_connections at most," : std::string()) + " where several roles use one");
     }
     return size ? std::optional(std::min(*size, most_connections)) : std::nullopt;
   }
@@ -322,8 +335,6 @@ class routes_writer {
 
   [[nodiscard]] std::string text() const {
     std::string text =
-        "# yaml-language-server: $schema=./routes.schema.json\n"
-        "#\n"
         "# Where each tenant lives. Made from PgBouncer's configuration by pglodge import-pgbouncer.\n"
         "\n"
         "hints:\n"

@@ -46,11 +46,12 @@ constexpr std::string_view tenant_decides =
     "it is a setting of the tenant, which decides also where a client asks for another value as it connects; remove it "
     "under tenants.*.settings to let clients choose";
 constexpr std::string_view reserve_added =
-    "it is added to pool.size at once; there is no reserve that opens after a wait";
+    "it is added to pool.size at once, within max_db_connections; there is no reserve that opens after a wait";
+constexpr std::string_view other_name = "the console's database is called pglodge, not pgbouncer";
 
 // The order of the columns: section, name, kind, PgBouncer's default, what becomes of it, remark, words.
 constexpr std::array settings{
-    pgbouncer_setting{global, "admin_users", text},
+    pgbouncer_setting{global, "admin_users", text, "", carried, other_name},
     pgbouncer_setting{global, "application_name_add_host", integer, "", no_match,
                       "clients may set application_name; the lodge's log has their addresses"},
     pgbouncer_setting{global, "auth_dbname", text},
@@ -117,8 +118,7 @@ constexpr std::array settings{
     pgbouncer_setting{global, "query_wait_notify", seconds},
     pgbouncer_setting{global, "query_wait_timeout", seconds, "120"},
     pgbouncer_setting{global, "reserve_pool_size", integer, "0", carried, reserve_added},
-    pgbouncer_setting{global, "reserve_pool_timeout", seconds, "", no_match,
-                      "reserve_pool_size is added to pool.size at once"},
+    pgbouncer_setting{global, "reserve_pool_timeout", seconds, "", no_match, reserve_added},
     pgbouncer_setting{global, "resolv_conf", text, "", no_match, resolver},
     pgbouncer_setting{global, "sbuf_loopcnt", integer, "", not_needed, "the lodge sees to fairness itself"},
     pgbouncer_setting{global, "scram_iterations", integer, "", not_needed,
@@ -152,7 +152,7 @@ constexpr std::array settings{
     pgbouncer_setting{global, "service_name", text, "", not_needed, "it names a service of Windows"},
     pgbouncer_setting{global, "so_reuseport", integer, "", not_needed, one_process},
     pgbouncer_setting{global, "stats_period", seconds},
-    pgbouncer_setting{global, "stats_users", text},
+    pgbouncer_setting{global, "stats_users", text, "", carried, other_name},
     pgbouncer_setting{global, "suspend_timeout", seconds, "", not_needed,
                       "nothing is suspended; at a restart timeouts.drain bounds how long sessions may go on"},
     pgbouncer_setting{global, "syslog", integer, "", not_needed, to_stderr},

@@ -73,7 +73,8 @@ std::expected<command_line, int> parse_command_line(int argc, const char* const*
   import->add_option("ini", line.ini, "pgbouncer.ini")->required();
   std::filesystem::path folder = ".";
   bool to_stdout = false;
-  auto* output = import->add_option("-o,--output", folder, "where to write them; nothing there is overwritten");
+  auto* output =
+      import->add_option("-o,--output", folder, "the folder for them, which must exist; nothing there is overwritten");
   output->capture_default_str();
   import->add_flag("--stdout", to_stdout, "show them instead")->excludes(output);
   import->callback([&] {

@@ -70,6 +70,9 @@ std::expected<void, std::string> write_files(const fs::path& folder, const std::
     if (error == EEXIST) {
       return std::unexpected(file.native() + " exists already; move it away, or name another folder with -o");
     }
+    if (error == ENOENT) {
+      return std::unexpected("the folder " + folder.native() + " does not exist; make it, and give the command again");
+    }
     return std::unexpected(file.native() + ": " + error_text(error));
   }
   return {};

@@ -164,11 +164,37 @@ TEST_CASE("import: sizes of pools") {
   CHECK(size("", "default_pool_size = 5\nreserve_pool_size = 2\n") == 7u);
   CHECK(size("pool_size=6 reserve_pool=1", "reserve_pool_size = 2\n") == 7u);
   CHECK(size("pool_size=0") == std::nullopt);
-  CHECK(size("max_db_connections=30") == 30u);
+  CHECK(size("max_db_connections=30") == 20u);
   CHECK(size("max_db_connections=30 user=u") == 20u);
   CHECK(size("max_db_connections=10 user=u") == 10u);
   CHECK(size("max_db_connections=0", "max_db_connections = 9\n") == 20u);
   CHECK(size("pool_size=2147483647 reserve_pool_size=2147483647") == 1'000'000u);
+  CHECK(size("pool_size=20 reserve_pool=5 max_db_connections=80") == 25u);
+  CHECK(size("pool_size=20 reserve_pool=5 max_db_connections=22") == 22u);
+  CHECK(size("pool_size=0 max_db_connections=80") == 80u);
+}
+
+TEST_CASE("import: what becomes of pool_size, the reserve and max_db_connections is said") {
+  const auto remarks = [](const std::string& database) {
+    return import("[databases]\ncrm = host=pg1 " + database +
+                  "\n[pgbouncer]\ndefault_pool_size = 40\nreserve_pool_size = 10\nmax_db_connections = 80\n")
+        .remarks;
+  };
+  const auto roomy = remarks("pool_size=20 reserve_pool=5");
+  CHECK(says(roomy, "p.ini:2: databases.crm.pool_size: PgBouncer counts by user and database"));
+  CHECK(says(roomy, "p.ini:2: databases.crm.reserve_pool: it is added to pool.size at once"));
+  CHECK_FALSE(says(roomy, "p.ini:6: max_db_connections"));
+  const auto bounded = remarks("pool_size=90");
+  CHECK(says(bounded, "p.ini:6: max_db_connections: bounds what pool_size and the reserve ask for"));
+  CHECK_FALSE(says(bounded, "p.ini:2: databases.crm.pool_size"));
+  CHECK(says(remarks("max_db_connections=50"), "p.ini:4: default_pool_size: PgBouncer counts"));
+  CHECK(says(remarks("max_db_connections=45"), "p.ini:2: databases.crm.max_db_connections: bounds"));
+}
+
+TEST_CASE("import: the console has another name, and the files name no schema that is not there") {
+  const auto made = import_settings("admin_users = dba\nstats_users = grafana\n");
+  CHECK(says(made.remarks, "p.ini:4: admin_users: the console's database is called pglodge"));
+  for (const auto& file : made.files) CHECK_FALSE(file.text.contains("schema.json"));
 }
 
 TEST_CASE("import: times") {

@@ -158,7 +158,7 @@ def test_without_a_file_or_a_folder(pglodge):
     assert "none.ini" in missing.stderr
     no_folder = pglodge("import-pgbouncer", "pgbouncer.ini", "-o", "none")
     assert no_folder.returncode == 1
-    assert "none/pglodge.yaml" in no_folder.stderr
+    assert "the folder none does not exist; make it" in no_folder.stderr
 
 
 @pytest.mark.parametrize("arguments", [[], ["a", "b"], ["a", "--stdout", "-o", "."], ["a", "-o"], ["a", "--format=json"]])
