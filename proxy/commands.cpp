@@ -1,5 +1,6 @@
 #include "proxy/commands.hpp"
 
+#include <algorithm>
 #include <iostream>
 
 #include "conf/load.hpp"
@@ -71,6 +72,29 @@ findings look_for_folders(const conf::daemon_settings& settings) {
   return out;
 }
 
+// A rule for certain tenants speaks of them alone, who may well live by themselves.
+bool comes_by_passthrough(const conf::auth_settings& auth) {
+  const auto lets_in = [](const conf::auth_rule& rule) {
+    return rule.method == conf::auth_method::passthrough && rule.tenant.empty();
+  };
+  return auth.method == conf::auth_method::passthrough || std::ranges::any_of(auth.rules, lets_in);
+}
+
+void look_for_guard(const conf::loaded& loaded, findings& out) {
+  if (!comes_by_passthrough(loaded.settings->auth)) return;
+  const routing::database* place = loaded.routes->guarded_place();
+  if (place == nullptr) return;
+  out.warnings.push_back("auth: tenants share the database entry \"" + place->name +
+                         "\", and the guard does not watch who comes by passthrough: nothing of the lodge's keeps them "
+                         "apart; write another method, or give each tenant a login of its own and write guard: off");
+}
+
+findings look_around(const conf::loaded& loaded) {
+  findings out = look_for_folders(*loaded.settings);
+  look_for_guard(loaded, out);
+  return out;
+}
+
 }  // namespace
 
 int check(const std::filesystem::path& config) {
@@ -79,7 +103,7 @@ int check(const std::filesystem::path& config) {
   auth_tools tools;
   const loaded_credentials named = load_credentials(tools, *loaded.settings, *loaded.routes);
   tools.close();
-  const findings around = look_for_folders(*loaded.settings);
+  const findings around = look_around(loaded);
   std::vector<std::string> errors = named.errors;
   errors.insert(errors.end(), around.errors.begin(), around.errors.end());
   if (report_errors(errors)) return exit_failed;

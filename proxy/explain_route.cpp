@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "protocol/startup_options.hpp"
+#include "proxy/auth/auth_rules.hpp"
 #include "proxy/console/privilege.hpp"
 #include "proxy/io.hpp"
 #include "proxy/session/placement.hpp"
@@ -76,9 +77,10 @@ std::expected<routing::explanation, std::string> explain_route(const conf::daemo
                                                                const routing::route_table& table,
                                                                const std::string& subject,
                                                                const routing::overrides& over) {
+  const routing::who_checks checks = who_checks(settings.auth);
   if (!is_url(subject)) {
     const auto tenant = routing::tenant_id::parse(subject);
-    if (tenant) return routing::explain(table, *tenant, over);
+    if (tenant) return routing::explain(table, *tenant, over, checks);
     return std::unexpected("\"" + subject +
                            "\" is neither a postgres:// URL nor a tenant id ([A-Za-z0-9_][A-Za-z0-9_.-]{0,62})");
   }
@@ -96,7 +98,7 @@ std::expected<routing::explanation, std::string> explain_route(const conf::daemo
   }
   routing::session_facts facts = request->facts();
   facts.server_name = std::move(meant->server_name);
-  return routing::explain(table, facts, over);
+  return routing::explain(table, facts, over, checks);
 }
 
 }  // namespace proxy

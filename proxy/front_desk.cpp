@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "proxy/auth/auth_rules.hpp"
 #include "proxy/desk/log.hpp"
 #include "proxy/desk/tenant_page.hpp"
 #include "routing/tenant_hint.hpp"
@@ -106,9 +107,10 @@ desk::http_answer front_desk::tenant(std::string_view encoded) const {
   if (where) current_->overrides->apply(*where);
   if (!where) return not_found("the table in force has no such tenant");
   const auto account = shared_.accounts.find(id->str());
-  return text(
-      200, json_text,
-      account ? desk::tenant_page(*where, account->counts(), account->clients()) : desk::tenant_page(*where, {}, 0));
+  const auto checks = who_checks(current_->settings->auth);
+  return text(200, json_text,
+              account ? desk::tenant_page(*where, account->counts(), account->clients(), checks)
+                      : desk::tenant_page(*where, {}, 0, checks));
 }
 
 desk::http_answer front_desk::metrics() {

@@ -34,12 +34,22 @@ void add_refusal(lines& out, const refusal& why) {
   out.add_if_any("hint", why.hint);
 }
 
-std::string_view guard_of(const route& where) {
-  if (!where.guard) return "off";
-  return where.pool == pool_mode::session ? "on, but nobody watches connections that clients have for their own" : "on";
+std::string pool_of(const route& where, who_checks checks) {
+  std::string text(to_string(where.pool));
+  if (checks == who_checks::server) text = "a connection of its own (passthrough)";
+  if (checks == who_checks::either) text += "; a connection of its own for whoever comes by passthrough";
+  return text;
 }
 
-void add_place(lines& out, const identity& who, const route& where) {
+std::string_view guard_of(const route& where, who_checks checks) {
+  if (!where.guard) return "off";
+  if (where.pool == pool_mode::session || checks == who_checks::server) {
+    return "on, but nobody watches connections that clients have for their own";
+  }
+  return checks == who_checks::either ? "on, but nobody watches who comes by passthrough" : "on";
+}
+
+void add_place(lines& out, const identity& who, const route& where, who_checks checks) {
   out.add("rule", where.rule);
   out.add("state", to_string(where.state));
   out.add("server", where.server->name + ", tried in this order: " + joined(where.server->hosts, [](const host& one) {
@@ -56,8 +66,8 @@ void add_place(lines& out, const identity& who, const route& where) {
   }
   for (const auto& [name, value] : session_defaults(where)) out.add(name, value);
   out.add_if_any("users", joined(where.users, [](const std::string& one) { return one; }));
-  out.add("pool", to_string(where.pool));
-  out.add("guard", guard_of(where));
+  out.add("pool", pool_of(where, checks));
+  out.add("guard", guard_of(where, checks));
 }
 
 // What the tenant's state means for a session that may come in.
@@ -71,14 +81,15 @@ std::string_view verdict(tenant_state state) {
   return "yes";
 }
 
-explanation explain(const route_table& table, const overrides& over, const identity& who, bool with_role, lines out) {
+explanation explain(const route_table& table, const overrides& over, who_checks checks, const identity& who,
+                    bool with_role, lines out) {
   auto where = table.resolve(who);
   if (!where) {
     add_refusal(out, where.error());
     return out.take(false);
   }
   over.apply(*where);
-  add_place(out, who, *where);
+  add_place(out, who, *where, checks);
   const auto refused = with_role ? may_enter(*where, who.user) : is_open(*where);
   if (!refused && where->waits) {
     out.add("admitted", "yes, to name its tenant before it may do anything else");
@@ -103,7 +114,7 @@ std::string explanation::text() const {
   return all;
 }
 
-explanation explain(const route_table& table, const session_facts& facts, const overrides& over) {
+explanation explain(const route_table& table, const session_facts& facts, const overrides& over, who_checks checks) {
   lines out;
   const auto who = identify(table.hints(), facts);
   if (!who) {
@@ -113,15 +124,15 @@ explanation explain(const route_table& table, const session_facts& facts, const 
   out.add("tenant", who->tenant.empty() ? "none" : who->tenant.str());
   out.add("hint", who->hint.empty() ? "none matched" : who->hint);
   out.add("user", who->user);
-  return explain(table, over, *who, true, std::move(out));
+  return explain(table, over, checks, *who, true, std::move(out));
 }
 
-explanation explain(const route_table& table, const tenant_id& tenant, const overrides& over) {
+explanation explain(const route_table& table, const tenant_id& tenant, const overrides& over, who_checks checks) {
   identity who;
   who.tenant = tenant;
   lines out;
   out.add("tenant", tenant.str());
-  return explain(table, over, who, false, std::move(out));
+  return explain(table, over, checks, who, false, std::move(out));
 }
 
 }  // namespace routing

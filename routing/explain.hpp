@@ -1,6 +1,7 @@
 // Which hint matched, which rule decided, where it goes: what `pglodge route` prints.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,9 +18,19 @@ struct explanation {
   [[nodiscard]] std::string text() const;
 };
 
+/// Who finds out who a client is. Sessions that the server lets in (passthrough) share no connection, and the guard
+/// does not watch them, whatever their route says.
+enum class who_checks : std::uint8_t {
+  lodge,
+  server,
+  either,  ///< which of them, depends on the session
+};
+
 /// `over`: what is laid over the table.
-explanation explain(const route_table& table, const session_facts& facts, const overrides& over = {});
+explanation explain(const route_table& table, const session_facts& facts, const overrides& over = {},
+                    who_checks checks = who_checks::lodge);
 /// For a bare tenant id: no hint and no role is considered.
-explanation explain(const route_table& table, const tenant_id& tenant, const overrides& over = {});
+explanation explain(const route_table& table, const tenant_id& tenant, const overrides& over = {},
+                    who_checks checks = who_checks::lodge);
 
 }  // namespace routing

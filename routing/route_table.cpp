@@ -200,6 +200,19 @@ bool route_table::is_shared(const database& place) const {
   return !place.dbname->has("tenant") && several(residents_, std::pair(place.server.get(), place.dbname->text()));
 }
 
+const database* route_table::guarded_place() const {
+  const auto& defaults = parts_.defaults;
+  const auto place_of = [&](const rule& says) -> const database* {
+    const auto& place = says.database ? says.database : defaults.database;
+    const bool guarded = place && is_shared(*place) && either(says.guard, defaults.guard).value_or(true);
+    return guarded ? place.get() : nullptr;
+  };
+  for (const rule& one : rules_) {
+    if (const database* found = place_of(one)) return found;
+  }
+  return nullptr;
+}
+
 route route_table::build(const rule& says, const rule& defaults, const identity& who) const {
   const tenant_id& tenant = who.tenant;
   const auto& place = says.database ? says.database : defaults.database;

@@ -114,6 +114,8 @@ class route_table {
   /// more than 63 bytes), 28000 (no tenant named and
   /// none allowed).
   [[nodiscard]] std::expected<route, refusal> resolve(const identity& who) const;
+  /// A place that tenants share, and are to be kept apart in by the guard alone; null if there is none. O(tenants).
+  [[nodiscard]] const database* guarded_place() const;
 
  private:
   void count(const std::shared_ptr<const database>& place, std::size_t entries);

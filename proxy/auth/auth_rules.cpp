@@ -1,5 +1,7 @@
 #include "proxy/auth/auth_rules.hpp"
 
+#include <algorithm>
+
 #include "routing/pattern.hpp"
 
 namespace proxy {
@@ -47,6 +49,15 @@ bool is_enough(conf::auth_method passed, conf::auth_method wanted) {
     case reject: break;
   }
   return false;
+}
+
+routing::who_checks who_checks(const conf::auth_settings& settings) {
+  using routing::who_checks;
+  const auto by_server = [](const conf::auth_rule& rule) { return rule.method == conf::auth_method::passthrough; };
+  if (settings.method != conf::auth_method::passthrough) {
+    return std::ranges::any_of(settings.rules, by_server) ? who_checks::either : who_checks::lodge;
+  }
+  return std::ranges::all_of(settings.rules, by_server) ? who_checks::server : who_checks::either;
 }
 
 std::string to_string(const auth_decision& decision) {

@@ -11,6 +11,7 @@
 
 #include "conf/daemon_file.hpp"
 #include "conf/network.hpp"
+#include "routing/explain.hpp"
 
 namespace proxy {
 
@@ -34,6 +35,9 @@ auth_decision method_for(const conf::auth_settings& settings, const auth_facts& 
 /// Whether whoever has passed one method needs nothing more where another is wanted: the same, or one that proves less
 /// in the same way. Nobody can be let in by passthrough later, and nothing is enough for reject.
 [[nodiscard]] bool is_enough(conf::auth_method passed, conf::auth_method wanted);
+
+/// What is known of all sessions before any comes.
+[[nodiscard]] routing::who_checks who_checks(const conf::auth_settings& settings);
 
 /// For the log: "auth.rules[2]" or "auth.method".
 std::string to_string(const auth_decision& decision);

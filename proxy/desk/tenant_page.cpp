@@ -36,7 +36,8 @@ json::object limits_of(const routing::limits& limits) {
 
 json::array names(const std::vector<std::string>& all) { return json::array(all.begin(), all.end()); }
 
-json::object route_of(const routing::route& where) {
+json::object route_of(const routing::route& where, routing::who_checks checks) {
+  const bool by_server = checks == routing::who_checks::server;
   json::array hosts, settings;
   for (const auto& host : where.server->hosts) hosts.emplace_back(routing::to_string(host));
   for (const auto& [name, value] : where.settings) settings.emplace_back(name);
@@ -50,8 +51,8 @@ json::object route_of(const routing::route& where) {
   if (!where.role.empty()) told["role"] = where.role;
   if (!settings.empty()) told["settings"] = std::move(settings);
   if (!where.users.empty()) told["users"] = names(where.users);
-  told["pool"] = routing::to_string(where.pool);
-  told["guard"] = where.guard;
+  told["pool"] = by_server ? "passthrough" : routing::to_string(where.pool);
+  told["guard"] = where.guard && !by_server && where.pool != routing::pool_mode::session;
   return told;
 }
 
@@ -76,7 +77,8 @@ std::optional<routing::tenant_id> tenant_of_path(std::string_view encoded) {
   return routing::tenant_id::parse(decoded);
 }
 
-std::string tenant_page(const routing::route& where, const usage_counts& used, std::uint32_t clients) {
+std::string tenant_page(const routing::route& where, const usage_counts& used, std::uint32_t clients,
+                        routing::who_checks checks) {
   json::object counts;
   for (const auto& [name, value] : all_usage_counts) counts[name] = used.*value;
   json::object page;
@@ -88,7 +90,7 @@ std::string tenant_page(const routing::route& where, const usage_counts& used, s
   for (const auto& one : where.shared) {
     page[std::string(routing::limit_owner(*one).kind()) + "_limits"] = limits_of(one->limits);
   }
-  page["route"] = route_of(where);
+  page["route"] = route_of(where, checks);
   return json::serialize(page) + "\n";
 }
 

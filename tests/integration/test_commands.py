@@ -119,6 +119,31 @@ def test_check_warns_of_what_can_let_nobody_in(pglodge):
     assert "pglodge.yaml:3:7: auth: the method cert lets nobody in" in done.stdout
 
 
+def test_check_warns_where_the_guard_watches_nobody(pglodge):
+    """Who comes by passthrough has a connection of its own."""
+    warning = 'warning: auth: tenants share the database entry "shared", and the guard does not watch'
+    done = pglodge("check", "-c", "pglodge.yaml")
+    assert (done.returncode, done.stdout.count(warning)) == (0, 1), done.stdout
+    table = standard_routes("db.internal:5432")
+    table["defaults"]["guard"] = False
+    (pglodge.folder / "routes.yaml").write_text(yaml.safe_dump(table, sort_keys=False))
+    assert warning not in pglodge("check", "-c", "pglodge.yaml").stdout
+    table["defaults"].pop("guard")
+    (pglodge.folder / "routes.yaml").write_text(yaml.safe_dump(table, sort_keys=False))
+    file = pglodge.folder / "pglodge.yaml"
+    file.write_text(file.read_text().replace("passthrough", "trust"))
+    assert warning not in pglodge("check", "-c", "pglodge.yaml").stdout
+
+
+def test_route_says_what_is_in_force_by_passthrough(pglodge):
+    file = pglodge.folder / "pglodge.yaml"
+    told = pglodge("route", "-c", "pglodge.yaml", "globex").stdout
+    assert "pool:         a connection of its own (passthrough)\n" in told
+    assert "guard:        on, but nobody watches" in told
+    file.write_text(file.read_text().replace("passthrough", "trust"))
+    assert "pool:         transaction\nguard:        on\n" in pglodge("route", "-c", "pglodge.yaml", "globex").stdout
+
+
 @pytest.mark.parametrize("file", ["pglodge.yaml", "routes.yaml"])
 def test_check_without_a_file(pglodge, file):
     (pglodge.folder / file).unlink()

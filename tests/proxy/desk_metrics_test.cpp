@@ -95,6 +95,17 @@ TEST_CASE("tenant page: what settings are set to is not told", "[metrics]") {
   CHECK_THAT(page, !Contains("s3cret"));
 }
 
+TEST_CASE("tenant page: pool and guard are what is in force", "[metrics]") {
+  using routing::who_checks;
+  routing::route where;
+  where.server = std::make_shared<const routing::server>(routing::server{.name = "main", .hosts = {{"pg1", 5433}}});
+  where.guard = true;
+  CHECK_THAT(tenant_page(where, {}, 0, who_checks::lodge), Contains(R"("pool":"transaction","guard":true)"));
+  CHECK_THAT(tenant_page(where, {}, 0, who_checks::server), Contains(R"("pool":"passthrough","guard":false)"));
+  where.pool = routing::pool_mode::session;
+  CHECK_THAT(tenant_page(where, {}, 0, who_checks::lodge), Contains(R"("pool":"session","guard":false)"));
+}
+
 // Not asserted: machines differ. Run it by its name: pglodge_proxy_tests '[.measure]'.
 TEST_CASE("metrics of 100,000 tenants, 10,000 of them active", "[.measure]") {
   tenant_accounts accounts;

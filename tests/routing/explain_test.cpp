@@ -52,6 +52,17 @@ TEST_CASE("a guard that has nothing to watch is told") {
   CHECK(told.text().contains("guard:        on, but nobody watches connections that clients have for their own\n"));
 }
 
+TEST_CASE("whom the server lets in shares no connection, and nobody watches it") {
+  const auto all = two_tenants().build();
+  const auto text = [&](who_checks checks) { return explain(all, id("globex"), {}, checks).text(); };
+  CHECK(text(who_checks::server)
+            .contains("pool:         a connection of its own (passthrough)\n"
+                      "guard:        on, but nobody watches connections that clients have for their own\n"));
+  CHECK(text(who_checks::either)
+            .contains("pool:         transaction; a connection of its own for whoever comes by passthrough\n"
+                      "guard:        on, but nobody watches who comes by passthrough\n"));
+}
+
 TEST_CASE("who logs in for everybody is not who the session is") {
   table t = two_tenants();
   auto pooled = std::make_shared<server>(*t.parts.servers["main"]);
