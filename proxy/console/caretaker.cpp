@@ -69,9 +69,13 @@ void caretaker::clients(reply<std::vector<client_facts>> to) {
   }
 }
 
+// Noted when it is known whom it met: a client that is not there was not killed.
 void caretaker::kill(const std::string& by, const kill_target& whom, reply<std::size_t> to) {
-  note(by, "kill", in_words(whom), "");
-  auto all = std::make_shared<gathering<std::size_t>>(workers_.size(), std::move(to));
+  auto tell = [this, by, whom, to = std::move(to)](std::size_t count) {
+    if (!whom.id || count > 0) note(by, "kill", in_words(whom), std::to_string(count) + " session(s) ended");
+    to(count);
+  };
+  auto all = std::make_shared<gathering<std::size_t>>(workers_.size(), std::move(tell));
   for (const auto& one : workers_) {
     one->kill(whom, [all](std::size_t count) { all->add([count](std::size_t& sum) { sum += count; }); });
   }

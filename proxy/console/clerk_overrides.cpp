@@ -1,4 +1,5 @@
 // The commands that lay something over the routing table, or take it back.
+#include <algorithm>
 #include <utility>
 
 #include "conf/words.hpp"
@@ -43,29 +44,46 @@ outcome change_tenant(const command& what, const routing::route_table& table, ro
   routing::overrides only_tenants;
   only_tenants.tenants = over.tenants;
   only_tenants.apply(now);
+  const auto refused = [&](const std::string& why) {
+    return refusal(sqlstate::not_in_prerequisite_state, "tenant \"" + what.subject + "\" " + why,
+                   "It is " + std::string(to_string(now.state)) +
+                       (over.is_paused(now.database) ? "; its database is paused, which RESUME ends." : "."));
+  };
   switch (what.what) {
     case verb::hold: over.want(*written, tenant_state::held); break;
     case verb::suspend:
       over.want(*written, tenant_state::suspended, what.value.empty() ? written->message : what.value);
       break;
     case verb::release:
-      if (now.state != tenant_state::held) {
-        return refusal(sqlstate::not_in_prerequisite_state, "tenant \"" + what.subject + "\" is not held",
-                       "It is " + std::string(to_string(now.state)) +
-                           (over.is_paused(now.database) ? "; its database is paused, which RESUME ends." : "."));
-      }
+      if (now.state != tenant_state::held) return refused("is not held");
       over.want(*written, tenant_state::active);
       break;
-    default: over.want(*written, tenant_state::active);
+    default:
+      if (now.state != tenant_state::held && now.state != tenant_state::suspended) {
+        return refused("is neither held nor suspended");
+      }
+      over.want(*written, tenant_state::active);
   }
   return std::nullopt;
 }
 
+// Why there is nothing that RESUME could end. `place`: empty, all of them.
+outcome cannot_resume(const std::string& place, const routing::overrides& over) {
+  constexpr auto code = sqlstate::not_in_prerequisite_state;
+  if (place.empty()) {
+    const bool any =
+        over.everything_paused || std::ranges::any_of(over.places, [](const auto& one) { return one.second.paused; });
+    return any ? outcome() : refusal(code, "no database is paused", "SHOW DATABASES tells which are.");
+  }
+  if (over.everything_paused) return refusal(code, "every database is paused", "RESUME without a name ends that.");
+  if (over.is_paused(place)) return std::nullopt;
+  return refusal(code, "database \"" + place + "\" is not paused", "SHOW DATABASES tells which are.");
+}
+
 outcome change_place(const command& what, routing::overrides& over) {
   const bool all = what.subject.empty();
-  const bool under_all = !all && over.everything_paused && what.what == verb::resume;
-  if (under_all) {
-    return refusal(sqlstate::not_in_prerequisite_state, "every database is paused", "RESUME without a name ends that.");
+  if (what.what == verb::resume) {
+    if (auto why = cannot_resume(what.subject, over)) return why;
   }
   if (all && what.what == verb::resume) {
     over.everything_paused = false;

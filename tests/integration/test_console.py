@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 import urllib.request
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import asyncpg
@@ -46,7 +46,9 @@ def console(lodge):
         yield opened
     # What a test that failed has left.
     with Console(lodge) as after:
-        after("ACTIVATE globex; RESUME; ENABLE shared")
+        for command in ("ACTIVATE globex", "RESUME", "ENABLE shared"):
+            with suppress(psycopg2.errors.ObjectNotInPrerequisiteState):
+                after(command)
 
 
 class Console:
@@ -400,6 +402,8 @@ def test_suspend_and_activate(lodge, console):
     assert console.tenant("globex")["message"] == "moving; back at noon"
     console("ACTIVATE 'globex'")
     assert ask(lodge, "trusted.globex") == 1
+    code, told = console.refused("ACTIVATE globex")
+    assert code == "55000" and "is neither held nor suspended" in told
     console("ACTIVATE hooli")
     assert console.tenant("hooli")["override"] == "active"
     console("SUSPEND hooli")
@@ -420,6 +424,8 @@ def test_pause_waits_for_transactions_and_resume_lets_go_on(lodge, console):
         waiting = in_thread(lambda: ask(lodge, "trusted.soylent"))
         assert ask(lodge, "trusted.acme") == 1
         assert console.refused("RESUME nowhere")[0] == "3D000"
+        code, told = console.refused("RESUME acme")
+        assert code == "55000" and 'database "acme" is not paused' in told
         assert waiting.is_alive()
         console("RESUME shared")
         waiting.join(10)
@@ -577,6 +583,8 @@ def test_kills(lodge, console):
     lost(other)
     code, told = console.refused(f"KILL_CLIENT {number}")
     assert code == "42704" and "SHOW CLIENTS" in told
+    events = [(row["subject"], row["what"]) for row in console("SHOW EVENTS") if row["kind"] == "kill"]
+    assert events[-2:] == [("tenant globex", "2 session(s) ended"), (f"client {number}", "1 session(s) ended")]
     third = lodge.login("trusted.globex")
     # Two at once, and both come to an end.
     with Console(lodge) as twin:
@@ -586,6 +594,8 @@ def test_kills(lodge, console):
         assert killing.outcome is None
     lost(third)
     console("RESUME shared")
+    for command in ("RESUME shared", "RESUME"):
+        assert console.refused(command)[0] == "55000"
     assert ask(lodge, "trusted.globex") == 1
 
 
