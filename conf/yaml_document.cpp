@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <spanstream>
 #include <unordered_map>
 #include <utility>
@@ -50,6 +51,35 @@ class place_finder {
   std::size_t last_pos_ = 0;
 };
 
+constexpr std::string_view tab_in_indentation = "a tab as indentation; YAML indents by spaces alone";
+
+// What yaml-cpp may say of a line that is indented by a tab, which it takes for a part of what stands above. Within
+// brackets and quotes a tab may stand anywhere.
+bool may_be_of_a_tab(const std::string& message) {
+  return message == YAML::ErrorMsg::TAB_IN_INDENTATION || message == YAML::ErrorMsg::MAP_VALUE ||
+         message == YAML::ErrorMsg::MAP_KEY || message == YAML::ErrorMsg::BLOCK_ENTRY ||
+         message == YAML::ErrorMsg::END_OF_MAP || message == YAML::ErrorMsg::END_OF_SEQ ||
+         message == YAML::ErrorMsg::UNKNOWN_TOKEN;
+}
+
+// The tab by which the line is indented, or the first of the lines above it that are as well.
+std::optional<position> find_tab(std::string_view text, std::uint32_t line) {
+  std::optional<position> first;
+  for (position at; at.line <= line; ++at.line) {
+    const auto indentation = text.substr(0, std::min(text.find_first_not_of(" \t"), text.size()));
+    const auto tab = indentation.find('\t');
+    if (tab == std::string_view::npos) {
+      first.reset();
+    } else if (!first) {
+      first = {at.line, static_cast<std::uint32_t>(tab) + 1};
+    }
+    const auto end = text.find('\n');
+    if (end == std::string_view::npos) return at.line == line ? first : std::nullopt;
+    text.remove_prefix(end + 1);
+  }
+  return first;
+}
+
 // What yaml-cpp says, and what it takes to be rid of it.
 std::string in_our_words(const std::string& message) {
   static const std::array<std::pair<std::string_view, std::string_view>, 12> known{{
@@ -61,7 +91,7 @@ std::string in_our_words(const std::string& message) {
       {YAML::ErrorMsg::MAP_KEY, "a key where none can stand; mend the indentation"},
       {YAML::ErrorMsg::BLOCK_ENTRY, "a list item where none can stand; mend the indentation"},
       {YAML::ErrorMsg::EOF_IN_SCALAR, "the file ends inside quotes; close them"},
-      {YAML::ErrorMsg::TAB_IN_INDENTATION, "a tab as indentation; write spaces"},
+      {YAML::ErrorMsg::TAB_IN_INDENTATION, tab_in_indentation},
       {YAML::ErrorMsg::UNKNOWN_TOKEN, "a character that begins nothing in YAML; put the text in quotes"},
       {YAML::ErrorMsg::UNKNOWN_ANCHOR, "an alias (*name) without an anchor (&name) before it"},
       {YAML::ErrorMsg::FLOW_END, "a closing bracket that does not fit what was opened"},
@@ -282,7 +312,9 @@ yaml_document yaml_document::parse(std::string_view text) {
   } catch (const stop& fatal) {
     give_up(fatal.at, fatal.what);
   } catch (const YAML::Exception& error) {
-    give_up(places.find(error.mark), in_our_words(error.msg));
+    const position at = places.find(error.mark);
+    const auto tab = may_be_of_a_tab(error.msg) ? find_tab(text, at.line) : std::nullopt;
+    give_up(tab.value_or(at), in_our_words(tab ? YAML::ErrorMsg::TAB_IN_INDENTATION : error.msg));
   }
   if (made.root_ != nullptr && made.root_->kind == yaml_kind::null) made.root_ = nullptr;
   return made;

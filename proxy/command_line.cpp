@@ -4,6 +4,10 @@
 
 #include <iostream>
 #include <map>
+#include <string_view>
+#include <vector>
+
+#include "conf/words.hpp"
 
 namespace proxy {
 namespace {
@@ -37,6 +41,25 @@ void add_top_options(CLI::App& top, top_arguments& into) {
   top.footer(
       "Passwords come from PGPASSWORD or ~/.pgpass. Keys: the letter of a column sorts, r turns, i shows idle "
       "tenants, q leaves.");
+}
+
+// Where a word stands in the place of the command; empty if there is none.
+std::string about_unknown_command(const CLI::App& app) {
+  const std::vector<std::string> rest = app.remaining();
+  if (!app.get_subcommands().empty() || rest.empty() || rest.front().starts_with('-')) return {};
+  const std::vector<const CLI::App*> commands = app.get_subcommands([](const CLI::App*) { return true; });
+  std::vector<std::string> names;
+  names.reserve(commands.size());
+  for (const CLI::App* one : commands) names.push_back(one->get_name());
+  const std::vector<std::string_view> words(names.begin(), names.end());
+  std::string meant = conf::did_you_mean(rest.front(), words);
+  if (meant.empty()) meant = "; write " + conf::any_of_words(words);
+  return "there is no command " + conf::in_quotes(rest.front()) + meant;
+}
+
+std::unexpected<int> refused(const std::string& why) {
+  std::cerr << "pglodge: " << why << "\nTry 'pglodge --help'.\n";
+  return std::unexpected(exit_usage);
 }
 
 }  // namespace
@@ -87,9 +110,11 @@ std::expected<command_line, int> parse_command_line(int argc, const char* const*
   } catch (const CLI::Success& done) {
     app.exit(done, std::cout, std::cerr);
     return std::unexpected(exit_done);
+  } catch (const CLI::RequiredError& error) {
+    const std::string unknown = about_unknown_command(app);
+    return refused(unknown.empty() ? error.what() : unknown);
   } catch (const CLI::ParseError& error) {
-    std::cerr << "pglodge: " << error.what() << "\nTry 'pglodge --help'.\n";
-    return std::unexpected(exit_usage);
+    return refused(error.what());
   }
   return line;
 }

@@ -135,6 +135,13 @@ def test_check_warns_where_the_guard_watches_nobody(pglodge):
     assert warning not in pglodge("check", "-c", "pglodge.yaml").stdout
 
 
+@pytest.mark.parametrize("word, meant", [("chek", 'did you mean "check"?'), ("frobnicate", "write serve, check, route,")])
+def test_a_command_that_there_is_not(pglodge, word, meant):
+    done = pglodge(word, "-c", "pglodge.yaml")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f'there is no command "{word}"; {meant}' in done.stderr
+
+
 def test_route_says_what_is_in_force_by_passthrough(pglodge):
     file = pglodge.folder / "pglodge.yaml"
     told = pglodge("route", "-c", "pglodge.yaml", "globex").stdout
