@@ -114,6 +114,8 @@ class ledger {
   [[nodiscard]] totals count() const { return {lent_, opening_, idle_.size(), queue_.size()}; }
   /// Of one tenant; what is idle belongs to nobody.
   [[nodiscard]] totals count(const std::string& name) const;
+  /// Why a wish of this tenant for this place has to wait.
+  [[nodiscard]] bound bound_of(const std::string& name, const std::string& wanted) const;
   /// Of each key that has connections or waiters, in no order.
   [[nodiscard]] std::vector<pool_totals> pools() const;
 

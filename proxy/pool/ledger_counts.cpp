@@ -9,6 +9,17 @@ ledger::totals ledger::count(const std::string& name) const {
   return {.lent = found->lent, .opening = found->opening, .idle = 0, .waiting = found->waiting};
 }
 
+// The narrowest that holds: to raise a wider one would not help.
+bound ledger::bound_of(const std::string& name, const std::string& wanted) const {
+  const auto* const of = tenants_.find(name);
+  if (of != nullptr && of->most && of->lent >= *of->most) return bound::tenant;
+  const auto* const in = places_.find(wanted);
+  if (in != nullptr && in->size && in->lent >= *in->size) return bound::place;
+  if (is_full()) return bound::server;
+  const bool guaranteed = of != nullptr && of->lacks() > 0;
+  return guaranteed || has_more_than_reserved() ? bound::none : bound::minimum;
+}
+
 bool ledger::has_idle(const pool_key& key) const {
   const auto* const found = pools_.find(key);
   return found != nullptr && found->idle_count > 0;

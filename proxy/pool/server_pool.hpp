@@ -100,6 +100,8 @@ class server_pool : public std::enable_shared_from_this<server_pool> {
   [[nodiscard]] std::vector<connection_report> connections() const;
   [[nodiscard]] std::vector<ledger::pool_totals> totals() const;
   [[nodiscard]] ledger::totals count(const std::string& tenant) const;
+  /// Why a wish of this tenant for this place has to wait.
+  [[nodiscard]] bound bound_of(const std::string& tenant, const std::string& place) const;
 
   /// When the workers' threads have ended: lets go of everything, and of all that comes later.
   void close();

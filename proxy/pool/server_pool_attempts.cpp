@@ -191,6 +191,11 @@ ledger::totals server_pool::count(const std::string& tenant) const {
   return totals;
 }
 
+bound server_pool::bound_of(const std::string& tenant, const std::string& place) const {
+  const std::scoped_lock lock(mutex_);
+  return ledger_.bound_of(tenant, place);
+}
+
 ledger::totals server_pool::count() const {
   const std::scoped_lock lock(mutex_);
   auto totals = ledger_.count();

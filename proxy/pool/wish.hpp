@@ -58,6 +58,15 @@ struct connection_wish {
   [[nodiscard]] bool takes_no_idle() const { return own || fresh; }
 };
 
+/// What keeps a wish from being granted.
+enum class bound : std::uint8_t {
+  none,
+  tenant,   ///< its tenant has all that it may have
+  place,    ///< so has its place
+  server,   ///< all that may be open are lent
+  minimum,  ///< what is free is left for tenants who have less than their minimum
+};
+
 /// What to do for one who asked. The connection counts as lent to it from now on.
 struct grant {
   enum class kind : std::uint8_t {

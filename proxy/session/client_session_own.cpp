@@ -32,10 +32,11 @@ task<seldom<ending>> client_session::reserve() {
     if (ending_) co_return *ending_;
     if (taken) co_return std::nullopt;
     if (home_.current()->version == own_->reserved_version) {
-      if (auto why = home_.shared().pools.of(route_->server)->out_of_reach()) {
+      const auto pool = home_.shared().pools.of(route_->server);
+      if (auto why = pool->out_of_reach()) {
         co_return ending::out_of_reach(route_->server->name, std::move(*why));
       }
-      co_return ending::none_free(*route_);
+      co_return ending::none_free(*route_, pool->bound_of(route_->tenant.str(), route_->database));
     }
     // The table may say otherwise by now, and it begins to wait anew.
     if (auto failed = co_await place()) co_return std::move(failed);

@@ -1,5 +1,8 @@
 #include "proxy/session/ending.hpp"
 
+#include <cstdint>
+#include <optional>
+
 #include "protocol/sqlstate.hpp"
 
 namespace proxy {
@@ -73,10 +76,36 @@ ending ending::cancelled() {
   return fatal(sqlstate::query_canceled, "canceling statement due to user request").as_error();
 }
 
-ending ending::none_free(const routing::route& where) {
-  return fatal(sqlstate::limit_exceeded, "no server connection became free in time",
-               "The place \"" + where.database + "\" of server \"" + where.server->name + "\" had none to lend.",
-               "Raise the pool's size, or the tenant's limits.connections, or try again later.");
+ending ending::none_free(const routing::route& where, bound by) {
+  const std::string server = "server \"" + where.server->name + "\"";
+  const std::string entry = "database entry \"" + where.database + "\"";
+  const auto made = [](std::string detail, std::string hint) {
+    return fatal(sqlstate::limit_exceeded, "no server connection became free in time", std::move(detail),
+                 std::move(hint));
+  };
+  // By a reload the route may say less than what the pool was told.
+  const auto is = [](std::string_view what, const std::optional<std::uint32_t>& most) {
+    return std::string(what) + (most ? " is " + std::to_string(*most) : " is reached") + ".";
+  };
+  switch (by) {
+    case bound::tenant:
+      return made("All connections that " + routing::in_words(where.tenant) +
+                      " may have are in use: " + is("limits.connections", where.limits.connections),
+                  "Raise the tenant's limits.connections, or try again later.");
+    case bound::place:
+      return made("All connections of " + entry + " of " + server + " are in use: " + is("pool.size", where.pool_size),
+                  "Raise the pool.size of that entry, or try again later.");
+    case bound::server:
+      return made(
+          "All connections to " + server + " are in use: " + is("max_connections", where.server->max_connections),
+          "Raise the max_connections of that server, or try again later.");
+    case bound::minimum:
+      return made("What is free of " + server + " is kept for tenants with limits.min_connections: " +
+                      is("max_connections", where.server->max_connections),
+                  "Raise the max_connections of that server, lower their limits.min_connections, or try again later.");
+    case bound::none: break;
+  }
+  return made("No connection to " + server + " is there yet for " + entry + ".", "Try again later.");
 }
 
 }  // namespace proxy

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "protocol/error_response.hpp"
+#include "proxy/pool/wish.hpp"
 #include "proxy/session/traffic_fault.hpp"
 #include "routing/ids.hpp"
 #include "routing/refusal.hpp"
@@ -57,8 +58,8 @@ struct ending {
   static ending too_many_clients(const routing::route& where, routing::limit_owner full);
   /// Its place takes no new sessions.
   static ending disabled(const std::string& database);
-  /// Its place had no server connection to lend while it waited.
-  static ending none_free(const routing::route& where);
+  /// No server connection could be lent to it while it waited: by which bound.
+  static ending none_free(const routing::route& where, bound by);
   /// No host of the server serves; `why` tells of each.
   static ending out_of_reach(const std::string& server, std::string why);
   /// Its statement was to be cancelled while it waited; the session goes on.

@@ -145,7 +145,7 @@ std::optional<ending> pooled_session::why_stop(clock::time_point until) const {
   if (cancel_.requested()) return ending::cancelled();
   if (clock::now() < until) return std::nullopt;
   if (auto why = pool_->out_of_reach()) return ending::out_of_reach(where().server->name, std::move(*why));
-  return ending::none_free(where()).as_error();
+  return ending::none_free(where(), pool_->bound_of(where().tenant.str(), where().database)).as_error();
 }
 
 task<seldom<ending>> pooled_session::wait_for_lease() {

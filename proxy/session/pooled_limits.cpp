@@ -68,6 +68,13 @@ task<std::optional<ending>> pooled_session::keep_pace() {
   co_return refused;
 }
 
+// What a wait would fail by if it were over now.
+std::string pooled_session::why_waiting() const {
+  if (!pool_) return {};
+  if (pool_->out_of_reach()) return "No primary of server \"" + where().server->name + "\" can be reached.";
+  return ending::none_free(where(), pool_->bound_of(where().tenant.str(), where().database)).report.detail;
+}
+
 // A notice may stand between any two messages (PostgreSQL docs, 55.2.7), but only of what the client was greeted by.
 void pooled_session::tell_of_waiting(clock::time_point now) {
   const auto after = home_.current()->settings->timeouts.query_wait_notify;
@@ -81,14 +88,7 @@ void pooled_session::tell_of_waiting(clock::time_point now) {
     notice.message = where().paused ? "waiting for database \"" + where().database + "\" to be resumed"
                                     : "waiting for " + routing::in_words(where().tenant) + " to be released";
   } else {
-    notice.detail = ending::none_free(where()).report.detail;
-    if (where().limits.connections) {
-      notice.detail += " limits.connections is " + std::to_string(*where().limits.connections) + ".";
-    }
-    if (where().pool_size) notice.detail += " pool.size is " + std::to_string(*where().pool_size) + ".";
-    if (where().server->max_connections) {
-      notice.detail += " max_connections is " + std::to_string(*where().server->max_connections) + ".";
-    }
+    notice.detail = why_waiting();
   }
   byte_run told;
   told.insert(pgwire::encode_notice(notice));

@@ -159,6 +159,7 @@ class pooled_session final : private lessee {
   void watch_statements();
   void follow_rounds(std::optional<clock::time_point> now = std::nullopt);
   void tell_of_waiting(clock::time_point now);
+  [[nodiscard]] std::string why_waiting() const;
   [[nodiscard]] bool keep_little();
   [[nodiscard]] bool rests() const;
 

@@ -109,7 +109,7 @@ def test_who_waits_for_long_is_told_why(start_lodge, postgres):
             assert cursor.fetchall() == [(2,)]
             told = "".join(waiter.notices)
             assert told.count("NOTICE:  waiting for a server connection") == 1
-            assert "limits.connections is 1" in told
+            assert 'All connections that tenant "soylent" may have are in use: limits.connections is 1.' in told
 
         # A tenant that is held, in the middle of a pipeline.
         with enter(lodge) as wire:

@@ -147,13 +147,35 @@ def test_who_waits_too_long_is_told_and_lives_on(hurried):
         for _ in range(2):
             error = refused(second, "SELECT 1")
             assert (error.sqlstate, error.severity) == ("53400", "ERROR")
-            assert error.hint
+            assert 'All connections of database entry "shared" of server "main" are in use: pool.size is 1.' in error.detail
+            assert "pool.size" in error.hint and "limits.connections" not in error.hint
             assert second.status == "I"
             second.send(pbe("SELECT 1") + pbe("SELECT 2") + SYNC)
             rows, errors = answers(second)
             assert (rows, [each.sqlstate for each in errors]) == ([], ["53400"])
         first.rows("COMMIT")
         assert second.value("SHOW work_mem") == "5MB"
+
+
+@pytest.mark.parametrize("bound, detail", [
+    ({"limits": {"connections": 1}}, 'tenant "globex" may have are in use: limits.connections is 1.'),
+    ({"max_connections": 1}, 'All connections to server "main" are in use: max_connections is 1.'),
+])
+@pytest.mark.parametrize("mode, severity", [("transaction", "ERROR"), ("session", "FATAL")])
+def test_who_waits_too_long_is_told_by_which_bound(start_lodge, postgres, bound, detail, mode, severity):
+    table = standard_routes(postgres.host)
+    table["defaults"]["limits"] = {"wait": "100ms", **bound.get("limits", {})}
+    table["tenants"]["globex"]["pool"] = mode
+    if "max_connections" in bound:
+        table["servers"]["main"]["max_connections"] = 1
+    with start_lodge(table, TRUST) as lodge, lodge.login("trusted.globex", "crm") as first:
+        first.rows("BEGIN")
+        with pytest.raises(ServerError) as caught, lodge.login("trusted.globex", "crm") as second:
+            second.rows("SELECT 1")
+        error = caught.value
+        assert (error.sqlstate, error.severity) == ("53400", severity)
+        assert detail in error.detail
+        assert detail.split(": ")[1].split(" is")[0] in error.hint
 
 
 def test_sessions_with_connections_of_their_own_share_the_budget(start_lodge, postgres):

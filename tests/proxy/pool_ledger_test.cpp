@@ -94,6 +94,29 @@ TEST_CASE("whether an idle connection wears a state, by key") {
   CHECK_FALSE(books.has_idle(here, 1));
 }
 
+TEST_CASE("ledger: by which bound somebody waits") {
+  seated_ledger books(3);
+  CHECK(books.bound_of("a", "shared") == bound::none);
+  REQUIRE(books.ask(with(by(1, "a"), most(1), size(2))));
+  CHECK(books.bound_of("a", "shared") == bound::tenant);
+  CHECK(books.bound_of("b", "shared") == bound::none);
+  const auto second = books.ask(with(by(2, "b"), size(2)));
+  REQUIRE(second);
+  CHECK(books.bound_of("a", "shared") == bound::tenant);
+  CHECK(books.bound_of("b", "shared") == bound::place);
+  CHECK(books.bound_of("b", "other") == bound::none);
+  const auto third = books.ask(with(by(3, "b"), in("other")));
+  REQUIRE(third);
+  CHECK(books.bound_of("c", "other") == bound::server);
+  books.opened(third->connection, start);
+  CHECK(books.give_back(third->connection, 1, start).empty());
+  CHECK(books.bound_of("c", "other") == bound::none);
+  REQUIRE(books.ask(with(by(4, "c"), in("other"), minimum(2))));
+  books.closed(second->connection);
+  CHECK(books.bound_of("d", "other") == bound::minimum);
+  CHECK(books.bound_of("c", "other") == bound::none);
+}
+
 TEST_CASE("ledger: opens, reuses, and opens no more than the server bears") {
   seated_ledger books(2);
   const auto first = books.ask(by(1, "a"));
