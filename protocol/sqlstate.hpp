@@ -13,6 +13,7 @@ inline constexpr std::string_view feature_not_supported = "0A000";
 inline constexpr std::string_view invalid_parameter_value = "22023";
 inline constexpr std::string_view active_sql_transaction = "25001";
 inline constexpr std::string_view invalid_statement_name = "26000";  // of a prepared statement
+inline constexpr std::string_view class_invalid_authorization = "28";
 inline constexpr std::string_view invalid_authorization = "28000";
 inline constexpr std::string_view invalid_password = "28P01";
 inline constexpr std::string_view invalid_cursor_name = "34000";  // of a portal

@@ -165,7 +165,10 @@ std::vector<desk::server_reading> front_desk::read_servers() const {
   }
   std::vector<desk::server_reading> all;
   all.reserve(by_name.size());
-  for (auto& [name, one] : by_name) all.push_back(std::move(one));
+  for (auto& [name, one] : by_name) {
+    one.login_failures = shared_.servers.refused_logins(name);
+    all.push_back(std::move(one));
+  }
   return all;
 }
 

@@ -33,6 +33,17 @@ void server_memory::saw_trouble(const routing::host& host, const std::string& wh
   note(hosts_[key_of(host)].seen, why, now);
 }
 
+void server_memory::refused_login(const std::string& server) {
+  const std::scoped_lock lock(mutex_);
+  ++refused_logins_[server];
+}
+
+std::uint64_t server_memory::refused_logins(const std::string& server) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = refused_logins_.find(server);
+  return found == refused_logins_.end() ? 0 : found->second;
+}
+
 void server_memory::keep_only(const routing::table_parts& table) {
   std::unordered_set<std::string> there;
   for (const auto& [name, server] : table.servers) {
@@ -40,6 +51,7 @@ void server_memory::keep_only(const routing::table_parts& table) {
   }
   const std::scoped_lock lock(mutex_);
   std::erase_if(hosts_, [&](const auto& one) { return !there.contains(one.first); });
+  std::erase_if(refused_logins_, [&](const auto& one) { return !table.servers.contains(one.first); });
 }
 
 server_memory::sight server_memory::last_sight(const routing::host& host) const {

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -41,6 +42,10 @@ class server_memory {
   void saw(const routing::host& host, host_role role, clock::time_point now, const std::string& why = {});
   /// It could not be used, which tells nothing of what it is.
   void saw_trouble(const routing::host& host, const std::string& why, clock::time_point now);
+  /// A server does not let the lodge's own role in: whoever comes, nobody is served.
+  void refused_login(const std::string& server);
+  /// How often, since it is in the table.
+  [[nodiscard]] std::uint64_t refused_logins(const std::string& server) const;
   /// Forgets those that the table has not.
   void keep_only(const routing::table_parts& table);
 
@@ -56,6 +61,7 @@ class server_memory {
   };
   mutable std::mutex mutex_;
   std::unordered_map<std::string, known> hosts_;
+  std::unordered_map<std::string, std::uint64_t> refused_logins_;  ///< by server
 };
 
 }  // namespace proxy

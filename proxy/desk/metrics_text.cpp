@@ -83,6 +83,12 @@ void add_servers(families& out, const std::vector<server_reading>& servers) {
   auto& in_reach = out.begin("pglodge_server_in_reach", "0 while attempts to connect fail, on all hosts of the server.",
                              MetricType::Gauge);
   for (const auto& one : servers) families::add_gauge(in_reach, {{"server", one.name}}, one.in_reach ? 1 : 0);
+  auto& refused = out.begin("pglodge_server_login_failures_total",
+                            "Logins by the server's own user that the server refused, whoever the client was.",
+                            MetricType::Counter);
+  for (const auto& one : servers) {
+    families::add_counter(refused, {{"server", one.name}}, static_cast<double>(one.login_failures));
+  }
   auto& most = out.begin("pglodge_server_max_connections",
                          "The budget of a server's pooled connections, where it has one.", MetricType::Gauge);
   for (const auto& one : servers) {

@@ -26,8 +26,9 @@ struct server_reading {
   std::size_t active = 0;             ///< on loan to a client
   std::size_t opening = 0;
   std::size_t idle = 0;
-  std::size_t waiting = 0;  ///< clients
-  bool in_reach = true;     ///< the last attempt to connect did not fail for want of a server
+  std::size_t waiting = 0;           ///< clients
+  std::uint64_t login_failures = 0;  ///< of the lodge's own role
+  bool in_reach = true;              ///< the last attempt to connect did not fail for want of a server
 };
 
 struct host_reading {

@@ -55,7 +55,7 @@ task<std::expected<std::unique_ptr<server_login::entered>, server_login::refusal
     const bool last_word = !why->try_next || (hosts.size() == 1 && !why->outage && !why->told.as_it_came.empty());
     if (last_word) {
       refusal final_one;
-      final_one.told = std::move(why->told);
+      final_one.told = why->of_lodge ? own_login_refused(why->why) : std::move(why->told);
       final_one.answered = why->answered;
       final_one.full = why->full;
       final_one.why = std::move(why->why);
@@ -96,7 +96,19 @@ void server_login::remember(const routing::host& host, const failure* why) const
   if (why == nullptr) return memory.saw(host, host_role::primary, now);
   if (why->standby) return memory.saw(host, host_role::standby, now);
   if (why->outage) return memory.saw(host, host_role::down, now, why->why);
-  if (why->try_next && !why->answered) memory.saw_trouble(host, why->why, now);
+  if (why->of_lodge || (why->try_next && !why->answered)) memory.saw_trouble(host, why->why, now);
+}
+
+// Whoever runs the lodge has to hear of it: the client cannot mend it.
+ending server_login::own_login_refused(const std::string& why) const {
+  const routing::server& server = *what_->server;
+  home_.shared().servers.refused_login(server.name);
+  desk::say_bounded(spdlog::level::err,
+                    "server \"{}\" refuses the lodge's own login as \"{}\": {}; see servers.{}.user and its password",
+                    server.name, server.user, why, server.name);
+  return ending::fatal(sqlstate::connection_unestablished, "the lodge cannot log in at server \"" + server.name + "\"",
+                       "The server refuses the lodge's own login: " + why,
+                       "This is for the lodge's administrator to mend; it is not about the client's own password.");
 }
 
 task<server_login::failure_ptr> server_login::try_address(const routing::host& host, const endpoint& address) {
@@ -218,8 +230,7 @@ task<server_login::failure_ptr> server_login::log_in(const routing::host& host, 
 
 // PBKDF2 takes milliseconds, so it is done elsewhere; for the server's own role once and for all.
 task<std::optional<pgwire::secret_key>> server_login::derive(const pgwire::login_fsm::derive& what) {
-  const bool own_role = !what_->server->user.empty();
-  if (own_role) {
+  if (own_role()) {
     if (auto known = what_->how->salted_password(what.salt, what.iterations)) co_return known;
   }
   auto work = [password = *what_->with->password, what] {
@@ -228,7 +239,7 @@ task<std::optional<pgwire::secret_key>> server_login::derive(const pgwire::login
   };
   const auto salted = co_await home_.shared().computing.run(home_.context().get_executor(), std::move(work));
   if (!salted) co_return std::nullopt;
-  if (own_role) what_->how->remember(what.salt, what.iterations, *salted);
+  if (own_role()) what_->how->remember(what.salt, what.iterations, *salted);
   co_return *salted;
 }
 
@@ -297,6 +308,7 @@ server_login::failure_ptr server_login::standby(const pgwire::login_fsm& login) 
 server_login::failure_ptr server_login::wants_secret(const std::string& method) const {
   auto made = std::make_unique<failure>("it asks for a password (" + method + ")", ending{}, false, false);
   made->answered = true;
+  made->of_lodge = own_role();
   made->told = ending::fatal(sqlstate::connection_unestablished,
                              "server \"" + what_->server->name + "\" asks for a password (" + method + ") of role \"" +
                                  what_->with->role + "\", and the lodge has none to give",
@@ -314,6 +326,7 @@ server_login::failure_ptr server_login::refused(const pgwire::login_fsm::server_
   auto made = std::make_unique<failure>(error.message, ending{}, not_now && untold, false, not_now && untold);
   made->answered = !made->outage;
   made->full = error.sqlstate == sqlstate::too_many_connections && untold;
+  made->of_lodge = own_role() && untold && error.sqlstate.starts_with(sqlstate::class_invalid_authorization);
   made->told.as_it_came = as_it_came;
   made->told.report.message = error.message;
   made->told.report.code = error.sqlstate;

@@ -8,10 +8,12 @@
 // never by waiting for another answer. An outage is a name that is not found, a connection that is refused, silent, or
 // closed before the login's end, 57P03 (starting up, shutting down, recovering), 57P01 and 57P02 (shut down during the
 // login), and a server without a primary. An answer is everything else that a server says: a wrong password, role or
-// database concerns one tenant. So does 53300, which may be the limit of one role or database: whoever can use somebody
-// else's connection waits for that, and holds up nobody. TLS that does not come about and bytes that are no protocol
-// are mended by an administrator, who should hear of them at once; what the lodge lacks itself, such as descriptors, is
-// no matter of the server's.
+// database concerns one tenant. It concerns all of them where the login is the lodge's own, by the server's `user`: no
+// client can mend that, or shall take it for its own password, so it is told 08001, and the log has an error. It is no
+// outage all the same: by pg_hba.conf it may be one database's, and waiting mends nothing. An answer is 53300, too,
+// which may be the limit of one role or database: whoever can use somebody else's connection waits for that, and holds
+// up nobody. TLS that does not come about and bytes that are no protocol are mended by an administrator, who should
+// hear of them at once; what the lodge lacks itself, such as descriptors, is no matter of the server's.
 //
 // Under tls.mode prefer plain text takes TLS's place where libpq would let it: when the handshake fails, and when the
 // server lets the role in over no TLS. `prefer` promises nothing, and whoever wants a promise says `require`.
@@ -65,6 +67,7 @@ class server_login {
     bool outage = false;               ///< nobody is let in there for now, whoever it is
     bool answered = false;             ///< it is there, and said no
     bool full = false;                 ///< to this role or database, or to all, until somebody leaves
+    bool of_lodge = false;             ///< no to the lodge's own login, whoever the client is
     bool plain_text_may_help = false;  ///< under tls.mode prefer: TLS was in the way
   };
 
@@ -94,6 +97,8 @@ class server_login {
 
   task<failure_ptr> try_host(const routing::host& host);
   void remember(const routing::host& host, const failure* why) const;
+  [[nodiscard]] bool own_role() const { return !what_->server->user.empty(); }
+  [[nodiscard]] ending own_login_refused(const std::string& why) const;
   task<failure_ptr> try_address(const routing::host& host, const endpoint& address);
   task<failure_ptr> connect_by(routing::tls_mode mode, const routing::host& host, const endpoint& address);
   task<failure_ptr> log_in(const routing::host& host, const endpoint& address);

@@ -4,9 +4,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from cluster import Cluster
+from cluster import Cluster, free_port
 from faulty_relay import FaultyRelay
 from lodge import SANITIZED, eventually, standard_routes
+from test_http import Desk
 from wire import Closed, ServerError, columns, query, startup
 
 TRUST = {"auth": {"method": "trust"}}
@@ -294,3 +295,59 @@ def test_the_primary_changes_and_changes_back(start_lodge, pair, tmp_path):
         with lodge.login("root", "pglodge") as console:
             assert [row[3] for row in console.rows("SHOW HOSTS")] == ["primary", "standby"]
         assert lodge.log().count(f"{first.host} is primary") == 2     # at the start, and when it was again
+
+
+# --- a server that is there, and lets the lodge in no more ---
+
+@pytest.fixture
+def password_file(tmp_path):
+    tmp_path.chmod(0o755)
+    made = tmp_path / "password"
+    made.write_text("pool password\n")
+    made.chmod(0o640)
+    return made
+
+
+@pytest.mark.parametrize("pool", ["transaction", "session"])
+def test_the_lodges_own_login_is_refused(start_lodge, postgres, password_file, pool):
+    """The client hears nothing of another's password being wrong, and who runs the lodge does."""
+    password_file.write_text("yesterday's\n")
+    table = standard_routes(postgres.host, pool=pool)
+    table["servers"]["main"].update(user="pool", password_file=str(password_file))
+    admin = {"http": f"127.0.0.1:{free_port()}", "users": ["root"]}
+    with start_lodge(table, {**TRUST, "admin": admin}) as lodge:
+        desk = Desk(lodge)
+        failures = 'pglodge_server_login_failures_total{server="main"}'
+        assert desk.metric(failures) == 0
+        with begin(lodge, "app.globex") as wire:
+            error = wire.refusal()
+        assert (error.severity, error.sqlstate) == ("FATAL", "08001")
+        assert "the lodge cannot log in" in error.message
+        assert 'password authentication failed for user "pool"' in error.detail
+        line = lodge.wait_for_log('server "main" refuses the lodge\'s own login as "pool": ')
+        assert " error " in line and "see servers.main.user" in line
+        eventually(lambda: desk.metric(failures) == 1, desk.metrics)
+        with lodge.login("root", "pglodge") as console:
+            row = console.rows("SHOW HOSTS")[0]
+            assert 'password authentication failed for user "pool"' in row[6], row
+        password_file.write_text("pool password\n")
+        lodge.reload(table)
+        with lodge.login("app.globex") as wire:
+            assert wire.value("SELECT name FROM whoami") == "globex"
+        assert desk.metric(failures) == 1
+
+
+def test_a_servers_password_that_the_lodge_has_not(start_lodge, postgres):
+    table = standard_routes(postgres.host)
+    table["servers"]["main"]["user"] = "pool"
+    with start_lodge(table, TRUST) as lodge, begin(lodge, "app.globex") as wire:
+        assert wire.refusal().sqlstate == "08001"
+        lodge.wait_for_log('refuses the lodge\'s own login as "pool": it asks for a password')
+
+
+def test_a_login_as_the_client_is_the_clients_own(start_lodge, postgres):
+    """Without a user of the server's a refusal is about the client, in the server's own words."""
+    with start_lodge(standard_routes(postgres.host), TRUST) as lodge, begin(lodge, "nobody.globex") as wire:
+        error = wire.refusal()
+        assert (error.sqlstate, error.message) == ("28000", 'role "nobody" does not exist')
+        assert " error " not in lodge.log()

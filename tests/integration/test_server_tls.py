@@ -286,5 +286,5 @@ def test_a_role_that_the_user_may_not_be(pooled):
 def test_a_wrong_password_file(pooled):
     with pooled(password="wrong") as lodge:
         error = refused(lodge, "app.globex")
-        assert error.sqlstate == "28P01"
+        assert error.sqlstate == "08001"
         assert "wrong" not in lodge.log()

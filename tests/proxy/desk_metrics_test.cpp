@@ -28,7 +28,14 @@ TEST_CASE("metrics: names, units and labels", "[metrics]") {
   lodge_reading now;
   now.version = "1.2";
   now.sessions = {3, 4};
-  now.servers = {{.name = "ma\"in", .most = 40, .active = 2, .opening = 1, .idle = 5, .waiting = 6, .in_reach = false},
+  now.servers = {{.name = "ma\"in",
+                  .most = 40,
+                  .active = 2,
+                  .opening = 1,
+                  .idle = 5,
+                  .waiting = 6,
+                  .login_failures = 3,
+                  .in_reach = false},
                  {.name = "big"}};
   now.hosts = {{"big", "pg1:5432", proxy::host_role::standby}};
   now.places = {{"shared", true}, {"acme", false}};
@@ -48,6 +55,8 @@ TEST_CASE("metrics: names, units and labels", "[metrics]") {
                            "pglodge_server_max_connections{server=\"ma\\\"in\"} 40\n",
                            "pglodge_server_in_reach{server=\"ma\\\"in\"} 0\n",
                            "pglodge_server_in_reach{server=\"big\"} 1\n",
+                           "pglodge_server_login_failures_total{server=\"ma\\\"in\"} 3\n",
+                           "pglodge_server_login_failures_total{server=\"big\"} 0\n",
                            "pglodge_host_role{server=\"big\",host=\"pg1:5432\",role=\"standby\"} 1\n",
                            "pglodge_host_role{server=\"big\",host=\"pg1:5432\",role=\"primary\"} 0\n",
                            "pglodge_database_paused{database=\"shared\"} 1\n",

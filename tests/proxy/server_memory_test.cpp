@@ -58,4 +58,15 @@ TEST_CASE("what was seen of a host last is known, since when, and its last troub
   CHECK_FALSE(memory.last_sight(pg1).since);
 }
 
+TEST_CASE("refused logins are counted by server, as long as it is in the table") {
+  proxy::server_memory memory;
+  CHECK(memory.refused_logins("main") == 0);
+  memory.refused_login("main");
+  memory.refused_login("main");
+  CHECK(memory.refused_logins("main") == 2);
+  CHECK(memory.refused_logins("big") == 0);
+  memory.keep_only({});
+  CHECK(memory.refused_logins("main") == 0);
+}
+
 }  // namespace server_memory_test
