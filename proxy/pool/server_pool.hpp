@@ -23,6 +23,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "proxy/counted.hpp"
 #include "proxy/pool/connect_gate.hpp"
 #include "proxy/pool/ledger.hpp"
 #include "proxy/pool/pool_seat.hpp"
@@ -69,6 +70,9 @@ class server_pool : public std::enable_shared_from_this<server_pool> {
   void failed(connection_id which, std::string why);
   /// Who was granted it waits for another attempt, before those who came later. Wish and seat as for `ask`.
   void try_later(connection_id which, connection_wish& wish, const seat_ptr& seat);
+  /// For who waits because the server lets nobody else in, though the budget would: it counts as waiting as long as it
+  /// holds this, which must not outlive the pool.
+  counted crowded_out() { return crowded_out_.add(); }
   /// Why the server is thought to be out of reach; nothing: it is not.
   [[nodiscard]] std::optional<std::string> out_of_reach() const;
 
@@ -158,6 +162,8 @@ class server_pool : public std::enable_shared_from_this<server_pool> {
   std::unordered_map<connection_id, connect_gate::attempt> attempts_;  ///< under way
   put_off_list put_off_;                                               ///< who is next is first
   std::unordered_map<const pool_seat*, put_off_list::iterator> put_off_by_seat_;
+
+  counter crowded_out_;
 
   std::unordered_map<state_key, parameters_ptr, state_key_hash> greetings_;
   refused_states refused_;

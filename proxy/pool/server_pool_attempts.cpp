@@ -1,5 +1,6 @@
 // Who may open a connection, and when: what `connect_gate` says, carried out. And what a pool tells of itself, where
-// those who were put off count as waiting, whatever the ledger thinks.
+// those who were put off count as waiting, whatever the ledger thinks, and so do those of whom it does not know: whoever
+// the server itself has no room for.
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -201,7 +202,7 @@ ledger::totals server_pool::count() const {
   auto totals = ledger_.count();
   totals.lent -= put_off_.size();
   totals.opening -= put_off_.size();
-  totals.waiting += put_off_.size();
+  totals.waiting += put_off_.size() + crowded_out_.value();
   return totals;
 }
 

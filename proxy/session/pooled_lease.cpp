@@ -152,6 +152,8 @@ task<seldom<ending>> pooled_session::wait_for_lease() {
   auto asked = std::exchange(asked_, std::nullopt);
   const auto until = (asked ? asked_at_ : clock::now()) + most_waiting();
   clock::duration pause = first_retry;
+  std::shared_ptr<server_pool> full;
+  counted crowd;  // in that one
   for (;;) {
     if (!asked) {
       if (when_idle_ && !traffic_.begins_again()) co_return *when_idle_;
@@ -163,6 +165,7 @@ task<seldom<ending>> pooled_session::wait_for_lease() {
       if (auto refused = why_refused(wants)) co_return std::move(*refused);
       asked = ask();
     }
+    if (!asked->granted) crowd = counted();  // the queue counts it
     while (!asked->granted) {
       if (auto stop = why_stop(until)) {
         pool_->give_up(*seat_);
@@ -188,6 +191,8 @@ task<seldom<ending>> pooled_session::wait_for_lease() {
     if (*used == came::leased) co_return std::nullopt;
     if (*used == came::put_off) asked.emplace();
     if (*used == came::crowded_out) {
+      crowd = pool_->crowded_out();
+      full = pool_;
       co_await sleep_until(std::min(until, clock::now() + pause));
       pause = std::min<clock::duration>(2 * pause, longest_retry);
     }

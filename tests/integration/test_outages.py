@@ -73,6 +73,28 @@ def test_who_finds_the_server_full_waits_for_a_connection_that_comes_free(start_
         assert "who needs a connection waits until one is given back" in lodge.log()
 
 
+def test_who_finds_the_server_full_is_seen_waiting(start_lodge, postgres):
+    postgres.value("CREATE ROLE one_by_one LOGIN CONNECTION LIMIT 1")
+    table = impatient(standard_routes(postgres.host), "60s")
+    admin = {"http": f"127.0.0.1:{free_port()}", "users": ["root"]}
+    with start_lodge(table, {**TRUST, "admin": admin}) as lodge:
+        def waiting():
+            return Desk(lodge).metric('pglodge_waiting_clients{server="main"}')
+        clients = [lodge.login("one_by_one.globex", "crm") for _ in range(3)]
+        clients[0].rows("BEGIN")
+        for client in clients[1:]:
+            client.send(query("SELECT 1"))
+        eventually(lambda: waiting() == 2, lodge.log)
+        with lodge.login("root", "pglodge") as console:
+            assert sum(int(row[3]) for row in console.rows("SHOW POOLS")) == 2
+        clients[0].rows("COMMIT")
+        for client in clients[1:]:
+            client.until(b"Z")
+        eventually(lambda: waiting() == 0, lodge.log)
+        for client in clients:
+            client.close()
+
+
 def test_who_finds_the_server_full_is_told_so_in_the_end(start_lodge, postgres):
     postgres.value("CREATE ROLE shut_out LOGIN CONNECTION LIMIT 0")
     with start_lodge(impatient(standard_routes(postgres.host), "300ms"), TRUST) as lodge:
