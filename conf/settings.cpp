@@ -223,8 +223,7 @@ std::vector<setting> routes_settings_table() {
        "One budget over every database and tenant on this server."},
       {routes, "servers.*.health_check", "duration", "2s",
        "How often the hosts are asked which of them is the primary, where there are several and a user to log in by; "
-       "0: "
-       "never."},
+       "and how often a server that is out of reach is asked while no client waits for it; 0: never."},
       {routes, "databases", "mapping of name to database", "", "Places a tenant can live."},
       {routes, "databases.*.server", "name", "required", "The entry of `servers` it is on."},
       {routes, "databases.*.dbname", "template or null", "the client's own",

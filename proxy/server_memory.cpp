@@ -28,6 +28,15 @@ void server_memory::saw(const routing::host& host, host_role role, clock::time_p
   if (role == host_role::standby || role == host_role::down) of.suspect_until = now + suspicion;
 }
 
+void server_memory::saw_answer(const routing::host& host, clock::time_point now) {
+  const std::scoped_lock lock(mutex_);
+  sight& seen = hosts_[key_of(host)].seen;
+  seen.asked = now;
+  if (seen.role != host_role::down) return;
+  seen.role = host_role::unknown;
+  seen.since = now;
+}
+
 void server_memory::saw_trouble(const routing::host& host, const std::string& why, clock::time_point now) {
   const std::scoped_lock lock(mutex_);
   note(hosts_[key_of(host)].seen, why, now);

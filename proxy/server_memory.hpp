@@ -40,6 +40,8 @@ class server_memory {
 
   /// It is that. `why`: of unknown, standby and down, if there is anything to say.
   void saw(const routing::host& host, host_role role, clock::time_point now, const std::string& why = {});
+  /// Somebody answered there, and let nobody in: whatever it is, it is not down.
+  void saw_answer(const routing::host& host, clock::time_point now);
   /// It could not be used, which tells nothing of what it is.
   void saw_trouble(const routing::host& host, const std::string& why, clock::time_point now);
   /// A server does not let the lodge's own role in: whoever comes, nobody is served.

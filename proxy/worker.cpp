@@ -13,6 +13,7 @@
 #include "proxy/random.hpp"
 #include "proxy/readiness.hpp"
 #include "proxy/session/client_session.hpp"
+#include "proxy/session/server_look.hpp"
 #include "proxy/thread_name.hpp"
 
 namespace proxy {
@@ -197,6 +198,7 @@ task<void> worker::sweep() {
     if (number_ == 0) {
       retire_connections(now);
       shared_.pools.on_tick();
+      look_at_lost_servers(*this);
     }
   }
 }

@@ -11,8 +11,10 @@ bool can_verify(const routing::server& server) {
   return !verifies || !server.tls_ca.empty();
 }
 
-// A database of the server's with a name of its own: the one whose entry is first by name.
-std::string database_of(const routing::route_table& routes, const routing::server& server) {
+}  // namespace
+
+// The one whose entry is first by name.
+std::string database_to_look_at(const routing::route_table& routes, const routing::server& server) {
   const routing::database* first = nullptr;
   for (const auto& [name, one] : routes.parts().databases) {
     const bool named = one->server->name == server.name && one->dbname && !one->dbname->has("tenant");
@@ -21,16 +23,18 @@ std::string database_of(const routing::route_table& routes, const routing::serve
   return first == nullptr ? "postgres" : first->dbname->fill({});
 }
 
-}  // namespace
-
 std::vector<watched_host> hosts_to_watch(const snapshot& by) {
   std::vector<watched_host> all;
   for (const auto& [name, server] : by.routes->parts().servers) {
     const bool wanted = server->hosts.size() > 1 && !server->user.empty() && server->health_check.count() > 0;
     if (!wanted || !can_verify(*server)) continue;
-    libpq_login login{
-        server->tls,  server->tls_ca, server->tls_certificate, server->tls_key, database_of(*by.routes, *server),
-        server->user, std::nullopt};
+    libpq_login login{server->tls,
+                      server->tls_ca,
+                      server->tls_certificate,
+                      server->tls_key,
+                      database_to_look_at(*by.routes, *server),
+                      server->user,
+                      std::nullopt};
     const auto access = by.secrets->servers.find(name);
     if (access != by.secrets->servers.end()) login.password = access->second->password;
     for (const routing::host& where : server->hosts) {

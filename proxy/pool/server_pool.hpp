@@ -76,6 +76,14 @@ class server_pool : public std::enable_shared_from_this<server_pool> {
   /// Why the server is thought to be out of reach; nothing: it is not.
   [[nodiscard]] std::optional<std::string> out_of_reach() const;
 
+  // While nobody comes who would find out, the lodge itself asks a server that was out of reach.
+
+  /// Whether to ask now: nobody has for the server's `health_check`, and nobody waits who would. It is an attempt,
+  /// which ends by `found`.
+  bool begin_look(clock::time_point now);
+  enum class look : std::uint8_t { answered, out_of_reach, showed_nothing };
+  void found(look how, std::string why = {});
+
   /// The lease is over and the session clean as far as `session.worn` says.
   void give_back(const connection_ptr& connection, clock::time_point now);
   /// From any thread: it is gone, or did not come to be.
@@ -160,6 +168,7 @@ class server_pool : public std::enable_shared_from_this<server_pool> {
   connect_gate gate_;
   std::minstd_rand random_;
   std::unordered_map<connection_id, connect_gate::attempt> attempts_;  ///< under way
+  clock::time_point last_tried_{};                                     ///< in vain, or by a look
   put_off_list put_off_;                                               ///< who is next is first
   std::unordered_map<const pool_seat*, put_off_list::iterator> put_off_by_seat_;
 

@@ -1,6 +1,6 @@
 // Who may open a connection, and when: what `connect_gate` says, carried out. And what a pool tells of itself, where
-// those who were put off count as waiting, whatever the ledger thinks, and so do those of whom it does not know: whoever
-// the server itself has no room for.
+// those who were put off count as waiting, whatever the ledger thinks, and so do those of whom it does not know:
+// whoever the server itself has no room for.
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -16,6 +16,9 @@ namespace {
 
 // How many of those who were put off are looked at when a connection comes idle: a bound on the time under the mutex.
 constexpr std::size_t most_looked_at = 64;
+
+// An attempt of the lodge's own, in the place of a connection's: the ledger gives no such number.
+constexpr connection_id own_look = 0;
 
 void count_as_waiting(ledger::totals& in) {
   --in.lent;
@@ -69,6 +72,7 @@ void server_pool::failed(connection_id which, std::string why) {
   if (closed_ || found == attempts_.end()) return;
   const connect_gate::attempt attempt = found->second;
   attempts_.erase(found);
+  last_tried_ = clock::now();
   const std::uint64_t before = gate_.failures();
   const double random =
       static_cast<double>(random_() - std::minstd_rand::min()) / (static_cast<double>(std::minstd_rand::max()) + 1);
@@ -84,6 +88,25 @@ std::optional<std::string> server_pool::out_of_reach() const {
   const std::scoped_lock lock(mutex_);
   if (!gate_.failing()) return std::nullopt;
   return gate_.why();
+}
+
+bool server_pool::begin_look(clock::time_point now) {
+  const std::scoped_lock lock(mutex_);
+  const clock::duration every = server_->health_check;
+  if (closed_ || !gate_.failing() || every == clock::duration::zero() || now < last_tried_ + every) return false;
+  if (!put_off_.empty() || !attempts_.empty() || !begin_attempt(own_look)) return false;
+  last_tried_ = now;
+  return true;
+}
+
+void server_pool::found(look how, std::string why) {
+  switch (how) {
+    case look::answered: return answered(own_look);
+    case look::out_of_reach: return failed(own_look, std::move(why));
+    case look::showed_nothing: break;
+  }
+  const std::scoped_lock lock(mutex_);
+  if (!closed_) end_attempt(own_look);
 }
 
 // --- those who were put off ---

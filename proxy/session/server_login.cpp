@@ -89,13 +89,14 @@ task<server_login::failure_ptr> server_login::try_host(const routing::host& host
   co_return why;
 }
 
-// Null: it let somebody in. What it answers to one client tells nothing of the host.
+// Null: it let somebody in. What it answers to one client tells no more of the host than that it is there.
 void server_login::remember(const routing::host& host, const failure* why) const {
   server_memory& memory = home_.shared().servers;
   const auto now = clock::now();
   if (why == nullptr) return memory.saw(host, host_role::primary, now);
   if (why->standby) return memory.saw(host, host_role::standby, now);
   if (why->outage) return memory.saw(host, host_role::down, now, why->why);
+  if (why->answered) memory.saw_answer(host, now);
   if (why->of_lodge || (why->try_next && !why->answered)) memory.saw_trouble(host, why->why, now);
 }
 

@@ -319,6 +319,28 @@ def test_the_primary_changes_and_changes_back(start_lodge, pair, tmp_path):
         assert lodge.log().count(f"{first.host} is primary") == 2     # at the start, and when it was again
 
 
+@pytest.mark.parametrize("user, role", [("trusted", "primary"), (None, "unknown")])
+def test_a_server_that_is_back_is_noticed_though_nobody_comes(start_lodge, relay, user, role):
+    table = impatient(table_by(relay, health_check="200ms", **({"user": user} if user else {})), "0s")
+    admin = {"http": f"127.0.0.1:{free_port()}", "users": ["root"]}
+    with start_lodge(table, {**TRUST, "admin": admin}) as lodge, lodge.login("root", "pglodge") as console:
+        def seen():
+            return Desk(lodge).metric('pglodge_server_in_reach{server="main"}'), console.rows("SHOW HOSTS")[0][3]
+        relay.refusing = True
+        with begin(lodge) as wire:
+            assert wire.refusal().sqlstate == "08001"
+        eventually(lambda: seen() == (0, "down"), seen)
+        lodge.wait_for_log("is out of reach, attempt 4,")  # though the one client has left
+        relay.refusing = False
+        eventually(lambda: seen() == (1, role), seen)
+        lodge.wait_for_log("answers again")
+        eventually(lambda: relay.open == 0, "its connection is closed")
+        asked = len(relay.attempts)
+        with lodge.login("trusted.globex") as wire:
+            assert wire.value("SELECT name FROM whoami") == "globex"
+        assert len(relay.attempts) == asked + 1  # who serves is asked no more
+
+
 # --- a server that is there, and lets the lodge in no more ---
 
 @pytest.fixture

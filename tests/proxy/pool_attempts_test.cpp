@@ -149,4 +149,39 @@ TEST_CASE("no more try at once than a server takes") {
   CHECK(h.pool->count().opening == 5);
 }
 
+TEST_CASE("a server that was out of reach is looked at, when nobody waits who would try himself") {
+  house h;
+  const auto later = [] { return clock::now() + std::chrono::hours(1); };
+  const auto look = [&] {
+    const auto until = clock::now() + connect_gate::longest_pause * 2;
+    while (clock::now() < until) {
+      if (h.pool->begin_look(later())) return true;
+    }
+    return false;
+  };
+  CHECK_FALSE(h.pool->begin_look(later()));  // it serves, as far as anybody knows
+  const auto first = h.ask(1);
+  h.pool->failed(first->id, "refused");
+  h.pool->closed(first->id);
+  CHECK_FALSE(h.pool->begin_look(clock::now()));  // somebody has just tried
+  CHECK(look());
+  CHECK_FALSE(h.pool->begin_look(later()));  // one at a time
+  h.pool->found(server_pool::look::out_of_reach, "refused again");
+  CHECK(h.pool->out_of_reach() == "refused again");
+
+  CHECK_FALSE(h.ask(2));
+  CHECK_FALSE(h.pool->begin_look(later()));
+  CHECK(h.next_to_try(2) == 2);
+  h.pool->closed(h.last);
+  CHECK(look());
+  h.pool->found(server_pool::look::showed_nothing);
+  CHECK(h.pool->out_of_reach());
+
+  CHECK(look());
+  CHECK_FALSE(h.ask(3));
+  h.pool->found(server_pool::look::answered);
+  CHECK_FALSE(h.pool->out_of_reach());
+  CHECK(h.who_may_try(3) == 3);
+}
+
 }  // namespace pool_attempts_test

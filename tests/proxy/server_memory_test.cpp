@@ -58,6 +58,22 @@ TEST_CASE("what was seen of a host last is known, since when, and its last troub
   CHECK_FALSE(memory.last_sight(pg1).since);
 }
 
+TEST_CASE("who answers is not down, and what it is has yet to be found out") {
+  using namespace std::chrono_literals;
+  proxy::server_memory memory;
+  const host pg1{"pg1", 5432};
+  const proxy::clock::time_point begin{1h};
+  memory.saw(pg1, host_role::down, begin, "Connection refused");
+  memory.saw_answer(pg1, begin + 1s);
+  CHECK(memory.last_sight(pg1).role == host_role::unknown);
+  CHECK(memory.last_sight(pg1).since == begin + 1s);
+  memory.saw(pg1, host_role::standby, begin + 2s);
+  memory.saw_answer(pg1, begin + 3s);
+  CHECK(memory.last_sight(pg1).role == host_role::standby);
+  CHECK(memory.last_sight(pg1).since == begin + 2s);
+  CHECK(memory.last_sight(pg1).asked == begin + 3s);
+}
+
 TEST_CASE("refused logins are counted by server, as long as it is in the table") {
   proxy::server_memory memory;
   CHECK(memory.refused_logins("main") == 0);
