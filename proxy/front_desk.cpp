@@ -126,6 +126,7 @@ desk::lodge_reading front_desk::read() {
   desk::lodge_reading now;
   now.version = PGLODGE_VERSION;
   now.sessions = sight_.sessions();
+  now.refused = shared_.refused.read();
   now.servers = read_servers();
   for (const auto& [name, server] : current_->routes->parts().servers) {
     for (const routing::host& one : server->hosts) {

@@ -24,6 +24,7 @@
 #include "proxy/auth/slow_work.hpp"
 #include "proxy/counted.hpp"
 #include "proxy/desk/duration_histogram.hpp"
+#include "proxy/desk/refused_sessions.hpp"
 #include "proxy/desk/shared_account.hpp"
 #include "proxy/desk/tenant_account.hpp"
 #include "proxy/io.hpp"
@@ -68,6 +69,7 @@ struct shared_state {
   desk::tenant_accounts accounts;
   desk::shared_accounts shared_accounts;  ///< of roles and databases that have limits
   desk::session_times times;
+  desk::refused_sessions refused;
   slow_work computing{2};
   counter clients;                  ///< sessions, the console's excepted
   memory_watch* memory = nullptr;   ///< there before the workers start

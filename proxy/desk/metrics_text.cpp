@@ -31,7 +31,7 @@ constexpr std::array told_counts{
     told_count{"statements_total", &usage_counts::statements, 1,
                "Statements of clients: Query and Execute messages, and function calls."},
     told_count{"errors_total", &usage_counts::errors, 1,
-               "Errors that clients were told, the servers' and the lodge's own."},
+               "Errors that clients were told once they had been let in, the servers' and the lodge's own."},
     told_count{"rows_total", &usage_counts::rows, 1, "Rows returned, changed or copied, by command tags."},
     told_count{"received_bytes_total", &usage_counts::bytes_in, 1, "Bytes from clients, without those of TLS."},
     told_count{"sent_bytes_total", &usage_counts::bytes_out, 1, "Bytes to clients, without those of TLS."},
@@ -156,6 +156,12 @@ std::string metrics_text(const lodge_reading& now) {
                              MetricType::Gauge);
   for (std::size_t i = 0; i < now.sessions.size(); ++i) {
     families::add_gauge(sessions, {{"worker", std::to_string(i)}}, static_cast<double>(now.sessions[i]));
+  }
+  auto& refused =
+      out.begin("pglodge_refused_sessions_total",
+                "Sessions that were told why not instead of being greeted, by SQLSTATE.", MetricType::Counter);
+  for (const auto& one : now.refused) {
+    families::add_counter(refused, {{"sqlstate", std::string(one.sqlstate)}}, static_cast<double>(one.count));
   }
   add_servers(out, now.servers);
   add_hosts(out, now.hosts);

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "proxy/desk/duration_histogram.hpp"
+#include "proxy/desk/refused_sessions.hpp"
 #include "proxy/desk/tenant_ranking.hpp"
 #include "proxy/desk/usage_counts.hpp"
 #include "proxy/pool/host_roles.hpp"
@@ -58,6 +59,7 @@ struct lodge_reading {
   std::size_t tenants_configured = 0;  ///< exact ids in the table
   std::uint64_t config_version = 0;
   reload_state reload;
+  std::vector<refusal_count> refused;
   usage_counts total;                 ///< of all tenants, since the start
   std::vector<tenant_usage> tenants;  ///< as `tenant_ranking` gives them
   duration_histogram::reading queries, leases, waits;

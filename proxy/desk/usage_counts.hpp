@@ -12,7 +12,7 @@ namespace proxy::desk {
 struct usage_counts {
   std::uint64_t transactions = 0;  ///< ended at a server: each time it says ReadyForQuery with state idle
   std::uint64_t statements = 0;    ///< Query, Execute and FunctionCall messages but those behind a refused one
-  std::uint64_t errors = 0;        ///< ErrorResponses to the client, whether the server's or the lodge's own
+  std::uint64_t errors = 0;        ///< ErrorResponses to a client that was let in, the server's or the lodge's own
   std::uint64_t rows = 0;          ///< by the number at the end of command tags: returned, changed or copied
   std::uint64_t bytes_in = 0;      ///< from the client, once its session has begun; without those of TLS
   std::uint64_t bytes_out = 0;     ///< to the client, likewise

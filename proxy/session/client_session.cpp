@@ -39,8 +39,18 @@ client_session::~client_session() { home_.leave(*this); }
 // Coming in and leaving are coroutines of their own: an idle session keeps this frame and that of `stay`'s.
 task<void> client_session::run(std::shared_ptr<client_session> self) {
   seldom<ending> why = co_await self->arrive(self);
-  if (!why) why = co_await self->stay(self);
+  if (why) {
+    self->count_refusal(*why);
+  } else {
+    why = co_await self->stay(self);
+  }
   co_await self->finish(std::move(why));
+}
+
+// It was not greeted. Most of those have no account.
+void client_session::count_refusal(const ending& why) const {
+  const ending& told = ending_ ? *ending_ : why;
+  if (told.tell_client) home_.shared().refused.add(told.report.code);
 }
 
 task<void> client_session::finish(seldom<ending> why) {

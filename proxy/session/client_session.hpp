@@ -144,6 +144,7 @@ class client_session final : private pooled_session::host, public lookout::resid
   task<seldom<ending>> relay_until_end(std::shared_ptr<client_session> self);
   [[nodiscard]] ending ending_of(relay_end how) const;
   task<ending> pass_cancel_on(const pgwire::cancel_key& presented);
+  void count_refusal(const ending& why) const;
   task<void> finish(seldom<ending> why);
   task<void> goodbye(const ending& why);
   void let_go_of_server();

@@ -106,6 +106,30 @@ def test_metrics_count_what_clients_do(open_desk):
         assert told["pglodge_configured_tenants"] == 5
 
 
+def test_refused_sessions_are_counted_though_nobodys_account_has_them(open_desk, postgres):
+    table = standard_routes(postgres.host)
+    table["tenants"]["soylent"] = {"state": "suspended"}
+    table["tenants"]["acme"] |= {"limits": {"clients": 1}}
+    lodge, desk = open_desk(table)
+    def refused(sqlstate):
+        return desk.metric('pglodge_refused_sessions_total{sqlstate="%s"}' % sqlstate)
+    reasons = {"trusted.nobody": "3D000", "trusted.soylent": "57P03", "trusted.acme": "53300", "absent.globex": "28000"}
+    assert [refused(sqlstate) for sqlstate in [*reasons.values(), "other"]] == [0] * 5
+    with lodge.login("trusted.acme", "crm"):
+        for user, sqlstate in reasons.items():
+            with pytest.raises(ServerError) as caught:
+                lodge.login(user, "crm")
+            assert (caught.value.severity, caught.value.sqlstate) == ("FATAL", sqlstate)
+            eventually(lambda: refused(sqlstate) == 1, desk.metrics)
+    with lodge.login("trusted.globex", "crm") as wire:
+        with pytest.raises(ServerError):
+            wire.rows("SELECT 1/0")
+    errors = eventually(lambda: desk.metric('pglodge_tenant_errors_total{tenant="globex"}'), desk.metrics)
+    told = desk.metrics()
+    assert sum(value for name, value in told.items() if name.startswith("pglodge_refused_sessions_total")) == 4
+    assert errors <= 2  # the role that is not there had been let in by the lodge
+
+
 def test_who_waits_is_seen_and_counted(open_desk, postgres):
     table = standard_routes(postgres.host)
     table["servers"]["main"]["max_connections"] = 1

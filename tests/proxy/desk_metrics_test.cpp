@@ -38,6 +38,7 @@ TEST_CASE("metrics: names, units and labels", "[metrics]") {
                   .in_reach = false},
                  {.name = "big"}};
   now.hosts = {{"big", "pg1:5432", proxy::host_role::standby}};
+  now.refused = {{"28P01", 7}, {"other", 1}};
   now.places = {{"shared", true}, {"acme", false}};
   now.total.busy = 1'500'000;
   now.total.bytes_in = 123'456'789'012;
@@ -49,6 +50,8 @@ TEST_CASE("metrics: names, units and labels", "[metrics]") {
   const std::string text = metrics_text(now);
   for (const char* line : {"pglodge_build_info{version=\"1.2\"} 1\n",
                            "pglodge_sessions{worker=\"1\"} 4\n",
+                           "pglodge_refused_sessions_total{sqlstate=\"28P01\"} 7\n",
+                           "pglodge_refused_sessions_total{sqlstate=\"other\"} 1\n",
                            "pglodge_server_connections{server=\"ma\\\"in\",state=\"active\"} 2\n",
                            "pglodge_server_connections{server=\"big\",state=\"idle\"} 0\n",
                            "pglodge_waiting_clients{server=\"ma\\\"in\"} 6\n",
@@ -77,6 +80,18 @@ TEST_CASE("metrics: names, units and labels", "[metrics]") {
     CHECK_THAT(text, Contains(line));
   }
   CHECK_THAT(text, !Contains("max_connections{server=\"big\"}"));
+}
+
+TEST_CASE("refused sessions are counted by the lodge's own SQLSTATEs, and all others together") {
+  proxy::desk::refused_sessions refused;
+  for (const char* sqlstate : {"28P01", "53300", "28P01", "42P01", "", "99999"}) refused.add(sqlstate);
+  std::uint64_t all = 0;
+  for (const auto& one : refused.read()) {
+    INFO(one.sqlstate);
+    CHECK(one.count == (one.sqlstate == "28P01" ? 2 : one.sqlstate == "53300" ? 1 : one.sqlstate == "other" ? 3 : 0));
+    all += one.count;
+  }
+  CHECK(all == 6);
 }
 
 TEST_CASE("tenant page: ids come percent-encoded", "[metrics]") {
