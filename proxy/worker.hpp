@@ -59,6 +59,7 @@ enum class closing {
 
 /// What all workers use together. Each member is safe from any thread; it outlives the workers.
 struct shared_state {
+  desk::session_times times;
   cancel_registry cancels;
   neighbour_lodges neighbours;
   name_lookup names;
@@ -68,7 +69,6 @@ struct shared_state {
   auth_throttle throttle;
   desk::tenant_accounts accounts;
   desk::shared_accounts shared_accounts;  ///< of roles and databases that have limits
-  desk::session_times times;
   desk::refused_sessions refused;
   slow_work computing{2};
   counter clients;                  ///< sessions, the console's excepted
