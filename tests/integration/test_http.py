@@ -4,8 +4,8 @@ import contextlib
 import ctypes
 import http.client
 import json
-import signal
 import os
+import signal
 import socket
 import subprocess
 import threading
