@@ -132,6 +132,11 @@ struct verdict {
 /// Holds for either value of standard_conforming_strings and for any client_encoding of PostgreSQL.
 bool may_matter(std::string_view text);
 
+/// Whether a server may ask for COPY data while it runs this text. A cheap look: false only if there cannot be a COPY
+/// FROM STDIN in it, or STDOUT, which the grammar takes for the same there. No function's body may have one, nor may
+/// PREPARE (PostgreSQL docs, COPY; PREPARE). Holds for any client_encoding.
+bool may_ask_for_data(std::string_view text);
+
 /// The verdict on a text. A text that may_matter() refuses gets an empty one.
 verdict judge(std::string_view text);
 

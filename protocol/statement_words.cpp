@@ -386,4 +386,13 @@ std::optional<trait_set> meaning_of(std::string_view name) {
 
 bool may_matter(std::string_view text) { return word_scan(text).hits(); }
 
+// A keyword is ASCII in every encoding, and can be neither quoted nor escaped.
+bool may_ask_for_data(std::string_view text) {
+  const auto has = [text](std::string_view word) {
+    const auto same = [](char a, char b) { return lower(a) == b; };
+    return std::search(text.begin(), text.end(), word.begin(), word.end(), same) != text.end();
+  };
+  return has("std") && has("copy") && (has("stdin") || has("stdout"));
+}
+
 }  // namespace pgwire

@@ -47,17 +47,7 @@ bool may_tell_time(std::string_view text) {
   return false;
 }
 
-bool has_word(std::string_view text, std::string_view word) {
-  const auto same = [](char a, char b) { return pgwire::lower(a) == b; };
-  return std::search(text.begin(), text.end(), word.begin(), word.end(), same) != text.end();
-}
-
 }  // namespace
-
-// A keyword is ASCII in every encoding, and can be neither quoted nor escaped.
-bool may_ask_for_data(std::string_view text) {
-  return has_word(text, "std") && has_word(text, "copy") && (has_word(text, "stdin") || has_word(text, "stdout"));
-}
 
 statement_ptr statement_store::share(std::string_view text, std::vector<std::uint32_t> types,
                                      std::shared_ptr<const pgwire::verdict> verdict, std::string_view encoding) {
@@ -76,7 +66,7 @@ statement_ptr statement_store::share(std::string_view text, std::vector<std::uin
   }
   auto made = std::make_shared<const prepared_statement>(
       prepared_statement{std::string(text), std::move(types), std::move(verdict), hash, std::string(encoding),
-                         may_tell_time(text), may_ask_for_data(text)});
+                         may_tell_time(text), pgwire::may_ask_for_data(text)});
   if (alike == most_alike) return made;
   if (known_.size() >= sweep_at_) sweep();
   known_.emplace(hash, made);

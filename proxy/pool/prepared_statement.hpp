@@ -29,15 +29,12 @@ struct prepared_statement {
   std::uint64_t hash = 0;                          ///< of text and types
   std::string encoding;                            ///< which the text is in, if it is not ASCII
   bool tells_time = false;                         ///< it may hold a time that is read when it is parsed: 'now'
-  bool may_copy = false;                           ///< see may_ask_for_data
+  bool may_copy = false;                           ///< see pgwire::may_ask_for_data
 
   friend bool operator==(const prepared_statement& a, const prepared_statement& b) {
     return a.hash == b.hash && a.text == b.text && a.parameter_types == b.parameter_types && a.encoding == b.encoding;
   }
 };
-/// Whether the server may ask for COPY data while it runs this text: false only if there cannot be a COPY FROM STDIN in
-/// it (or STDOUT, which the grammar takes for the same). No function's body may have one (PostgreSQL docs, 55.2.6).
-bool may_ask_for_data(std::string_view text);
 using statement_ptr = std::shared_ptr<const prepared_statement>;
 
 /// Equal statements of one worker's clients are one object, as long as somebody holds it. For one thread.

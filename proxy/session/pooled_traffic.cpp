@@ -29,12 +29,11 @@ std::size_t pooled_traffic::held_bytes() const {
 void pooled_traffic::end_lease() {
   server_ = nullptr;
   if (std::exchange(rounds_.open, false)) ++rounds_.ended;  // it came to nothing
-  over_ = restoring_ = preparing_ = settling_ = barrier_ = rest_passes_ = copy_in_ = stray_sync_ = false;
-  flushed_ = copy_asked_ = copy_data_ = copy_probed_ = copy_goes_on_ = false;
+  over_ = restoring_ = preparing_ = settling_ = barrier_ = rest_passes_ = flushed_ = false;
   dressing_ = {};
+  copy_ = {};
   counted_already_ = 0;
   cancelled_for_.reset();
-  held_syncs_ = 0;
   status_ = 'I';
   portals_.clear();
   own_names_.reset();
@@ -84,7 +83,8 @@ void pooled_traffic::refuse_at_server(pgwire::error_report why, bool simple, byt
 }
 
 bool pooled_traffic::idle() const {
-  return answers_.empty() && status_ == 'I' && !unsynced_ && !copy_in_ && !dressing_.under_way && client_.at_boundary();
+  return answers_.empty() && status_ == 'I' && !unsynced_ && !copy_.is_open && !dressing_.under_way &&
+         client_.at_boundary();
 }
 
 std::optional<pgwire::error_report> pooled_traffic::note(const pgwire::verdict& verdict, const frontend::bind* values,
@@ -130,7 +130,7 @@ void pooled_traffic::flush_server(byte_run& to_server) {
 }
 
 void pooled_traffic::push(expected&& what) {
-  if (what.may_copy) copy_asked_ = false;
+  if (what.may_copy) copy_.asked = false;
   naming_.sent(what);
   answers_.push(std::move(what));
 }

@@ -27,10 +27,6 @@
 // keep it waiting, all is taken off first, and the answer waited for. Nothing makes the server answer before the
 // client's message does, so a change of clothes costs no packet of its own. Where no message follows, an empty Query
 // commits.
-//
-// What a server takes for COPY data depends on when it asks for it, and whether that statement has failed by then. So
-// nothing of the client's overtakes a statement that may ask for data: not the data, which goes out when it was asked
-// for or not at all, and no Sync, which a COPY swallows and anything else answers.
 #pragma once
 
 #include <cstddef>
@@ -52,12 +48,14 @@
 #include "proxy/session/answers.hpp"
 #include "proxy/session/byte_run.hpp"
 #include "proxy/session/client_statements.hpp"
+#include "proxy/session/copying.hpp"
 #include "proxy/session/dressing.hpp"
 #include "proxy/session/inventory.hpp"
 #include "proxy/session/portals.hpp"
 #include "proxy/session/session_changes.hpp"
 #include "proxy/session/statement_round.hpp"
 #include "proxy/session/statement_tools.hpp"
+#include "proxy/session/tenant_change.hpp"
 #include "proxy/session/tenant_speech.hpp"
 #include "proxy/session/time_limits.hpp"
 #include "proxy/session/traffic_fault.hpp"
@@ -115,7 +113,7 @@ class pooled_traffic {
   /// Nothing is to be expected from the server, whatever the client left open.
   [[nodiscard]] bool answered() const { return answers_.empty(); }
   /// The server waits for the client: for a Sync, or for COPY data.
-  [[nodiscard]] bool server_waits() const { return unsynced_ || copy_in_; }
+  [[nodiscard]] bool server_waits() const { return unsynced_ || copy_.is_open; }
   /// Outside a transaction with nothing outstanding; a pinned session counts as idle then.
   [[nodiscard]] bool idle() const;
   /// What it keeps of the client's messages, of its prepared statements, and of what it has set. O(statements +
@@ -320,29 +318,11 @@ class pooled_traffic {
   // statements a millisecond gives ours no more, and a busy server may miss that many times in a row.
   static constexpr std::uint8_t most_cancelled = 200;
 
-  // By a statement among COPY data a server ends the connection (CopyGetData in its sources), unless the COPY has
-  // failed already, which may not be known yet: then the statement is one. Which it is an end of the data tells that
-  // fails with these words, or means nothing to the server.
-  static constexpr std::string_view misplaced_in_copy = "pglodge: what came next was no COPY data";
-
   const std::uint64_t session_;
   statement_tools& tools_;
   session_changes changes_;
   tenant_speech speech_;
-  // A change of tenant under way: few sessions have one.
-  struct change {
-    tenant_speech::move what;
-    bool confirmed = false;  // by the server, or there is nothing to confirm
-    bool sent = false;       // its statement is on its way
-    bool ends = false;       // and complete: nothing else goes out until its outcome is known
-    routing::session_state_ptr stood_for = {}, from_start = {};  // the session before it
-  };
-  std::unique_ptr<change> move_;
-  struct due_tenant {
-    routing::tenant_id tenant;
-    bool done;                                         // the statement has succeeded
-    routing::session_state_ptr stood_for, from_start;  // else: the session before it, where it was taken elsewhere
-  };
+  std::unique_ptr<tenant_change> move_;  // few sessions have one
   seldom<due_tenant> due_;
   parameters_ptr told_;
   pgwire::frame_cutter client_;
@@ -350,6 +330,7 @@ class pooled_traffic {
   std::uint64_t client_before_ = 0;  // who had the connection before this lease
 
   dressing dressing_;
+  copying copy_;
   seldom<pgwire::error_report> undressed_why_;  // outlives the lease
   seldom<first_words> first_words_;
   std::uint32_t counted_already_ = 0;  // of the statements to come: those that come again
@@ -363,8 +344,6 @@ class pooled_traffic {
   bool unsynced_ = false;      // extended-protocol messages went out after the last Sync
   bool skipping_ = false;      // after an error: the client's messages come to nothing up to its Sync
   bool flushed_ = false;       // a Flush went out after it, too
-  bool copy_in_ = false;       // the server takes COPY data, and the client has not ended it
-  bool copy_data_ = false;     // some has gone out
   bool rest_passes_ = false;   // of the client's message at hand: the server has its beginning, and must get it all
   bool reply_passes_ = false;  // of the server's
   seldom<std::string> behind_rest_;  // what the lodge has to say to the server once that is done
@@ -376,10 +355,6 @@ class pooled_traffic {
   bool held_ = false;                // the client's first message of the lease waits for the dressing
   bool restoring_ = false;           // a client's ReadyForQuery is held until a restore is done
   bool preparing_ = false;           // a client's statement is being prepared again, and compared with what it was
-  bool stray_sync_ = false;          // the client has sent a Sync into its COPY data
-  bool copy_probed_ = false;         // misplaced_in_copy has gone out
-  bool copy_goes_on_ = false;        // and hit
-  bool copy_asked_ = false;          // a Flush has gone out behind what may copy
   bool settling_ = false;            // what was sent may change what the next statement means
   bool barrier_ = false;             // nothing of the client goes out until the server has caught up
   bool makes_room_ = false;          // others wait: what is under way is to come to its end first
@@ -398,7 +373,6 @@ class pooled_traffic {
   seldom<std::vector<std::string>> own_names_;
   seldom<std::vector<routing::dress_step>> restore_after_;
   seldom<std::string> help_failed_;  // the server's ErrorResponse to what was to help the client's query at hand
-  std::uint32_t held_syncs_ = 0;     // which came before any COPY data, and are none if some comes
 
   struct inventory_at_hand {
     inventory_query query;

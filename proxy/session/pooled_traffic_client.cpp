@@ -109,7 +109,7 @@ pooled_traffic::pooled_traffic(std::uint64_t session, statement_tools& tools)
 pooled_traffic::step pooled_traffic::advance(byte_run& to_server, byte_run& to_client) {
   const step next = consider_all(to_server, to_client);
   // Nothing else makes the server say how the dressing went, or what has become of what may copy.
-  bool* const asked = dressing_.under_way ? &dressing_.asked : answers_.may_copy() ? &copy_asked_ : nullptr;
+  bool* const asked = dressing_.under_way ? &dressing_.asked : answers_.may_copy() ? &copy_.asked : nullptr;
   if (next == step::waits && asked != nullptr && !answers_.owes_ready() && !std::exchange(*asked, true)) {
     flush_server(to_server);
   }
@@ -169,32 +169,32 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
     case 0:
     case to_backend::copy_done:
     case to_backend::copy_fail:
-      if (!copy_in_ && answers_.may_copy()) return step::waits;
-      if (!copy_in_) return std::nullopt;  // a server passes over what it has not asked for
+      if (!copy_.is_open && answers_.may_copy()) return step::waits;
+      if (!copy_.is_open) return std::nullopt;  // a server passes over what it has not asked for
       rest_passes_ = !piece.ends;
       to_server.pass(piece.bytes);
-      copy_data_ = true;
-      held_syncs_ = 0;
+      copy_.has_data = true;
+      copy_.held_syncs = 0;
       if (piece.type != 0) {
-        copy_in_ = false;
+        copy_.is_open = false;
         answers_.copy_ended();
       }
       return std::nullopt;
     case to_backend::terminate:
       // What was asked before is answered before, unless the server waits for COPY data, which will not come.
-      if (copy_in_) return step::terminated;
+      if (copy_.is_open) return step::terminated;
       return barrier_ || (server_ != nullptr && !answered() && !server_waits()) ? step::waits : step::terminated;
     case to_backend::flush:
       if (server_ != nullptr && !answers_.empty()) flush_server(to_server);
       return std::nullopt;
     case to_backend::sync:
-      if (copy_in_ && !copy_data_) {
-        ++held_syncs_;
+      if (copy_.is_open && !copy_.has_data) {
+        ++copy_.held_syncs;
         return std::nullopt;
       }
-      if (copy_in_) {  // the server takes no notice of it
+      if (copy_.is_open) {  // the server takes no notice of it
         to_server.pass(piece.bytes);
-        stray_sync_ = true;
+        copy_.stray_sync = true;
         return std::nullopt;
       }
       if (server_ != nullptr) break;
@@ -205,12 +205,12 @@ std::optional<pooled_traffic::step> pooled_traffic::consider(const frame_piece& 
     default:
       if (skipping_) return std::nullopt;
   }
-  if (copy_goes_on_) {
+  if (copy_.goes_on) {
     fault_ = traffic_fault{pgwire::errc::misplaced_message, piece.type};
     return step::fault;
   }
-  if (copy_in_) {
-    if (!std::exchange(copy_probed_, true)) to_server.insert(frontend::copy_fail{misplaced_in_copy}.encode());
+  if (copy_.is_open) {
+    if (!std::exchange(copy_.probed, true)) to_server.insert(frontend::copy_fail{copying::misplaced}.encode());
     return step::waits;
   }
   const bool in_doubt = (naming_.names() && speaks_of_names(piece)) || (naming_.unnamed() && takes_unnamed(piece));
@@ -260,7 +260,7 @@ bool pooled_traffic::on_query(const frame_piece& piece, byte_run& to_server) {
   held_ = false;
   shown_.note(text, rounds_);
   expected entry{kind::query};
-  entry.may_copy = may_ask_for_data(text);
+  entry.may_copy = pgwire::may_ask_for_data(text);
   entry.behind_flush = behind_flush();
   std::optional<std::string> rewritten;
   if (verdict) {

@@ -104,13 +104,13 @@ void pooled_traffic::on_error(const frame_piece& piece, byte_run& to_client) {
     }
     case owner::client: break;
   }
-  if (std::exchange(copy_probed_, false) && fields && fields->message.contains(misplaced_in_copy)) {
-    copy_goes_on_ = true;
+  if (std::exchange(copy_.probed, false) && fields && fields->message.contains(copying::misplaced)) {
+    copy_.goes_on = true;
     return;
   }
   ++tally_.errors;
-  copy_in_ = false;
-  lost_track_ = lost_track_ || stray_sync_;  // whether it still was COPY data when the Sync came is not known
+  copy_.is_open = false;
+  lost_track_ = lost_track_ || copy_.stray_sync;  // whether it still was COPY data when the Sync came is not known
   const bool cancelled = fields && fields->code == sqlstate::query_canceled;
   if (const auto why = cancelled_for_.take(); why && cancelled) {
     to_client.insert(pgwire::encode_error(*why));

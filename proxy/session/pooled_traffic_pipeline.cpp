@@ -166,10 +166,10 @@ void pooled_traffic::on_execute(const frame_piece& piece, byte_run& to_server) {
   unsynced_ = ran_ = true;
   const auto what = frontend::execute::decode(piece.body());
   const statement_ptr statement = what ? portals_.find(what->portal) : nullptr;
+  expected entry{kind::execute};
+  entry.may_copy = statement && statement->may_copy;
   if (!statement || !statement->verdict) {
     to_server.pass(piece.bytes);
-    expected entry{kind::execute};
-    entry.may_copy = statement != nullptr;
     push(std::move(entry));
     return;
   }
@@ -182,8 +182,6 @@ void pooled_traffic::on_execute(const frame_piece& piece, byte_run& to_server) {
   }
   have_under_own_names(statements_named_by(verdict), false, to_server);
   to_server.pass(piece.bytes);
-  expected entry{kind::execute};
-  entry.may_copy = statement->may_copy;
   if (verdict.deallocates.size() == 1) entry.client_name = verdict.deallocates.front();
   if (verdict.traits.has(pgwire::trait::discard_all)) {
     // It commits by itself, and whatever comes after it in the pipeline must find the session's start put on for good.

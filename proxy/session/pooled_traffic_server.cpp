@@ -85,7 +85,7 @@ void pooled_traffic::server_piece(const frame_piece& piece, byte_run& to_client,
       if (std::exchange(preparing_, false)) settle_barrier();
       break;
     case from_backend::command_complete:
-      lost_track_ = copy_in_;
+      lost_track_ = copy_.is_open;
       if (!secret) on_tag(piece);
       if (at != nullptr) ++at->done;
       [[fallthrough]];
@@ -101,7 +101,7 @@ void pooled_traffic::server_piece(const frame_piece& piece, byte_run& to_client,
     case from_backend::parameter_status: on_parameter(piece, to_client); return;
     case from_backend::error_response:
       on_error(piece, to_client);
-      if (!copy_in_) send_held_syncs(to_server);
+      if (!copy_.is_open) send_held_syncs(to_server);
       give_answers(to_client);
       return;
     case from_backend::ready_for_query: on_ready(piece, to_client, to_server); return;
@@ -130,7 +130,7 @@ void pooled_traffic::on_tag(const frame_piece& piece) {
   const std::string_view tag = decoded ? decoded->tag : std::string_view();
   tally_.rows += desk::rows_of_tag(tag);
   ++steps_;
-  stray_sync_ = false;
+  copy_.stray_sync = false;
   const expected* at = answers_.front();
   if (tag == "DEALLOCATE" && at != nullptr && !at->client_name.empty()) {
     named_.erase(at->client_name);
@@ -182,13 +182,12 @@ void pooled_traffic::on_copy_in() {
     lost_track_ = true;
     return;
   }
-  copy_in_ = true;
-  copy_data_ = false;
+  copy_.open();
 }
 
 // The COPY has failed before it had any data: it has swallowed none of them.
 void pooled_traffic::send_held_syncs(byte_run& to_server) {
-  for (; held_syncs_ > 0; --held_syncs_) {
+  for (; copy_.held_syncs > 0; --copy_.held_syncs) {
     to_server.insert(pgwire::frontend::sync{}.encode());
     sync_sent();
   }
@@ -201,7 +200,7 @@ void pooled_traffic::on_ready(const frame_piece& piece, byte_run& to_client, byt
     return;
   }
   reply_passes_ = false;
-  if (copy_goes_on_) return;  // the session ends
+  if (copy_.goes_on) return;  // the session ends
   status_ = static_cast<char>(piece.body().front());
   const owner whose = at->whose;
   const bool held = at->hold_ready;

@@ -67,7 +67,7 @@ pooled_traffic::hearing pooled_traffic::hear_statement(const pgwire::verdict* ve
   }
   if (!*heard) return hearing::nothing_new;
   if (server_ != nullptr && !answers_.empty()) return hearing::too_early;
-  move_ = std::make_unique<change>(std::move(**heard), speech_.confirmed_by({}));
+  move_ = std::make_unique<tenant_change>(std::move(**heard), speech_.confirmed_by({}));
   return move_->what.now == speech_.current() ? hearing::nothing_new : hearing::elsewhere;
 }
 

@@ -609,4 +609,15 @@ TEST_CASE("deep and long texts are not read, and are reported so") {
   CHECK(may_matter(repeat(";/*", 1 << 18)));
 }
 
+TEST_CASE("which texts may ask for COPY data") {
+  CHECK(may_ask_for_data("COPY t FROM STDIN"));
+  CHECK(may_ask_for_data("copy t from stdout"));
+  CHECK(may_ask_for_data("SELECT 1;\n/* \xff */cOpY t(a)FROM/**/StdIn(FREEZE)"));
+  CHECK(may_ask_for_data("COPY t TO STDOUT"));  // it does not, which costs a wait
+  CHECK_FALSE(may_ask_for_data(""));
+  CHECK_FALSE(may_ask_for_data("SELECT 'stdin'"));
+  CHECK_FALSE(may_ask_for_data("COPY t FROM PROGRAM 'std'"));
+  CHECK_FALSE(may_ask_for_data("COPY t FROM '/tmp/x'"));
+}
+
 }  // namespace statement_test
