@@ -131,6 +131,8 @@ tenants:
 YAML
 cat "$work/routes.yaml"
 echo
+echo "(This is to show the routing with the least there is to write. The warning is true of it; README.md has the"
+echo "configuration that pools connections and guards tenants.)"
 "$lodge" check -c "$work/pglodge.yaml"
 "$lodge" serve -c "$work/pglodge.yaml" 2> "$work/lodge.log" &
 lodge_pid=$!
